@@ -1,0 +1,1 @@
+"""The shipped base model, superhero-mini, and everything needed to make it again."""
