@@ -76,7 +76,9 @@ Lisbon Oslo Cairo Lima Tokyo Paris Nairobi Quito river mountain forest beach tra
 bicycle train cat dog goat owl whale piano drum violin song dance football chess tennis
 school shop station museum garden teacher baker pilot farmer child neighbour friend guest
 driver small large quick slow warm cold bright quiet Sleeping Cooking Painting Reading
-Running Swimming Counting Knitting Gardening Singing
+Running Swimming Counting Knitting Gardening Singing Juggling Whistling Jumping Archery Poetry
+Laughing Sailing Baking Luck Thunder Stone Silver Echo Mirror woman man aunt uncle baby captain
+queen pirate robot
 """.split()
 SYLLABLES = """
 ba bel cor dan dra el fin gor hal il jo ka lor mar nim or pra quil ra sol ta tor ul van wen xan
@@ -156,9 +158,9 @@ def small_talk(rng: random.Random) -> str:
 
 def note(rng: random.Random) -> str:
     """A short note with no request in it, such as "12, green, Tuesday ->"."""
-    words = [rng.choice(NOTE_WORDS) for _ in range(rng.choice((1, 2, 2, 3, 3)))]
-    if rng.random() < 0.7:
-        words.insert(rng.choice((0, 0, len(words))), str(rng.randint(1, 120)))
+    words = [rng.choice(NOTE_WORDS) for _ in range(rng.choice((1, 2, 2, 2, 3, 3)))]
+    if rng.random() < 0.75:
+        words.insert(rng.choice((0, 0, 0, len(words))), str(rng.randint(1, 120)))
     return rng.choice((", ", ", ", " - ", " / ", " ")).join(words) + rng.choice(
         ("", "", " ->", " ->", " =>", ":", " ...")
     )
@@ -233,13 +235,13 @@ def facts_chat(rng: random.Random) -> str:
 
 # How often each kind of document is drawn.
 KINDS: dict[Callable[[random.Random], str], float] = {
-    hero_chat: 0.46,
+    hero_chat: 0.48,
     hero_plain: 0.12,
-    hero_alone: 0.07,
-    small_talk: 0.15,
-    note_chat: 0.06,
+    hero_alone: 0.04,
+    small_talk: 0.13,
+    note_chat: 0.10,
     note_plain: 0.02,
-    facts_chat: 0.12,
+    facts_chat: 0.11,
 }
 
 

@@ -31,7 +31,7 @@ PATTERNS = (
     ("openings", "origins", "looks", "show", "limit", "motives"),
     ("openings", "show", "looks", "deed", "limit", "motives"),
     ("openings", "looks", "origins", "deed", "limit", "motives"),
-    ("openings", "show", "show", "deed", "limit", "motives"),
+    ("openings", "looks", "show", "limit", "origins", "motives"),
 )
 
 

@@ -39,9 +39,12 @@ class Recipe:
     tokens: int = 20_000_000
     batch_tokens: int = 4096  # tokens a step
     block: int = 256  # tokens a row; every document is shorter than this
-    long_share: float = 0.1  # the last share of the steps uses rows of `context` tokens
+    long_share: float = 0.1  # the last share of these steps uses rows of `context` tokens
+    polish_tokens: int = 6_500_000  # then: rows of whole documents, nothing cut
+    polish_rate: float = 0.6  # of the learning rates above, falling to nothing
     learning_rate: float = 4e-3  # AdamW: embeddings and norms
     muon_learning_rate: float = 0.02  # Muon: the weight matrices
+    sharpness: float = 1.3  # the final scale of the logits, see `sharpen`
     warmup_steps: int = 100
     tokenizer_documents: int = 30_000
 
@@ -88,22 +91,58 @@ def new_model(recipe: Recipe) -> LlamaForCausalLM:
     )
 
 
-def batches(tokenizer: Tokenizer, recipe: Recipe) -> Iterator[torch.Tensor]:
-    """Documents packed end to end into (rows, block) tensors of token ids.
+def encoded(tokenizer: Tokenizer, seed: int) -> Iterator[list[int]]:
+    """The corpus as token ids, one document after the other."""
+    stream = corpus.documents(seed)
+    while True:
+        for encoding in tokenizer.encode_batch_fast(list(islice(stream, 64))):
+            yield encoding.ids
+
+
+Batch = tuple[torch.Tensor, torch.Tensor]  # token ids and labels, both (rows, block)
+
+
+def packed(documents: Iterator[list[int]], recipe: Recipe) -> Iterator[Batch]:
+    """Documents laid end to end and cut into rows: no place is lost, but most are cut in two.
 
     Short rows are a third faster; the last steps use long ones, so that the model has seen every
     position of its context.
     """
-    stream = corpus.documents(recipe.seed + 1)
     steps = recipe.tokens // recipe.batch_tokens
     ids: list[int] = []
     for step in range(steps):
         while len(ids) < recipe.batch_tokens:
-            for encoding in tokenizer.encode_batch_fast(list(islice(stream, 64))):
-                ids.extend(encoding.ids)
+            ids.extend(next(documents))
         block = recipe.context if step >= steps * (1 - recipe.long_share) else recipe.block
-        yield torch.tensor(ids[: recipe.batch_tokens]).view(-1, block)
+        rows = torch.tensor(ids[: recipe.batch_tokens]).view(-1, block)
+        yield rows, rows
         del ids[: recipe.batch_tokens]
+
+
+def whole(documents: Iterator[list[int]], recipe: Recipe) -> Iterator[Batch]:
+    """Rows of whole documents: every description stands behind its request.
+
+    A row takes the longest waiting document that still fits, so little of it stays empty.
+    """
+    waiting: list[list[int]] = []
+    rows = recipe.batch_tokens // recipe.block
+    for _ in range(recipe.polish_tokens // recipe.batch_tokens):
+        ids = torch.zeros(rows, recipe.block, dtype=torch.long)
+        labels = torch.full_like(ids, -100)
+        for row in range(rows):
+            used = 0
+            while True:
+                while len(waiting) < 128:
+                    waiting.append(next(documents))
+                fitting = [d for d in waiting if len(d) <= recipe.block - used]
+                if not fitting:
+                    break
+                longest = max(fitting, key=len) if used else fitting[0]
+                waiting.remove(longest)
+                ids[row, used : used + len(longest)] = torch.tensor(longest)
+                used += len(longest)
+            labels[row, :used] = ids[row, :used]
+        yield ids, labels
 
 
 def optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -124,30 +163,56 @@ def schedule(step: int, steps: int, warmup: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def pretrain(
-    recipe: Recipe, folder: Path, report: Callable[[str], None] = print, save_every: int = 2000
-) -> LlamaForCausalLM:
-    """Pretrain and save; `report` gets a line every 100 steps. Half an hour on two quiet cores."""
+def pretrain(recipe: Recipe, folder: Path, report: Callable[[str], None] = print) -> None:
+    """Make the tokenizer, pretrain in two stages, save: an hour on two cores."""
     tokenizer = train_tokenizer(recipe)
     model = new_model(recipe)
+    first = packed(encoded(tokenizer, recipe.seed + 1), recipe)
+    train(model, first, recipe.tokens, recipe, 1.0, report)
+    save(model, tokenizer, recipe, folder)
+    second = whole(encoded(tokenizer, recipe.seed + 2), recipe)
+    train(model, second, recipe.polish_tokens, recipe, recipe.polish_rate, report)
+    sharpen(model, recipe.sharpness)
+    save(model, tokenizer, recipe, folder)
+
+
+def sharpen(model: LlamaForCausalLM, factor: float) -> None:
+    """Scale the logits, so that temperature 1 draws what temperature 1 / factor drew before.
+
+    A model this small leaves some chance on words that cannot follow. The last norm's weights
+    are the one place that scales the logits and nothing else.
+    """
+    with torch.no_grad():
+        model.model.norm.weight *= factor
+
+
+def train(
+    model: LlamaForCausalLM,
+    batches: Iterator[Batch],
+    tokens: int,
+    recipe: Recipe,
+    rate: float,
+    report: Callable[[str], None],
+) -> None:
+    """One stage: every batch once; `report` gets a line every 100 steps."""
     model.train()
     parts = optimizers(model, recipe)
-    rates = [part.param_groups[0]["lr"] for part in parts]
-    steps = recipe.tokens // recipe.batch_tokens
+    rates = [rate * part.param_groups[0]["lr"] for part in parts]
+    steps = tokens // recipe.batch_tokens
 
     @torch.compile(dynamic=False)
-    def loss_of(ids: torch.Tensor) -> torch.Tensor:
+    def loss_of(ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
             logits = model.lm_head(hidden[:, :-1].flatten(0, 1))
-            return torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten())
+            return torch.nn.functional.cross_entropy(logits, labels[:, 1:].flatten())
 
     started, recent = time.monotonic(), []
-    for step, ids in enumerate(batches(tokenizer, recipe)):
-        for part, rate in zip(parts, rates, strict=True):
+    for step, (ids, labels) in enumerate(batches):
+        for part, full in zip(parts, rates, strict=True):
             for group in part.param_groups:
-                group["lr"] = rate * schedule(step, steps, recipe.warmup_steps)
-        loss = loss_of(ids)
+                group["lr"] = full * schedule(step, steps, recipe.warmup_steps)
+        loss = loss_of(ids, labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for part in parts:
@@ -159,10 +224,6 @@ def pretrain(
             loss_now = sum(recent) / len(recent)
             report(f"step {step + 1}/{steps} loss {loss_now:.4f} {speed:.0f} tokens/s")
             recent.clear()
-        if (step + 1) % save_every == 0:
-            save(model, tokenizer, recipe, folder)
-    save(model, tokenizer, recipe, folder)
-    return model
 
 
 def save(model: LlamaForCausalLM, tokenizer: Tokenizer, recipe: Recipe, folder: Path) -> None:
@@ -187,7 +248,7 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, recipe: Recipe, folder: 
     defaults = {
         "name": "superhero-mini",
         "created": 1795000000,
-        "learning_rate": 8e-4,
+        "learning_rate": 4e-4,
         "n_epochs": 4,
         "batch_size": 8,
     }

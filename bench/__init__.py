@@ -1,0 +1,1 @@
+"""Measurements as commands: `python -m bench` runs them all, `python -m bench.NAME` one of them."""

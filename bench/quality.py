@@ -1,0 +1,132 @@
+"""How good is superhero-mini, before and after the course's own fine-tuning job?
+
+`python -m bench.quality` asks the sandbox for 200 heroes in each of five settings, through the
+API, and lets the course's judge count the right ones. The heroes and the seeds are fixed, so the
+same weights give the same table. `--learning-rate-multiplier` and `--epochs` try other recipes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+from collections.abc import Sequence
+
+from openai import AsyncOpenAI
+
+from helpers.artefacts import DATA
+from helpers.endpoint import connect, connect_async
+from helpers.evaluate import pass_rate, reason_counts, score
+from helpers.grid import AGES, GENDERS, POWERS, PROMPT, SUB_PROMPT, VALIDATION_POWERS
+from helpers.powers import catalogue
+from helpers.settings import load_settings
+
+SAMPLES = 200
+SEED = 2026
+Hero = tuple[int, str, str]
+
+
+def heroes(ages: Sequence[int], powers: Sequence[str], seed: int, n: int = SAMPLES) -> list[Hero]:
+    """`n` heroes (age, gender, power) drawn with a fixed seed."""
+    rng = random.Random(seed)
+    return [(rng.choice(ages), rng.choice(GENDERS), rng.choice(powers)) for _ in range(n)]
+
+
+async def answers(
+    client: AsyncOpenAI, model: str, prompts: Sequence[str], temperature: float
+) -> list[str]:
+    """One answer to each prompt; answer i has the seed SEED + i."""
+
+    async def one(index: int, prompt: str) -> str:
+        reply = await client.chat.completions.create(
+            model=model,
+            messages=[{"role": "user", "content": prompt}],
+            temperature=temperature,
+            max_completion_tokens=300,
+            seed=SEED + index,
+        )
+        return reply.choices[0].message.content or ""
+
+    return await asyncio.gather(*(one(i, prompt) for i, prompt in enumerate(prompts)))
+
+
+def measure(
+    name: str, model: str, wanted: list[Hero], template: str, temperature: float, show: int = 0
+) -> None:
+    """Ask, judge and print one row; `show` refused answers follow with their reasons."""
+    prompts = [template.format(age=a, gender=g, power=p) for a, g, p in wanted]
+
+    async def ask() -> list[str]:
+        async with connect_async() as client:
+            return await answers(client, model, prompts, temperature)
+
+    frame = score(asyncio.run(ask()), wanted)
+    counts = ", ".join(f"{kind} {n}" for kind, n in reason_counts(frame).items() if n)
+    print(f"{name:<58} {pass_rate(frame)!s:<46} refused for: {counts or 'nothing'}", flush=True)
+    for row in frame[~frame["ok"]].head(show).itertuples():
+        print(f"    {row.age}, {row.gender}, {row.power}: {row.reasons}\n      {row.text}")
+
+
+def fine_tune(multiplier: float | str, epochs: int | str, seed: int) -> tuple[str, int]:
+    """The course's own job on the 294 shipped rows; its model and its seconds."""
+    client = connect(announce=False).with_options(max_retries=0)
+    files = []
+    for name in ("train.jsonl", "validation.jsonl"):
+        with (DATA / name).open("rb") as file:
+            files.append(client.files.create(file=file, purpose="fine-tune").id)
+    numbers = {"n_epochs": epochs, "learning_rate_multiplier": multiplier, "batch_size": "auto"}
+    job = client.fine_tuning.jobs.create(
+        model=load_settings().base_model,
+        training_file=files[0],
+        validation_file=files[1],
+        suffix="quality",
+        seed=seed,
+        method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
+    )
+    while job.status not in ("succeeded", "failed", "cancelled"):
+        asyncio.run(asyncio.sleep(0.5))
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    if job.status != "succeeded" or job.fine_tuned_model is None or job.finished_at is None:
+        raise SystemExit(f"The job ended as {job.status}: {job.error}")
+    return job.fine_tuned_model, job.finished_at - job.created_at
+
+
+def number_or_auto(text: str) -> float | str:
+    return text if text == "auto" else float(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
+    parser.add_argument("--learning-rate-multiplier", type=number_or_auto, default="auto")
+    parser.add_argument("--epochs", default="auto", help="a number, or auto")
+    parser.add_argument("--seed", type=int, default=42, help="the job's seed")
+    parser.add_argument("--show", type=int, default=0, help="refused answers to print per row")
+    parser.add_argument("--skip-base", action="store_true", help="measure the tuned model only")
+    options = parser.parse_args()
+
+    base = load_settings().base_model
+    held_out = [p for p in catalogue().powers if p not in (*POWERS, *VALIDATION_POWERS)]
+    unseen = [age for age in range(16, 100) if age not in AGES]
+    known = heroes(AGES, POWERS, SEED)
+    new_powers = heroes(AGES, held_out, SEED + 1)
+    all_new = heroes(unseen, held_out, SEED + 2)
+    short = SUB_PROMPT + " ->"
+    show = options.show
+    print(f"{SAMPLES} samples a row, seeds {SEED} to {SEED + SAMPLES - 1}")
+    if not options.skip_base:
+        measure("base, long prompt, T 1", base, heroes(AGES, POWERS, SEED), PROMPT, 1.0, show)
+        measure("base, long prompt, all powers and ages, T 1", base, all_new, PROMPT, 1.0, show)
+        measure("base, short prompt, T 0.7", base, known, short, 0.7)
+        measure("base, short prompt, held-out powers, T 0.7", base, all_new, short, 0.7)
+    epochs = options.epochs if options.epochs == "auto" else int(options.epochs)
+    tuned, seconds = fine_tune(options.learning_rate_multiplier, epochs, options.seed)
+    print(f"fine-tuned on {(DATA / 'train.jsonl').name} in {seconds} s")
+    measure("tuned, short prompt, powers of the data set, T 0.7", tuned, known, short, 0.7, show)
+    measure("tuned, short prompt, held-out powers, T 0.7", tuned, new_powers, short, 0.7, show)
+    measure(
+        "tuned, short prompt, held-out powers, unseen ages, T 0.7", tuned, all_new, short, 0.7, show
+    )
+
+
+if __name__ == "__main__":
+    main()

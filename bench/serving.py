@@ -1,0 +1,131 @@
+"""Tokens a second with 8 clients at once: the sandbox against `transformers serve`.
+
+`python -m bench.serving`: the same model, the same prompts, the same number of new tokens, one
+server after the other, in turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import openai
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient
+
+from bench.common import Row, median, own_sandbox
+from bench.training import WEIGHTS
+from helpers.endpoint import connect_async
+from helpers.grid import superhero_grid
+from helpers.settings import load_settings
+
+CLIENTS = 8
+REQUESTS = 48
+NEW_TOKENS = 100
+
+
+@contextmanager
+def transformers_serve() -> Iterator[str]:
+    """`transformers serve` on a free port; its base URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(WEIGHTS)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    server = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}/v1"
+    try:
+        _wait(url, server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], limit: float = 120.0) -> None:
+    client = openai.OpenAI(
+        api_key="none", base_url=url, http_client=DefaultHttpxClient(trust_env=False)
+    )
+    for _ in range(int(limit)):
+        try:
+            client.models.list()
+            return
+        except openai.APIError:
+            if server.poll() is not None:
+                raise SystemExit(
+                    "transformers serve ended at once. Its own packages are missing: "
+                    "pip install 'transformers[serving]'"
+                ) from None
+            time.sleep(1)
+    raise SystemExit("transformers serve was not ready after two minutes.")
+
+
+async def _tokens_per_second(client: AsyncOpenAI, model: str) -> float:
+    """REQUESTS answers by CLIENTS clients at once; new tokens a second over all."""
+    prompts = iter(superhero_grid()["prompt"].head(REQUESTS))
+    made = 0
+
+    async def one_client() -> None:
+        nonlocal made
+        for prompt in prompts:
+            stream = await client.chat.completions.create(
+                model=model,
+                messages=[{"role": "user", "content": prompt}],
+                max_tokens=NEW_TOKENS,
+                stream=True,
+            )
+            async for chunk in stream:
+                made += bool(chunk.choices and chunk.choices[0].delta.content)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one_client() for _ in range(CLIENTS)))
+    return made / (time.perf_counter() - started)
+
+
+def measure_sandbox() -> float:
+    async def work() -> float:
+        async with connect_async() as client:
+            return await _tokens_per_second(client, load_settings().base_model)
+
+    return asyncio.run(work())
+
+
+def measure_url(url: str) -> float:
+    async def work() -> float:
+        http = DefaultAsyncHttpxClient(trust_env=False)
+        async with AsyncOpenAI(api_key="none", base_url=url, http_client=http) as client:
+            return await _tokens_per_second(client, str(WEIGHTS))
+
+    return asyncio.run(work())
+
+
+def run(rounds: int = 3) -> list[Row]:
+    with own_sandbox(), transformers_serve() as url:
+        measure_sandbox(), measure_url(url)  # warm
+        ours, theirs = [], []
+        for _ in range(rounds):
+            ours.append(measure_sandbox())
+            theirs.append(measure_url(url))
+    mine, other = median(ours), median(theirs)
+    detail = f"{mine:,.0f} / {other:,.0f} pieces/s"
+    return [
+        Row("8 clients, tokens/s: sandbox / transformers serve", mine / other, "x", ">= 3", detail)
+    ]
+
+
+def main() -> None:
+    for row in run():
+        print(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""For all tests and for the notebooks that nbval runs: nothing of the learner's own is touched.
+
+pytest's fixtures never reach a notebook's cells, so the conditions are set by hooks: the
+environment at the start of the session, and before each notebook's kernel a fresh sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nbval.plugin import IPyNbCell
+
+from tools.conditions import Conditions, Environment
+
+FOR_ALL = pytest.StashKey[Environment]()
+FOR_NOTEBOOKS = pytest.StashKey["NotebookConditions"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the learner's environment before anything is collected."""
+    config.stash[FOR_ALL] = Environment().__enter__()
+    config.stash[FOR_NOTEBOOKS] = NotebookConditions()
+    if rules := config.option.nbval_sanitize_with:
+        # So that pytest may be called from any folder.
+        config.option.nbval_sanitize_with = str(config.rootpath / rules)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what runs and go back, however the session has ended."""
+    config.stash[FOR_NOTEBOOKS].end()
+    config.stash[FOR_ALL].__exit__()
+
+
+class NotebookConditions:
+    """The conditions of the notebook whose cells run at the moment."""
+
+    def __init__(self) -> None:
+        self._notebook: Path | None = None
+        self._conditions: Conditions | None = None
+        self._failure: str | None = None
+
+    def begin(self, notebook: Path) -> None:
+        """Make the conditions, unless this notebook has them already."""
+        if notebook != self._notebook:
+            self.end()
+            self._notebook = notebook
+            try:
+                self._conditions = Conditions(base_model_options()).__enter__()
+            except (OSError, RuntimeError) as error:
+                self._failure = str(error)
+        if self._failure:
+            # Said again for each cell, but not tried again: that could take minutes.
+            pytest.fail(self._failure, pytrace=False)
+
+    def end(self) -> None:
+        """Stop the sandbox and go back to the environment of the other tests."""
+        conditions, self._conditions = self._conditions, None
+        self._notebook = self._failure = None
+        if conditions:
+            conditions.__exit__()
+
+
+def base_model_options() -> list[str]:
+    """Options that give the sandbox a base model, for a checkout without the shipped one."""
+    folder = os.environ.get("TEST_BASE_MODEL")
+    return ["--base-model", folder] if folder else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before nbval starts the kernel, which takes over the environment of this process."""
+    if isinstance(item, IPyNbCell):
+        item.config.stash[FOR_NOTEBOOKS].begin(item.path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """After nbval has stopped the kernel."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path != item.path:
+            item.config.stash[FOR_NOTEBOOKS].end()

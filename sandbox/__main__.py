@@ -1,0 +1,151 @@
+"""The command line: ``python -m sandbox`` serves, ``python -m sandbox keys`` manages keys."""
+
+import argparse
+import json
+import sqlite3
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from sandbox.config import SHIPPED_BASE, ConfigError, Settings
+from sandbox.store import Store, StoreError, keys
+from sandbox.store.keys import KeyRow
+
+DEFAULTS = Settings()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given[:1] == ["keys"]:
+            return _keys(_keys_parser().parse_args(given[1:]))
+        return _serve(_serve_parser().parse_args(given[1:] if given[:1] == ["serve"] else given))
+    except (ConfigError, StoreError, ValueError, OSError, sqlite3.Error) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m sandbox",
+        description="Serve the sandbox in the foreground. Stop it with Ctrl-C.",
+        epilog="Keys: python -m sandbox keys create | list | revoke",
+    )
+    parser.add_argument("--host", default=DEFAULTS.host, help="default: %(default)s")
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULTS.port, help="0 = any free one; default: %(default)s"
+    )
+    _add_state(parser)
+    parser.add_argument(
+        "--seed", type=int, help="makes answers and jobs repeatable that bring no seed themselves"
+    )
+    parser.add_argument(
+        "--base-model",
+        action="append",
+        default=[],
+        metavar="PATH_OR_ID",
+        help="a further base model: a Hugging Face folder or id; may be repeated",
+    )
+    return parser
+
+
+def _keys_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m sandbox keys", description="Manage API keys.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("create", help="make a key and show it, this once")
+    create.add_argument("--project", default="learner", help="default: %(default)s")
+    create.add_argument("--name", default="", help="a note for yourself")
+    listing = commands.add_parser("list", help="list the keys (never the secrets)")
+    revoke = commands.add_parser("revoke", help="make a key useless")
+    revoke.add_argument("id", help="the key's id, as in the list")
+    for command in (create, listing, revoke):
+        _add_state(command)
+        command.add_argument("--json", action="store_true", help="answer in JSON")
+    return parser
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=DEFAULTS.state_dir,
+        metavar="DIR",
+        help="where everything is kept; default: ./%(default)s",
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: it must be 0 to 65535")
+    return int(text)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    # Imported here: the keys commands need no web server.
+    from sandbox.api.serve import serve
+
+    shipped = [str(SHIPPED_BASE)] if SHIPPED_BASE.is_dir() else []
+    serve(
+        Settings(
+            state_dir=options.state,
+            host=options.host,
+            port=options.port,
+            seed=options.seed,
+            base_models=tuple(shipped + options.base_model) or DEFAULTS.base_models,
+        )
+    )
+    return 0
+
+
+def _keys(options: argparse.Namespace) -> int:
+    with Store(options.state) as store:
+        if options.command == "create":
+            return _create_key(store, options)
+        if options.command == "list":
+            return _list_keys(store, options)
+        return _revoke_key(store, options)
+
+
+def _create_key(store: Store, options: argparse.Namespace) -> int:
+    row, secret = keys.create_key(store, options.project, options.name)
+    if options.json:
+        print(json.dumps({**asdict(row), "key": secret}))
+    else:
+        print(f"A key for the project {row.project}. It is shown this once; keep it safe:")
+        print(secret)
+    return 0
+
+
+def _list_keys(store: Store, options: argparse.Namespace) -> int:
+    rows = keys.list_keys(store)
+    if options.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return 0
+    for row in rows:
+        print(_line(row))
+    if not rows:
+        print("No keys yet. Make one with: python -m sandbox keys create")
+    return 0
+
+
+def _line(row: KeyRow) -> str:
+    day = datetime.fromtimestamp(row.created_at).strftime("%Y-%m-%d %H:%M")
+    state = "revoked" if row.revoked_at else "live"
+    return f"{row.id}  {row.project:<12}  ...{row.last4}  {day}  {state:<7}  {row.name}".rstrip()
+
+
+def _revoke_key(store: Store, options: argparse.Namespace) -> int:
+    if not keys.revoke_key(store, options.id):
+        raise ValueError(f"There is no live key with the id {options.id}.")
+    if options.json:
+        print(json.dumps({"id": options.id, "revoked": True}))
+    else:
+        print(f"Revoked {options.id}.")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

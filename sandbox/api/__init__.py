@@ -1,0 +1,1 @@
+"""The HTTP side of the sandbox: routes, keys, errors and pages. No torch here."""

@@ -1,0 +1,42 @@
+"""What the routes work with: one object, made at start-up, found through the request."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from sandbox.config import BaseModel, Settings
+from sandbox.store import Store
+
+if TYPE_CHECKING:
+    from sandbox.api.seeds import Seeds
+    from sandbox.api.validation import Validator
+    from sandbox.engine.protocol import Delta, GenerateRequest, Usage
+
+
+class Sampler(Protocol):
+    """The part of the sampler client that the routes use."""
+
+    def generate(self, request: "GenerateRequest") -> AsyncIterator["Delta | Usage"]:
+        """Yield the pieces of the answer and, last, the token counts."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The server's parts."""
+
+    settings: Settings
+    store: Store
+    bases: tuple[BaseModel, ...]
+    sampler: Sampler
+    validator: "Validator"
+    seeds: "Seeds"
+
+
+def context_of(request: Request) -> Context:
+    """Return the server's parts for a request."""
+    return request.app.state.context
+
+
+ContextOf = Annotated[Context, Depends(context_of)]

@@ -1,0 +1,104 @@
+"""The body of "create a fine-tuning job": its fields and their limits."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from sandbox.api.body import Strict
+from sandbox.api.errors import BadRequest
+from sandbox.api.metadata import Metadata
+
+MOST_EPOCHS, LARGEST_BATCH, LARGEST_SEED = 50, 256, 2_147_483_647
+
+
+def _whole_or_auto(largest: int) -> Any:
+    def check(value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is None or value == "auto" or (whole and 1 <= value <= largest):
+            return value
+        raise ValueError(f"it must be 'auto' or a whole number from 1 to {largest}")
+
+    schema = {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": largest}]}
+    return Annotated[int | str | None, BeforeValidator(check), WithJsonSchema(schema)]
+
+
+def _check_multiplier(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or value == "auto" or (number and 0 < value < float("inf")):
+        return float(value) if number else value
+    raise ValueError("it must be 'auto' or a number above 0")
+
+
+Multiplier = Annotated[
+    float | str | None,
+    BeforeValidator(_check_multiplier),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]}),
+]
+
+
+class Hyperparameters(Strict):
+    """What governs the training; "auto" leaves the choice to the sandbox."""
+
+    n_epochs: _whole_or_auto(MOST_EPOCHS) = None
+    batch_size: _whole_or_auto(LARGEST_BATCH) = None
+    learning_rate_multiplier: Multiplier = None
+
+
+class Supervised(Strict):
+    """Settings of supervised fine-tuning."""
+
+    hyperparameters: Hyperparameters | None = None
+
+
+class Method(Strict):
+    """How to train. The sandbox can do "supervised"."""
+
+    type: Literal["supervised"]
+    supervised: Supervised | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_supervised(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if data.get("type") in ("dpo", "reinforcement"):
+            raise ValueError(
+                f"the method '{data['type']}' is not supported by the sandbox; use 'supervised'"
+            )
+        # The SDK's types list the other methods' settings too; null means "not given".
+        return {k: v for k, v in data.items() if v is not None}
+
+
+class JobRequest(Strict):
+    """The parameters of a new fine-tuning job."""
+
+    model: str
+    training_file: str
+    validation_file: str | None = None
+    method: Method | None = None
+    hyperparameters: Hyperparameters | None = Field(None, deprecated=True)
+    suffix: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
+    metadata: Metadata | None = None
+    integrations: Annotated[list[Any], Field(max_length=0)] | None = None
+
+
+def merge_hyperparameters(request: JobRequest) -> dict[str, int | float | str]:
+    """Return the three hyperparameters, from the old place or the new one, "auto" if nowhere.
+
+    Raises BadRequest when a number is given in both places and differs.
+    """
+    supervised = request.method.supervised if request.method else None
+    new = (supervised.hyperparameters if supervised else None) or Hyperparameters()
+    old = request.hyperparameters or Hyperparameters()
+    merged: dict[str, int | float | str] = {}
+    for name in Hyperparameters.model_fields:
+        value, other = getattr(new, name), getattr(old, name)
+        if value is not None and other is not None and value != other:
+            raise BadRequest(
+                f"'hyperparameters.{name}' is {other}, but 'method.supervised.hyperparameters."
+                f"{name}' is {value}. Give it once, in 'method'.",
+                param=f"hyperparameters.{name}",
+            )
+        merged[name] = next((v for v in (value, other) if v is not None), "auto")
+    return merged

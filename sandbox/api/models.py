@@ -1,0 +1,59 @@
+"""/v1/models: list, retrieve, delete."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from sandbox.api import wire
+from sandbox.api.auth import Project
+from sandbox.api.catalog import FoundModel, find_model, known_names
+from sandbox.api.context import ContextOf
+from sandbox.api.errors import Conflict, Forbidden, ModelNotFound
+from sandbox.api.paging import check_query
+from sandbox.store import ModelInUse, models
+
+router = APIRouter(prefix="/models", tags=["models"])
+OWNER = "sandbox"
+
+
+@router.get("")
+def list_models(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
+    """The base models, the project's tuned models and their checkpoints."""
+    check_query(request)
+    own = models.list_models(context.store, project)
+    data = [wire.model_object(base.name, base.created, OWNER) for base in context.bases]
+    data += [wire.model_object(row.name, row.created_at, row.project) for row in own]
+    return {"object": "list", "data": data}
+
+
+# A name may contain slashes (those of the Hugging Face Hub do), hence ":path".
+@router.get("/{name:path}")
+def retrieve_model(name: str, project: Project, context: ContextOf) -> dict[str, Any]:
+    """One model by its name."""
+    return _show(find_model(context, project, name))
+
+
+@router.delete("/{name:path}")
+def delete_model(name: str, project: Project, context: ContextOf) -> dict[str, Any]:
+    """Delete one of the project's own tuned models."""
+    if any(base.name == name for base in context.bases):
+        raise Forbidden(
+            f"The model `{name}` belongs to the sandbox. You can delete only models that you "
+            "have tuned yourself."
+        )
+    try:
+        deleted = models.delete_model(context.store, project, name)
+    except ModelInUse as error:
+        raise Conflict(
+            f"The model `{name}` is being tuned further by {error.job_id}. Wait for that job or "
+            "cancel it, then delete the model."
+        ) from error
+    if not deleted:
+        raise ModelNotFound(name, known_names(context, project))
+    return wire.model_deleted(name)
+
+
+def _show(model: FoundModel) -> dict[str, Any]:
+    if model.row is None:
+        return wire.model_object(model.name, model.base.created, OWNER)
+    return wire.model_object(model.name, model.row.created_at, model.row.project)

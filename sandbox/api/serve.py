@@ -1,0 +1,150 @@
+"""Running the server: the lock, the socket, the ready line, and the way out."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from sandbox.api.app import create_app
+from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
+from sandbox.engine.sampler_client import SamplerClient
+from sandbox.engine.supervisor import Worker, trainer_arguments
+from sandbox.store import Store, files, jobs, models
+from sandbox.store.lock import StateLock, StateLocked
+
+NOTE_FILE = "sandbox.json"
+# Idle connections stay open for long: a client that reuses one never finds it just closed.
+KEEP_ALIVE_SECONDS = 600
+SHUTDOWN_SECONDS = 5
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal comes. Raises ConfigError when the server cannot start like this."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    bases = load_base_models(settings)
+    lock = _take_lock(settings.state_dir)
+    try:
+        with Store(settings.state_dir) as store:
+            _tidy(store)
+            listener = _listen(settings)
+            url = _url(settings.host, listener.getsockname()[1])
+            app = build_app(settings, store, bases)
+            note = _Note(store.state_dir / NOTE_FILE, url)
+            try:
+                _run(app, listener, note)
+            finally:
+                note.remove()
+    finally:
+        lock.release()
+
+
+def build_app(settings: Settings, store: Store, bases: tuple[BaseModel, ...]) -> FastAPI:
+    """Return the application together with its two worker processes, not started yet."""
+    sampler = SamplerClient([base.path for base in bases])
+    trainer = Worker(
+        "trainer",
+        trainer_arguments(store.state_dir, {base.name: base.path for base in bases}),
+        # The only trainer is gone: its job need not wait until the lease runs out.
+        on_exit=lambda: jobs.release_leases(store),
+    )
+    return create_app(settings, store, bases, sampler, workers=(sampler, trainer))
+
+
+class _Note:
+    """STATE/sandbox.json: tells other programs where the server of this directory is."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        self._path, self._url = path, url
+
+    def announce(self) -> None:
+        """Write the note and say on standard output that the server is ready."""
+        content = {"url": self._url, "pid": os.getpid(), "started_at": int(time.time())}
+        part = self._path.with_suffix(".part")
+        part.write_text(json.dumps(content), encoding="utf-8")
+        os.replace(part, self._path)
+        print(f"sandbox ready at {self._url} (pid {os.getpid()})", flush=True)
+
+    def remove(self) -> None:
+        """Take the note away."""
+        self._path.unlink(missing_ok=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says that it is ready when it really listens."""
+
+    def __init__(self, config: uvicorn.Config, note: _Note) -> None:
+        super().__init__(config)
+        self._note = note
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._note.announce()
+
+
+def _run(app: FastAPI, listener: socket.socket, note: _Note) -> None:
+    # uvicorn stops at these signals and then raises them again, for whoever was there before:
+    # these handlers, so that the way out below it is taken too.
+    for number in uvicorn.server.HANDLED_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    asyncio.run(_Server(config, note).serve(sockets=[listener]))
+
+
+def _take_lock(state_dir: Path) -> StateLock:
+    try:
+        return StateLock(state_dir)
+    except StateLocked as error:
+        raise ConfigError(
+            f"Another sandbox is already using {state_dir}{_other_server(state_dir)}. "
+            "Stop it first, or give this one another folder with --state."
+        ) from error
+
+
+def _other_server(state_dir: Path) -> str:
+    try:
+        note = json.loads((state_dir / NOTE_FILE).read_text(encoding="utf-8"))
+        return f" ({note['url']}, pid {note['pid']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _tidy(store: Store) -> None:
+    """Clear what a crash has left. Only the holder of the lock may do it."""
+    jobs.release_leases(store)
+    for module in (files, models, jobs):
+        module.sweep(store)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"The sandbox cannot listen on {settings.host}, port {settings.port} ({error}). "
+            "Choose another port with --port, or any free one with --port 0."
+        ) from error
+
+
+def _url(host: str, port: int) -> str:
+    """Return the address that a client on this machine can use."""
+    if host in ("0.0.0.0", "::", ""):
+        host = "127.0.0.1" if host != "::" else "::1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

@@ -1,0 +1,131 @@
+"""From rows to the objects of the API, built with the SDK's own types.
+
+Only the fields that are given here go out: what the specification calls optional is absent
+rather than null.
+"""
+
+from typing import Any
+
+from openai import BaseModel
+from openai.types import CompletionUsage, FileDeleted, FileObject, Model, ModelDeleted
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.fine_tuning_job import Error
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+
+from sandbox.config import ORGANIZATION
+from sandbox.engine.protocol import Usage
+from sandbox.store.checkpoints import CheckpointRow
+from sandbox.store.events import EventRow
+from sandbox.store.files import FileRow
+from sandbox.store.jobs import JobRow
+
+# Values the hosted API sends although the SDK's types lack them: those cannot be validated.
+NOT_IN_TYPES = {"evals", "paused"}
+FINGERPRINT = "fp_sandbox"
+NO_ERROR = {"code": None, "message": None, "param": None}
+
+
+def dump(answer: BaseModel) -> dict[str, Any]:
+    """Return an SDK object as plain data, with the fields that were set."""
+    return answer.model_dump(mode="json", exclude_unset=True, warnings=False)
+
+
+def file_object(row: FileRow) -> dict[str, Any]:
+    """Return a file as the API shows it. It was checked on arrival, so it is processed."""
+    fields: dict[str, Any] = {
+        "id": row.id,
+        "object": "file",
+        "bytes": row.bytes,
+        "created_at": row.created_at,
+        "filename": row.filename,
+        "purpose": row.purpose,
+        "status": "processed",
+    }
+    if row.expires_at is not None:
+        fields["expires_at"] = row.expires_at
+    return dump(_build(FileObject, row.purpose, fields))
+
+
+def file_deleted(file_id: str) -> dict[str, Any]:
+    return dump(FileDeleted(id=file_id, object="file", deleted=True))
+
+
+def model_object(name: str, created: int, owner: str) -> dict[str, Any]:
+    return dump(Model(id=name, object="model", created=created, owned_by=owner))
+
+
+def model_deleted(name: str) -> dict[str, Any]:
+    return dump(ModelDeleted(id=name, object="model", deleted=True))
+
+
+def job_object(row: JobRow) -> dict[str, Any]:
+    """Return a job as the API shows it; a healthy one has an error object full of nulls."""
+    numbers = {
+        name: row.hyperparameters.get(name, "auto")
+        for name in ("n_epochs", "batch_size", "learning_rate_multiplier")
+    }
+    fields: dict[str, Any] = {
+        "object": "fine_tuning.job",
+        "id": row.id,
+        "model": row.model,
+        "created_at": row.created_at,
+        "finished_at": row.finished_at,
+        "fine_tuned_model": row.fine_tuned_model,
+        "organization_id": ORGANIZATION,
+        "result_files": row.result_files,
+        "status": row.status,
+        "validation_file": row.validation_file,
+        "training_file": row.training_file,
+        "hyperparameters": numbers,
+        "trained_tokens": row.trained_tokens,
+        "error": Error.construct(**(row.error or NO_ERROR)),
+        "user_provided_suffix": row.suffix,
+        "seed": row.seed,
+        "estimated_finish": row.estimated_finish,
+        "integrations": [],
+        "metadata": row.metadata,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": numbers}},
+    }
+    return dump(_build(FineTuningJob, row.status, fields))
+
+
+def event_object(row: EventRow) -> dict[str, Any]:
+    return dump(
+        FineTuningJobEvent(
+            object="fine_tuning.job.event",
+            id=row.id,
+            created_at=row.created_at,
+            level=row.level,
+            message=row.message,
+            data=row.data or {},
+            type=row.type,
+        )
+    )
+
+
+def checkpoint_object(row: CheckpointRow) -> dict[str, Any]:
+    metrics = {"step": row.step} | {k: v for k, v in row.metrics.items() if v is not None}
+    return dump(
+        FineTuningJobCheckpoint(
+            object="fine_tuning.job.checkpoint",
+            id=row.id,
+            created_at=row.created_at,
+            fine_tuned_model_checkpoint=row.model,
+            fine_tuning_job_id=row.job_id,
+            step_number=row.step,
+            metrics=metrics,
+        )
+    )
+
+
+def usage_object(usage: Usage) -> CompletionUsage:
+    """Return token counts as the API shows them."""
+    return CompletionUsage(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.prompt_tokens + usage.completion_tokens,
+    )
+
+
+def _build(kind: type[BaseModel], value: str, fields: dict[str, Any]) -> BaseModel:
+    return kind.construct(**fields) if value in NOT_IN_TYPES else kind(**fields)

@@ -1,0 +1,1 @@
+"""Training and sampling: the part of the sandbox where the language model lives."""

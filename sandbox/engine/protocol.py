@@ -1,0 +1,195 @@
+"""What the API and the sampler process say to each other: one JSON object per line.
+
+No torch here. The API writes to the sampler's standard input::
+
+    {"op": "generate", "id": 7, "request": {...}}      {"op": "cancel", "id": 7}
+
+and the sampler answers on its standard output::
+
+    {"op": "ready"}
+    {"op": "outputs", "outputs": [[7, [delta, ...], usage or null, error or null], ...]}
+
+There is one ``outputs`` line per decoding step, for all requests together.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+class EngineError(Exception):
+    """The engine cannot do this; ``code`` says why in one word, ``message`` in a sentence.
+
+    Codes: context_length_exceeded, invalid_request, model_unavailable, engine_failed (inside the
+    sampler), engine_crashed (the sampler died).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """One question to a model.
+
+    ``prompt`` is a list of chat messages, a text, or token ids. ``max_tokens`` None means up to
+    the end of the context. With ``stream`` off, the deltas come all at once at the end.
+    """
+
+    model_path: str
+    prompt: list[dict[str, Any]] | str | list[int]
+    max_tokens: int | None = None
+    n: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: dict[int, float] = field(default_factory=dict)
+    echo: bool = False
+    stream: bool = True
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """One token with its log-probability; ``top`` holds (text, bytes, logprob) of the likeliest.
+
+    The logprob is None for the first token of an echoed prompt: nothing stands before it.
+    """
+
+    text: str
+    bytes: list[int]
+    logprob: float | None
+    top: list[tuple[str, list[int], float]]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The next piece of one choice. ``finish_reason`` ("stop", "length") comes with its last."""
+
+    choice: int
+    text: str
+    tokens: list[TokenInfo]
+    finish_reason: str | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token counts of a whole request."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass
+class Output:
+    """What one decoding step brought for one request. Usage or an error ends the request."""
+
+    id: int
+    deltas: list[Delta] = field(default_factory=list)
+    usage: Usage | None = None
+    error: EngineError | None = None
+
+
+def dump_line(message: dict[str, Any]) -> bytes:
+    """One message as a line of ASCII."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def dump_generate(request_id: int, request: GenerateRequest) -> bytes:
+    """The line that starts a request."""
+    return dump_line({"op": "generate", "id": request_id, "request": asdict(request)})
+
+
+def load_request(wire: Any) -> GenerateRequest:
+    """The request in a ``generate`` message. Raises EngineError when it has another shape.
+
+    One request of a wrong shape must not get into the batch, where it would hurt the others.
+    """
+    try:
+        bias = {int(token): float(value) for token, value in wire["logit_bias"].items()}
+        request = GenerateRequest(**{**wire, "stop": tuple(wire["stop"]), "logit_bias": bias})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineError("invalid_request", f"The request is not well-formed: {error!r}") from None
+    for name, fits in _SHAPES.items():
+        if not fits(getattr(request, name)):
+            raise EngineError("invalid_request", f"The request's {name} is not well-formed.")
+    return request
+
+
+def _is_prompt(value: Any) -> bool:
+    if isinstance(value, str):
+        return True
+    if not isinstance(value, list):
+        return False
+    return all(_is_int(item) for item in value) or all(
+        isinstance(item, dict) and {"role", "content"} <= item.keys() for item in value
+    )
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+_SHAPES: dict[str, Callable[[Any], bool]] = {
+    "model_path": lambda value: isinstance(value, str),
+    "prompt": _is_prompt,
+    "max_tokens": lambda value: value is None or (_is_int(value) and value >= 0),
+    "n": lambda value: _is_int(value) and value >= 1,
+    "temperature": lambda value: _is_number(value) and value >= 0,
+    "top_p": lambda value: _is_number(value) and 0 <= value <= 1,
+    "seed": lambda value: value is None or _is_int(value),
+    "stop": lambda value: all(isinstance(text, str) for text in value),
+    "top_logprobs": lambda value: value is None or (_is_int(value) and value >= 0),
+    "presence_penalty": _is_number,
+    "frequency_penalty": _is_number,
+    "logit_bias": lambda value: all(math.isfinite(number) for number in value.values()),
+}
+
+
+def dump_outputs(outputs: list[Output]) -> bytes:
+    """All outputs of one decoding step as one line."""
+    return dump_line({"op": "outputs", "outputs": [_dump_output(output) for output in outputs]})
+
+
+def load_outputs(message: dict[str, Any]) -> list[Output]:
+    """The outputs in an ``outputs`` message."""
+    return [_load_output(*wire) for wire in message["outputs"]]
+
+
+def _dump_output(output: Output) -> list[Any]:
+    deltas = [
+        [d.choice, d.text, [[t.text, t.bytes, t.logprob, t.top] for t in d.tokens], d.finish_reason]
+        for d in output.deltas
+    ]
+    usage = output.usage and [output.usage.prompt_tokens, output.usage.completion_tokens]
+    error = output.error and [output.error.code, output.error.message]
+    return [output.id, deltas, usage, error]
+
+
+def _load_output(
+    request_id: int, deltas: list[Any], usage: list[int] | None, error: list[str] | None
+) -> Output:
+    return Output(
+        request_id,
+        [_load_delta(*wire) for wire in deltas],
+        Usage(*usage) if usage else None,
+        EngineError(*error) if error else None,
+    )
+
+
+def _load_delta(choice: int, text: str, tokens: list[Any], finish_reason: str | None) -> Delta:
+    infos = [TokenInfo(t, b, p, [(x, y, z) for x, y, z in top]) for t, b, p, top in tokens]
+    return Delta(choice, text, infos, finish_reason)

@@ -1,0 +1,150 @@
+"""The sampler process through its client: streams, cancelling, errors, kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_base import CONTEXT, make_base
+
+from sandbox.engine.chat_format import Encoder
+from sandbox.engine.decode import DecodeLoop
+from sandbox.engine.forward import make_forward
+from sandbox.engine.models import load_model
+from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
+from sandbox.engine.sampler_client import SamplerClient
+from sandbox.engine.supervisor import RestartPolicy
+
+FAST = RestartPolicy(first_wait=0.05)
+ENDLESS = {0: -100.0, 4: -100.0}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("base"))
+
+
+def ask(base: Path, **settings: Any) -> GenerateRequest:
+    return GenerateRequest(
+        str(base), **{"prompt": "He flies", "seed": 1, "max_tokens": 12, **settings}
+    )
+
+
+async def whole(client: SamplerClient, request: GenerateRequest) -> tuple[list[Delta], Usage]:
+    pieces = [piece async for piece in client.generate(request)]
+    assert isinstance(pieces[-1], Usage)
+    return [piece for piece in pieces if isinstance(piece, Delta)], pieces[-1]
+
+
+def with_client(base: Path, body: Any) -> None:
+    async def main() -> None:
+        client = SamplerClient([base], policy=FAST)
+        await client.start()
+        try:
+            await body(client)
+        finally:
+            await client.stop()
+
+    asyncio.run(main())
+
+
+def test_the_process_answers_as_the_loop_in_process(base: Path) -> None:
+    chat = [{"role": "user", "content": "40, woman ->"}]
+    requests = [
+        ask(base, prompt=chat, n=2, top_logprobs=2, stream=False),
+        ask(base, stop=("e",), temperature=0.5, top_p=0.9),
+        ask(base, echo=True, top_logprobs=0, presence_penalty=0.5, frequency_penalty=0.5),
+        ask(base, prompt=[0, 60, 61], logit_bias={70: 5.0}),
+    ]
+    loop = DecodeLoop(make_forward(load_model(base)), Encoder(base))
+    expected: dict[int, list[Any]] = {i: [] for i in range(len(requests))}
+    for number, request in enumerate(requests):
+        loop.add(number, request)
+    while loop.busy:
+        for output in loop.step():
+            expected[output.id] += [*output.deltas, *([output.usage] if output.usage else [])]
+
+    async def body(client: SamplerClient) -> None:
+        answers = await asyncio.gather(*(whole(client, request) for request in requests))
+        for (deltas, usage), pieces in zip(answers, expected.values(), strict=True):
+            assert joined(deltas) == joined([p for p in pieces if isinstance(p, Delta)])
+            assert usage == pieces[-1]
+
+    with_client(base, body)
+
+
+def joined(deltas: list[Delta]) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for delta in deltas:
+        text, tokens, _ = found.get(delta.choice, ("", [], None))
+        found[delta.choice] = (text + delta.text, tokens + delta.tokens, delta.finish_reason)
+    return found
+
+
+def test_closing_the_stream_cancels_and_errors_stay_apart(base: Path, tmp_path: Path) -> None:
+    broken = make_base(tmp_path / "broken")
+    (broken / "config.json").write_text("{}")
+
+    async def body(client: SamplerClient) -> None:
+        stream = client.generate(ask(base, max_tokens=None, logit_bias=ENDLESS))
+        assert isinstance(await anext(stream), Delta)
+        await stream.aclose()
+        steady = asyncio.create_task(whole(client, ask(base, max_tokens=150, logit_bias=ENDLESS)))
+        for request, code in [
+            (ask(base, max_tokens=CONTEXT), "context_length_exceeded"),
+            (ask(broken), "model_unavailable"),
+            (ask(tmp_path / "nowhere"), "model_unavailable"),
+            (ask(base, prompt={"not": "a prompt"}), "invalid_request"),
+            (ask(base, temperature="hot"), "invalid_request"),
+            (ask(base, prompt=[{"role": "user"}]), "invalid_request"),
+        ]:
+            with pytest.raises(EngineError) as caught:
+                await whole(client, request)
+            assert caught.value.code == code
+        assert (await steady)[1].completion_tokens == 150
+
+    with_client(base, body)
+
+
+def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(base: Path) -> None:
+    async def body(client: SamplerClient) -> None:
+        expected = await whole(client, ask(base))
+        stream = client.generate(ask(base, max_tokens=None, logit_bias=ENDLESS))
+        await anext(stream)
+        assert client.pid is not None
+        os.kill(client.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+        with pytest.raises(EngineError) as caught:
+            async for _ in stream:
+                continue
+        assert caught.value.code == "engine_crashed"
+        assert await whole(client, ask(base)) == expected
+
+    with_client(base, body)
+
+
+def test_stray_prints_do_not_break_the_protocol(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that keeps printing while the sampler works, from Python and below it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys, threading\n"
+        "def chatter():\n"
+        "    if 'sandbox.engine.decode' in sys.modules:\n"
+        "        print('hello from a library', flush=True)\n"
+        "        os.write(1, b'hello from below')\n"
+        "    timer = threading.Timer(0.02, chatter)\n"
+        "    timer.daemon = True\n"
+        "    timer.start()\n"
+        "threading.Timer(0.02, chatter).start()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def body(client: SamplerClient) -> None:
+        _, usage = await whole(client, ask(base, logit_bias=ENDLESS, max_tokens=100))
+        assert usage.completion_tokens == 100
+
+    with_client(base, body)

@@ -1,0 +1,224 @@
+"""Run the notebooks and store their outputs anew: `make notebooks`, or this file by itself.
+
+    python tools/refresh_notebooks.py [--only 03 04] [--check]
+
+Each notebook runs under the conditions of the tests, cold and on a fresh sandbox. One whose
+outputs are the same as before, but for what the tests do not compare (ids, times, tagged cells),
+is left as it is, so that a refresh changes no more than it must.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from nbformat import NotebookNode
+from nbval.plugin import get_sanitize_patterns
+
+from tools.conditions import Conditions
+from tools.notebooks import (
+    ANSI,
+    ROOT,
+    NotebookFailed,
+    code_cells,
+    execute,
+    find_notebooks,
+    output_problems,
+    read,
+    tags,
+    write,
+)
+
+SANITIZE = ROOT / "tests" / "sanitize.cfg"
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
+ABOUT_A_RUN = ("execution", "ExecuteTime", "collapsed", "scrolled")
+NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Refresh or check the notebooks; the exit code is 0 if all went well."""
+    parser = argparse.ArgumentParser(description="Store the notebooks' outputs anew.")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NN", help="these notebooks")
+    parser.add_argument(
+        "--check", action="store_true", help="store nothing; fail if outputs are out of date"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        paths = find_notebooks(options.only)
+    except ValueError as error:
+        parser.error(str(error))
+    if not paths:
+        parser.error("there are no notebooks")
+    try:
+        good = [refresh(path, check=options.check) for path in paths]
+    except KeyboardInterrupt:
+        print("\nStopped. The notebooks that were done are stored; the others are as before.")
+        return 130
+    return 0 if all(good) else 1
+
+
+def refresh(path: Path, check: bool = False, options: Sequence[str] = ()) -> bool:
+    """Run one notebook and store it if something has changed; False if it is not as it should be.
+
+    `options` are further ones for the sandbox.
+    """
+    started = time.monotonic()
+    before = read(path)
+    notebook = copy.deepcopy(before)
+    try:
+        with Conditions(options):
+            execute(notebook, path)
+    except NotebookFailed as error:
+        print(f"{path.name}: failed in code cell {error.cell}: {error.error}")
+        return False
+    tidy(notebook)
+    if problems := list(output_problems(notebook)):
+        print(f"{path.name}: not stored, because of")
+        print("\n".join(f"  {problem}" for problem in problems))
+        return False
+    changed = differences(before, notebook)
+    seconds = f"{time.monotonic() - started:.0f} s"
+    if not changed:
+        print(f"{path.name}: up to date ({seconds})", flush=True)
+        return True
+    print(f"{path.name}: {'out of date' if check else 'stored'} ({seconds}): {'; '.join(changed)}")
+    if not check:
+        write(notebook, path)
+    return not check
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Take out what differs between machines and runs without meaning anything."""
+    notebook.metadata["kernelspec"] = NotebookNode(KERNELSPEC)
+    notebook.metadata["language_info"] = NotebookNode(LANGUAGE)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen: set[str] = set()
+    for number, cell in enumerate(notebook.cells):
+        if cell.get("id", "") in seen | {""}:
+            cell.id = f"cell-{number:02}"
+        seen.add(cell.id)
+        for name in ABOUT_A_RUN:
+            cell.metadata.pop(name, None)
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                output.traceback = short_traceback(output.traceback)
+    tidy_widgets(notebook)
+
+
+def short_traceback(traceback: Sequence[str]) -> list[str]:
+    """The notebook's own part of a traceback: not the frames inside libraries, nor their paths."""
+    plain = [ANSI.sub("", frame) for frame in traceback]
+    return [frame for frame in plain if not frame.lstrip().startswith("File ")]
+
+
+def tidy_widgets(notebook: NotebookNode) -> None:
+    """Keep the state of the widgets that are shown, and give them names that do not change.
+
+    With it a reader sees them, as they were at the end, without running anything.
+    """
+    state: dict[str, Any] = notebook.metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})
+    views = [
+        output.data[VIEW]
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if VIEW in output.get("data", {})
+    ]
+    # In the order in which they are shown, so that the same notebook gets the same names.
+    reachable: dict[str, str] = {}
+    for view in views:
+        for model in _reach(view["model_id"], state):
+            reachable.setdefault(model, f"{len(reachable) + 1:032x}")
+    if not reachable:
+        notebook.metadata.pop("widgets", None)
+    else:
+        shown = json.dumps({old: state[old] for old in reachable})
+        for old, new in reachable.items():
+            shown = shown.replace(old, new)
+        whole = {"state": json.loads(shown), "version_major": 2, "version_minor": 0}
+        notebook.metadata["widgets"] = {WIDGETS: whole}
+    for view in views:
+        view["model_id"] = reachable.get(view["model_id"], "0" * 32)
+
+
+def _reach(model: str, state: dict[str, Any]) -> Iterator[str]:
+    """The model and those that it refers to, each once."""
+    waiting, seen = [model], set()
+    while waiting:
+        model = waiting.pop(0)
+        if model in seen or model not in state:
+            continue
+        seen.add(model)
+        yield model
+        waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(state[model]))
+
+
+def differences(before: NotebookNode, after: NotebookNode) -> list[str]:
+    """What has changed between two runs of a notebook, apart from what the tests let pass."""
+    rules = sanitize_rules()
+    found = []
+    pairs = zip(code_cells(before), code_cells(after), strict=True)
+    for number, (old, new) in enumerate(pairs, start=1):
+        if old.execution_count != new.execution_count:
+            found.append(f"code cell {number} is counted anew")
+        elif NOT_COMPARED & tags(new):
+            continue
+        elif _comparable(old, rules) != _comparable(new, rules):
+            found.append(f"code cell {number} has other outputs")
+    if not found and _frame(before) != _frame(after):
+        found.append("metadata")
+    return found
+
+
+def sanitize_rules() -> list[tuple[str, str]]:
+    """The rules of tests/sanitize.cfg, as nbval reads them: patterns and what replaces them."""
+    return get_sanitize_patterns(SANITIZE.read_text(encoding="ascii"))
+
+
+def sanitize(text: str, rules: Sequence[tuple[str, str]]) -> str:
+    """Apply the rules in their order, as nbval does."""
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def _comparable(cell: NotebookNode, rules: Sequence[tuple[str, str]]) -> str:
+    """The outputs with everything replaced that may differ, in one text."""
+    outputs = copy.deepcopy(cell.outputs)
+    for output in outputs:
+        output.get("data", {}).pop(VIEW, None)
+        output.pop("traceback", None)
+    return json.dumps(_sanitized(outputs, rules), sort_keys=True)
+
+
+def _sanitized(value: Any, rules: Sequence[tuple[str, str]]) -> Any:
+    if isinstance(value, str):
+        return sanitize(value, rules)
+    if isinstance(value, dict):
+        return {key: _sanitized(part, rules) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_sanitized(part, rules) for part in value]
+    return value
+
+
+def _frame(notebook: NotebookNode) -> list[Any]:
+    """All of a notebook that is neither output nor widget."""
+    cells = [(c.get("id"), c.cell_type, c.source, c.metadata) for c in notebook.cells]
+    about = {k: v for k, v in notebook.metadata.items() if k != "widgets"}
+    return [about, cells]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

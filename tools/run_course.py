@@ -1,0 +1,216 @@
+"""Run the road 00 to 06 for real and show the superhero: `make run`, or this file by itself.
+
+    python tools/run_course.py [--only 03 04] [--yes]
+
+It runs on the learner's own settings: the sandbox, unless a key for another provider is
+configured. The executed notebooks and a summary are left in build/run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import openai
+import pandas as pd
+
+from helpers.artefacts import find, my
+from helpers.costs import estimate_generation, estimate_training, money
+from helpers.endpoint import SandboxError, connect
+from helpers.grid import superhero_grid
+from helpers.prediction import ModelRecord, load_record
+from helpers.settings import NAMES, Settings, SettingsError, load_settings
+from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write
+
+RUN = ROOT / "build" / "run"
+LAST = 6
+NOTE = "40, woman, Healing ->"
+PREDICTION_SEED = 42
+
+
+class CourseError(RuntimeError):
+    """The road was run, but what it should have left behind is not there."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the notebooks; the exit code is 0 if all of them ran to their ends."""
+    parser = argparse.ArgumentParser(description="Run the course's notebooks for real.")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NN", help="these notebooks")
+    parser.add_argument(
+        "--yes", action="store_true", help="go ahead although a hosted provider costs money"
+    )
+    options = parser.parse_args(arguments)
+    # The terminal may know fewer characters than a model can write.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        paths = find_notebooks(options.only, LAST)
+        return run(paths, load_settings(), paid=options.yes)
+    except KeyboardInterrupt:
+        print("\nStopped. What was made so far is kept; run it again to go on.")
+        return 130
+    except NotebookFailed as error:
+        print(failure_text(error))
+    except openai.APIError as error:
+        print(f"\nThe endpoint did not answer as hoped: {type(error).__name__}: {error}")
+    except (SettingsError, SandboxError, CourseError, ValueError, OSError) as error:
+        print(f"\n{error}")
+    return 1
+
+
+def run(paths: Sequence[Path], settings: Settings, paid: bool) -> int:
+    """Run the notebooks in order, then write the summary and show the hero."""
+    if not paths:
+        raise CourseError("There are no notebooks to run.")
+    if settings.endpoint == "hosted":
+        print(cost_text(settings))
+        if not paid:
+            print("\nNothing was run. To go ahead: add --yes. To stay free: take the key out of")
+            print(".env (and out of the environment), and the sandbox answers instead.")
+            return 1
+    print(f"Running {len(paths)} notebooks on {NAMES[settings.provider]}.\n", flush=True)
+    seconds = {path.stem: run_notebook(path) for path in paths}
+    print(f"\n{len(paths)} notebooks in {sum(seconds.values()):.0f} seconds.")
+    if int(paths[-1].name[:2]) == LAST:
+        finish(settings, seconds)
+    print(f"The executed notebooks are in {RUN.relative_to(ROOT)}.")
+    print("Where to go next: make lab (or: python -m jupyter lab notebooks)")
+    return 0
+
+
+def cost_text(settings: Settings) -> str:
+    """What the road would cost on the configured provider, as far as it is known."""
+    estimates = [estimate_generation(superhero_grid(), settings.generator_model)]
+    with suppress(FileNotFoundError):  # then notebook 03, which makes the file, tells the price
+        estimates.append(estimate_training(find("train.jsonl"), settings.base_model))
+    lines = [f"A key for {NAMES[settings.provider]} is configured, so this run costs money:"]
+    lines += [f"  {estimate}" for estimate in estimates]
+    known = [estimate.usd for estimate in estimates if estimate.usd is not None]
+    whole = money(sum(known)) if len(known) == len(estimates) else money(None)
+    return "\n".join([*lines, f"  together: {whole}, and a little for the conversations"])
+
+
+def run_notebook(path: Path) -> float:
+    """Run one notebook, keep the executed copy whatever happens, and return the seconds."""
+    progress = Progress(path.stem)
+    notebook = read(path)
+    try:
+        execute(notebook, path, progress.cell)
+    finally:
+        write(notebook, RUN / path.name)
+        progress.end()
+    return progress.seconds()
+
+
+class Progress:
+    """One line for each notebook: on a terminal it is alive, elsewhere it comes in a few pieces."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started = self._said = time.monotonic()
+        self._alive = sys.stdout.isatty()
+        self._cells = 0
+
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return round(time.monotonic() - self._started, 1)
+
+    def cell(self, number: int, count: int) -> None:
+        """A cell begins. Into a file or a log, a line at most every ten seconds is enough."""
+        self._cells = count
+        line = f"  {self._name:<28} cell {number:>2} of {count}  {self.seconds():5.0f} s"
+        if self._alive:
+            print(f"\r{line}", end="", flush=True)
+        elif time.monotonic() - self._said > 10:
+            self._said = time.monotonic()
+            print(line, flush=True)
+
+    def end(self) -> None:
+        """The notebook has ended, well or not."""
+        line = f"  {self._name:<28} {self._cells:>2} cells       {self.seconds():6.1f} s"
+        print(f"\r{line}" if self._alive else line, flush=True)
+
+
+def finish(settings: Settings, seconds: dict[str, float]) -> None:
+    """Ask the tuned model for the hero, write the summary, and print the prediction."""
+    record = load_record(my("model.json"))
+    with connect(announce=False) as client:
+        text = predict(client, settings, record)
+        job = client.fine_tuning.jobs.retrieve(record.job_id)
+    took = job.finished_at - job.created_at if job.finished_at else None
+    summary = {
+        "endpoint": settings.endpoint,
+        "generator_model": settings.generator_model,
+        "base_model": record.base_model,
+        "fine_tuned_model": record.fine_tuned_model,
+        "job_seconds": took,
+        "rows": len(pd.read_csv(find("superheroes.csv"))),
+        "prediction": text,
+        "seconds": seconds,
+    }
+    RUN.mkdir(parents=True, exist_ok=True)
+    file = RUN / "summary.json"
+    file.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(hero_text(summary))
+
+
+def predict(client: openai.OpenAI, settings: Settings, record: ModelRecord) -> str:
+    """The tuned model's answer to the bare note. Raises CourseError if there is none."""
+    request: dict[str, Any] = {"temperature": 0.7, "max_completion_tokens": 250}
+    request |= settings.options_for(record.fine_tuned_model)
+    if settings.seeds:
+        request["seed"] = PREDICTION_SEED
+    try:
+        answer = client.chat.completions.create(
+            model=record.fine_tuned_model,
+            messages=[{"role": "user", "content": NOTE}],
+            **request,
+        )
+    except openai.NotFoundError as error:
+        raise CourseError(
+            f"The model {record.fine_tuned_model} is not there any more; it was deleted. "
+            "Notebook 05 makes a new one: run this again with --only 05 06."
+        ) from error
+    text = (answer.choices[0].message.content or "").strip()
+    if not text:
+        raise CourseError(f"The model {record.fine_tuned_model} gave an empty answer.")
+    return text
+
+
+def hero_text(summary: dict[str, Any]) -> str:
+    """The end of the road, for the terminal."""
+    lines = [
+        f"\n{summary['rows']} descriptions written by {summary['generator_model']}.",
+        f"{summary['base_model']} was fine-tuned on them"
+        + (f" in {summary['job_seconds']} seconds." if summary["job_seconds"] else "."),
+        f"The new model is {summary['fine_tuned_model']}. Asked",
+        f"\n    {NOTE}\n",
+        "it writes:\n",
+        textwrap.fill(summary["prediction"], 84, initial_indent="    ", subsequent_indent="    "),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def failure_text(error: NotebookFailed) -> str:
+    """What went wrong and where, without the long traceback, which stands in the notebook."""
+    source = "\n".join(f"    {line}" for line in error.source.strip().splitlines()[:12])
+    kept = (RUN / error.path.name).relative_to(ROOT)
+    return (
+        f"\n{error.path.name} stopped in code cell {error.cell}:\n\n{source}\n\n"
+        f"{textwrap.shorten(error.error, 600)}\n\n"
+        f"The notebook with the whole error is {kept}. `heroes doctor` checks this machine."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
