@@ -10,7 +10,7 @@ STAMP := .venv/installed
 export PYTHONHASHSEED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint format notebooks bench clean install
+.PHONY: help run test lab lint format notebooks data bench clean install
 
 help:
 	@echo "make run        run the road 00 to 06 for real and show the superhero"
@@ -18,6 +18,7 @@ help:
 	@echo "make test       all tests, and every notebook against its stored outputs"
 	@echo "make lint       check the code's style         make format   mend it"
 	@echo "make notebooks  run the notebooks and store their outputs anew"
+	@echo "make data       make the shipped files in data/ anew"
 	@echo "make bench      the measurements              make clean    start from nothing"
 
 $(STAMP): requirements.txt constraints.txt pyproject.toml tools/install.py
@@ -44,6 +45,9 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(VENV_PYTHON) -m ruff check --fix .
 	$(VENV_PYTHON) -m ruff format .
+
+data: $(STAMP)
+	@$(VENV_PYTHON) tools/refresh_data.py
 
 notebooks: $(STAMP)
 	@$(VENV_PYTHON) tools/refresh_notebooks.py
