@@ -29,7 +29,7 @@ FILES: dict[Format, tuple[str, str]] = {
 }
 # As in notebook 04: the job on pairs is shorter, and its model can be told from the other.
 SUFFIXES: dict[Format, str] = {"chat": "SuperHero", "completion": "SuperHero-pairs"}
-EPOCHS: dict[Format, int | str] = {"chat": "auto", "completion": 2}
+EPOCHS: dict[Format, int | str] = {"chat": "auto", "completion": 3}
 USABLE = ("validating_files", "queued", "running", "paused", "succeeded")
 WIND_DOWN = (
     "OpenAI is closing its fine-tuning platform and takes no jobs from new organisations. Delete "

@@ -77,9 +77,10 @@ def run(paths: Sequence[Path], settings: Settings, paid: bool) -> int:
             print("\nNothing was run. To go ahead: add --yes. To stay free: take the key out of")
             print(".env (and out of the environment), and the sandbox answers instead.")
             return 1
-    print(f"Running {len(paths)} notebooks on {NAMES[settings.provider]}.\n", flush=True)
+    count = f"{len(paths)} notebook{'s' if len(paths) > 1 else ''}"
+    print(f"Running {count} on {NAMES[settings.provider]}.\n", flush=True)
     seconds = {path.stem: run_notebook(path) for path in paths}
-    print(f"\n{len(paths)} notebooks in {sum(seconds.values()):.0f} seconds.")
+    print(f"\n{count} in {sum(seconds.values()):.0f} seconds.")
     if int(paths[-1].name[:2]) == LAST:
         finish(settings, seconds)
     print(f"The executed notebooks are in {RUN.relative_to(ROOT)}.")

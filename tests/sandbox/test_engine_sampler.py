@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +42,30 @@ async def whole(client: SamplerClient, request: GenerateRequest) -> tuple[list[D
     return [piece for piece in pieces if isinstance(piece, Delta)], pieces[-1]
 
 
-def with_client(base: Path, body: Any) -> None:
-    async def main() -> None:
+Body = Callable[[SamplerClient], Coroutine[Any, Any, None]]
+
+
+@contextlib.contextmanager
+def started(base: Path) -> Iterator[Callable[[Body], None]]:
+    """Run tests' bodies on one client and its event loop."""
+    with asyncio.Runner() as runner:
         client = SamplerClient([base], policy=FAST)
-        await client.start()
+        runner.run(client.start())
         try:
-            await body(client)
+            yield lambda body: runner.run(body(client))
         finally:
-            await client.stop()
-
-    asyncio.run(main())
+            runner.run(client.stop())
 
 
-def test_the_process_answers_as_the_loop_in_process(base: Path) -> None:
+@pytest.fixture(scope="module")
+def with_client(base: Path) -> Iterator[Callable[[Body], None]]:
+    with started(base) as run:
+        yield run
+
+
+def test_the_process_answers_as_the_loop_in_process(
+    base: Path, with_client: Callable[[Body], None]
+) -> None:
     chat = [{"role": "user", "content": "40, woman ->"}]
     requests = [
         ask(base, prompt=chat, n=2, top_logprobs=2, stream=False),
@@ -74,7 +87,7 @@ def test_the_process_answers_as_the_loop_in_process(base: Path) -> None:
             assert joined(deltas) == joined([p for p in pieces if isinstance(p, Delta)])
             assert usage == pieces[-1]
 
-    with_client(base, body)
+    with_client(body)
 
 
 def joined(deltas: list[Delta]) -> dict[int, Any]:
@@ -85,7 +98,9 @@ def joined(deltas: list[Delta]) -> dict[int, Any]:
     return found
 
 
-def test_closing_the_stream_cancels_and_errors_stay_apart(base: Path, tmp_path: Path) -> None:
+def test_closing_the_stream_cancels_and_errors_stay_apart(
+    base: Path, tmp_path: Path, with_client: Callable[[Body], None]
+) -> None:
     broken = make_base(tmp_path / "broken")
     (broken / "config.json").write_text("{}")
 
@@ -107,10 +122,12 @@ def test_closing_the_stream_cancels_and_errors_stay_apart(base: Path, tmp_path: 
             assert caught.value.code == code
         assert (await steady)[1].completion_tokens == 150
 
-    with_client(base, body)
+    with_client(body)
 
 
-def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(base: Path) -> None:
+def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(
+    base: Path, with_client: Callable[[Body], None]
+) -> None:
     async def body(client: SamplerClient) -> None:
         expected = await whole(client, ask(base))
         stream = client.generate(ask(base, max_tokens=None, logit_bias=ENDLESS))
@@ -123,7 +140,7 @@ def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(base: Path) 
         assert caught.value.code == "engine_crashed"
         assert await whole(client, ask(base)) == expected
 
-    with_client(base, body)
+    with_client(body)
 
 
 def test_stray_prints_do_not_break_the_protocol(
@@ -147,4 +164,5 @@ def test_stray_prints_do_not_break_the_protocol(
         _, usage = await whole(client, ask(base, logit_bias=ENDLESS, max_tokens=100))
         assert usage.completion_tokens == 100
 
-    with_client(base, body)
+    with started(base) as run:
+        run(body)
