@@ -59,8 +59,6 @@ def encode(tokenizer: Any, messages: list[dict[str, str]]) -> dict[str, list[int
 
 def with_trainer(model: Any, tokenizer: Any, rows: list[Any], epochs: int, rate: float) -> Trainer:
     data = [encode(tokenizer, row["messages"]) for row in rows]
-    for row in data:
-        row["length"] = len(row["input_ids"])
     args = arguments(
         TrainingArguments,
         tempfile.mkdtemp(),
@@ -68,12 +66,10 @@ def with_trainer(model: Any, tokenizer: Any, rows: list[Any], epochs: int, rate:
         rate,
         train_sampling_strategy="group_by_length",
     )
-    from datasets import Dataset
-
     return Trainer(
         model=model,
         args=args,
-        train_dataset=Dataset.from_list(data),
+        train_dataset=data,
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=None),
     )
 

@@ -43,7 +43,7 @@ def one_by_one(grid: pd.DataFrame) -> None:
         client.chat.completions.create(
             model=load_settings().generator_model,
             messages=[{"role": "user", "content": prompt}],
-            max_completion_tokens=500,
+            max_completion_tokens=300,
             temperature=1.0,
             seed=index,
         )
@@ -61,7 +61,7 @@ def in_process(grid: pd.DataFrame) -> Callable[[], None]:
             request = GenerateRequest(
                 str(WEIGHTS),
                 [{"role": "user", "content": prompt}],
-                max_tokens=500,
+                max_tokens=300,
                 seed=index,
                 stream=False,
             )

@@ -142,7 +142,7 @@ def load_settings() -> Settings:
         job_options={"extra_body": {"trainingType": "globalStandard"}}
         if provider == "azure"
         else {},
-        concurrency=32 if at_home else 8,
+        concurrency=64 if at_home else 8,
         seeds=at_home,
     )
 

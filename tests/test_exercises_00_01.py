@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpers import exercises_00, exercises_01
+from helpers.exercises import step_00, step_01
 from helpers.check import Exercise
 
 PIECES = [SimpleNamespace(token=t, logprob=p) for t, p in [("Meet", -0.3), (" Ama", -2.1)]]
@@ -28,12 +28,12 @@ REQUEST: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("exercise", "artefacts"),
     [
-        (exercises_00.hesitation, (PIECES[1], PIECES)),
-        (exercises_00.note, ("40, woman, Healing ->",)),
-        (exercises_00.note, ("7, man, talking to cats and dogs ->",)),
-        (exercises_01.conversation, (TALK,)),
-        (exercises_01.request, (REQUEST,)),
-        (exercises_01.request, (REQUEST | {"stop": ["."], "temperature": 1.2},)),
+        (step_00.hesitation, (PIECES[1], PIECES)),
+        (step_00.note, ("40, woman, Healing ->",)),
+        (step_00.note, ("7, man, talking to cats and dogs ->",)),
+        (step_01.conversation, (TALK,)),
+        (step_01.request, (REQUEST,)),
+        (step_01.request, (REQUEST | {"stop": ["."], "temperature": 1.2},)),
     ],
 )
 def test_a_solution_passes(exercise: Exercise, artefacts: tuple[Any, ...]) -> None:
@@ -42,7 +42,7 @@ def test_a_solution_passes(exercise: Exercise, artefacts: tuple[Any, ...]) -> No
 
 @pytest.mark.parametrize(
     "exercise",
-    [exercises_00.note, exercises_01.conversation, exercises_01.request, exercises_01.env_file],
+    [step_00.note, step_01.conversation, step_01.request, step_01.env_file],
 )
 def test_nothing_handed_in_is_not_yet(
     exercise: Exercise, capsys: pytest.CaptureFixture[str]
@@ -54,30 +54,30 @@ def test_nothing_handed_in_is_not_yet(
 @pytest.mark.parametrize(
     ("exercise", "artefacts", "problem"),
     [
-        (exercises_00.hesitation, (-2.1, PIECES), "with its token"),
-        (exercises_00.hesitation, (PIECES[0], PIECES), "smallest chance"),
-        (exercises_00.hesitation, (SimpleNamespace(token="x", logprob=-9.0), PIECES), "another"),
-        (exercises_00.note, ("40, woman, Healing",), "an arrow"),
-        (exercises_00.note, ("40, woman, Healing -> ",), "very end"),
-        (exercises_00.note, ("40,woman,Healing ->",), "three parts"),
-        (exercises_00.note, ("forty, woman, Healing ->",), "age in digits"),
-        (exercises_00.note, ("400, woman, Healing ->",), "at most 120"),
-        (exercises_00.note, ("40, Woman, Healing ->",), "man or woman"),
-        (exercises_00.note, ("40, woman,  ->",), "name of a power"),
-        (exercises_01.conversation, ("You are a pirate.",), "a list"),
-        (exercises_01.conversation, (TALK[1:],), "4 messages"),
-        (exercises_01.conversation, ([*TALK[:3], TALK[2]],), "a question again"),
-        (exercises_01.conversation, ([*TALK[1:], TALK[0]],), "who the model is"),
-        (exercises_01.conversation, ([*TALK[:3], {"role": "user"}],), "a role and a content"),
-        (exercises_01.conversation, ([*TALK[:3], TALK[3] | {"content": ""}],), "few words"),
-        (exercises_01.request, (TALK,), "a dictionary"),
-        (exercises_01.request, ({"n": 3},), "a model"),
-        (exercises_01.request, (REQUEST | {"n": 1},), "3 answers"),
-        (exercises_01.request, (REQUEST | {"max_tokens": 40},), "today's name"),
-        (exercises_01.request, (REQUEST | {"max_completion_tokens": 200},), "at most 40"),
-        (exercises_01.request, (REQUEST | {"stop": "!"},), "a full stop"),
-        (exercises_01.request, (REQUEST | {"temperature": 0},), "may differ"),
-        (exercises_01.request, (REQUEST | {"engine": "davinci"},), "engine"),
+        (step_00.hesitation, (-2.1, PIECES), "with its token"),
+        (step_00.hesitation, (PIECES[0], PIECES), "smallest chance"),
+        (step_00.hesitation, (SimpleNamespace(token="x", logprob=-9.0), PIECES), "another"),
+        (step_00.note, ("40, woman, Healing",), "an arrow"),
+        (step_00.note, ("40, woman, Healing -> ",), "very end"),
+        (step_00.note, ("40,woman,Healing ->",), "three parts"),
+        (step_00.note, ("forty, woman, Healing ->",), "age in digits"),
+        (step_00.note, ("400, woman, Healing ->",), "at most 120"),
+        (step_00.note, ("40, Woman, Healing ->",), "man or woman"),
+        (step_00.note, ("40, woman,  ->",), "name of a power"),
+        (step_01.conversation, ("You are a pirate.",), "a list"),
+        (step_01.conversation, (TALK[1:],), "4 messages"),
+        (step_01.conversation, ([*TALK[:3], TALK[2]],), "a question again"),
+        (step_01.conversation, ([*TALK[1:], TALK[0]],), "who the model is"),
+        (step_01.conversation, ([*TALK[:3], {"role": "user"}],), "a role and a content"),
+        (step_01.conversation, ([*TALK[:3], TALK[3] | {"content": ""}],), "few words"),
+        (step_01.request, (TALK,), "a dictionary"),
+        (step_01.request, ({"n": 3},), "a model"),
+        (step_01.request, (REQUEST | {"n": 1},), "3 answers"),
+        (step_01.request, (REQUEST | {"max_tokens": 40},), "today's name"),
+        (step_01.request, (REQUEST | {"max_completion_tokens": 200},), "at most 40"),
+        (step_01.request, (REQUEST | {"stop": "!"},), "a full stop"),
+        (step_01.request, (REQUEST | {"temperature": 0},), "may differ"),
+        (step_01.request, (REQUEST | {"engine": "davinci"},), "engine"),
     ],
 )
 def test_a_mistake_is_named(exercise: Exercise, artefacts: tuple[Any, ...], problem: str) -> None:
@@ -89,7 +89,7 @@ def test_a_mistake_is_named(exercise: Exercise, artefacts: tuple[Any, ...], prob
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (exercises_01.BROKEN_ENV, "nothing to mend"),
+        (step_01.BROKEN_ENV, "nothing to mend"),
         ("OPENAI_API_KEY=sk-demo—1234\n", "long dash"),
         ("OPENAI_API_KEY=sk-demo-1234\nOPENAI_BASE_URL=\n", "blank"),
         ("OPENAI_API_KEY=sk-demo1234\n", "two short dashes"),
@@ -104,10 +104,10 @@ def test_the_env_file(
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-the-learner")
     path = tmp_path / ".env"
     path.write_text(text, encoding="utf-8")
-    verdict = exercises_01.env_file.verdict(path)
+    verdict = step_01.env_file.verdict(path)
     assert bool(verdict) is (problem is None)
     assert problem is None or problem in str(verdict.problem)
 
 
 def test_a_missing_env_file(tmp_path: Path) -> None:
-    assert not exercises_01.env_file.verdict(tmp_path / ".env")
+    assert not step_01.env_file.verdict(tmp_path / ".env")

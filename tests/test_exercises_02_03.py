@@ -10,7 +10,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from helpers import exercises_02, exercises_03
+from helpers.exercises import step_02, step_03
 from helpers.artefacts import my
 from helpers.check import Exercise
 from helpers.grid import POWERS, superhero_grid
@@ -53,11 +53,11 @@ def solution(notebook: str, exercise: str) -> str:
 @pytest.mark.parametrize(
     ("notebook", "cell", "exercise"),
     [
-        ("02_synthetic_superheroes.ipynb", "ex-own-grid", exercises_02.own_grid),
-        ("02_synthetic_superheroes.ipynb", "ex-clean", exercises_02.clean_table),
-        ("03_jsonl_preparation.ipynb", "ex-mend", exercises_03.mended),
-        ("03_jsonl_preparation.ipynb", "ex-split", exercises_03.split_by_age),
-        ("03_jsonl_preparation.ipynb", "ex-marks", exercises_03.own_marks),
+        ("02_synthetic_superheroes.ipynb", "ex-own-grid", step_02.own_grid),
+        ("02_synthetic_superheroes.ipynb", "ex-clean", step_02.clean_table),
+        ("03_jsonl_preparation.ipynb", "ex-mend", step_03.mended),
+        ("03_jsonl_preparation.ipynb", "ex-split", step_03.split_by_age),
+        ("03_jsonl_preparation.ipynb", "ex-marks", step_03.own_marks),
     ],
 )
 def test_the_solution_in_the_notebook_passes(
@@ -73,13 +73,13 @@ def test_the_solution_in_the_notebook_passes(
     names: dict[str, Any] = {
         "heroes": heroes,
         "plain": plain_pairs(heroes),
-        "table": exercises_02.damaged_table(heroes),
-        "patient": exercises_03.hand_out_patient(my("patient.jsonl")),
-        "own_grid": exercises_02.own_grid,
-        "clean_table": exercises_02.clean_table,
-        "mended": exercises_03.mended,
-        "split_by_age": exercises_03.split_by_age,
-        "own_marks": exercises_03.own_marks,
+        "table": step_02.damaged_table(heroes),
+        "patient": step_03.hand_out_patient(my("patient.jsonl")),
+        "own_grid": step_02.own_grid,
+        "clean_table": step_02.clean_table,
+        "mended": step_03.mended,
+        "split_by_age": step_03.split_by_age,
+        "own_marks": step_03.own_marks,
         "json": json,
         "superhero_grid": superhero_grid,
         "split_by": split_by,
@@ -111,18 +111,18 @@ Grid = Callable[[pd.DataFrame], pd.DataFrame]
 )
 def test_a_grid_is_graded_line_by_line(change: Grid, problem: str) -> None:
     good = superhero_grid(powers=["Ice", "Cheese"], repeats=1)
-    assert exercises_02.own_grid.verdict(good)
-    assert problem in str(exercises_02.own_grid.verdict(change(good)).problem)
+    assert step_02.own_grid.verdict(good)
+    assert problem in str(step_02.own_grid.verdict(change(good)).problem)
 
 
 def test_a_grid_of_known_powers_is_not_new() -> None:
     known = superhero_grid(powers=[POWERS[0].upper(), "Ice"], repeats=1)
-    assert "INVISIBILITY" in str(exercises_02.own_grid.verdict(known).problem)
+    assert "INVISIBILITY" in str(step_02.own_grid.verdict(known).problem)
 
 
 def test_the_damaged_table_has_four_accidents_and_each_is_missed(heroes: pd.DataFrame) -> None:
-    table = exercises_02.damaged_table(heroes)
-    grade = exercises_02.clean_table
+    table = step_02.damaged_table(heroes)
+    grade = step_02.clean_table
     assert "2 that it did not" in str(grade.verdict(table).problem)
     finished = table[table["finish_reason"] == "stop"]
     assert "1 shorter" in str(grade.verdict(finished).problem)
@@ -135,15 +135,15 @@ def test_the_damaged_table_has_four_accidents_and_each_is_missed(heroes: pd.Data
 
 def test_too_small_a_table_cannot_be_damaged(heroes: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="12 are needed"):
-        exercises_02.damaged_table(heroes.head(11))
+        step_02.damaged_table(heroes.head(11))
 
 
 def test_the_patient_has_all_six_mistakes_and_is_not_overwritten(tmp_path: Path) -> None:
-    path = exercises_03.hand_out_patient(tmp_path / "patient.jsonl")
+    path = step_03.hand_out_patient(tmp_path / "patient.jsonl")
     errors = {p.line for p in check_file(path).problems if p.severity == "error"}
     assert errors == {2, 4, 6, 8, 10, 12}
     path.write_text("mine", encoding="utf-8")
-    assert exercises_03.hand_out_patient(path).read_text(encoding="utf-8") == "mine"
+    assert step_03.hand_out_patient(path).read_text(encoding="utf-8") == "mine"
 
 
 def test_a_patient_that_lost_a_hero_or_a_word_is_not_mended(tmp_path: Path) -> None:
@@ -151,18 +151,18 @@ def test_a_patient_that_lost_a_hero_or_a_word_is_not_mended(tmp_path: Path) -> N
         user = {"role": "user", "content": f"{age}, {gender}, {power} ->"}
         return {"messages": [user, {"role": "assistant", "content": text}]}
 
-    whole = [example(*hero) for hero in exercises_03.PATIENT]
+    whole = [example(*hero) for hero in step_03.PATIENT]
     path = write_jsonl(tmp_path / "patient.jsonl", whole)
-    assert exercises_03.mended.verdict(path)
+    assert step_03.mended.verdict(path)
     write_jsonl(path, whole[:11])
-    assert "11 examples" in str(exercises_03.mended.verdict(path).problem)
+    assert "11 examples" in str(step_03.mended.verdict(path).problem)
     whole[3]["messages"][1]["content"] = "Something else."
     write_jsonl(path, whole)
-    assert "20, woman, invisibility ->" in str(exercises_03.mended.verdict(path).problem)
+    assert "20, woman, invisibility ->" in str(step_03.mended.verdict(path).problem)
 
 
 def test_a_split_is_graded_line_by_line(heroes: pd.DataFrame) -> None:
-    grade = exercises_03.split_by_age
+    grade = step_03.split_by_age
     train, valid = split_by(heroes, "age", [18, 60])
     assert grade.verdict(train, valid)
     assert "252 rows" in str(grade.verdict(*split_by(heroes, "age", [18])[::-1]).problem)
@@ -175,7 +175,7 @@ def test_a_split_is_graded_line_by_line(heroes: pd.DataFrame) -> None:
 
 
 def test_marks_must_be_there_and_of_ones_own(heroes: pd.DataFrame, tmp_path: Path) -> None:
-    grade, path = exercises_03.own_marks, tmp_path / "marks.jsonl"
+    grade, path = step_03.own_marks, tmp_path / "marks.jsonl"
     write_jsonl(path, plain_pairs(heroes).to_dict("records"))
     assert "no_separator" in str(grade.verdict(path).problem)
     write_jsonl(path, to_completions(heroes))
@@ -189,7 +189,7 @@ def test_marks_must_be_there_and_of_ones_own(heroes: pd.DataFrame, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "exercise",
-    [exercises_02.own_grid, exercises_02.clean_table, exercises_03.own_marks],
+    [step_02.own_grid, step_02.clean_table, step_03.own_marks],
 )
 def test_nothing_handed_in_is_not_yet(
     exercise: Exercise, capsys: pytest.CaptureFixture[str]

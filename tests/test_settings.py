@@ -33,7 +33,7 @@ def test_nothing_configured_is_the_sandbox() -> None:
     settings = load_settings()
     assert (settings.endpoint, settings.provider, settings.base_url) == ("sandbox", "sandbox", None)
     assert settings.generator_model == settings.base_model == "superhero-mini"
-    assert (settings.concurrency, settings.seeds, settings.chat_options) == (32, True, {})
+    assert (settings.concurrency, settings.seeds, settings.chat_options) == (64, True, {})
 
 
 def test_a_hosted_key_is_openai(env_file: Path) -> None:

@@ -1,0 +1,1 @@
+"""The exercises: one module for each notebook, with what is handed out, checks and hints."""
