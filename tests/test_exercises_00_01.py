@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from helpers.exercises import step_00, step_01
 from helpers.check import Exercise
+from helpers.exercises import step_00, step_01
 
 PIECES = [SimpleNamespace(token=t, logprob=p) for t, p in [("Meet", -0.3), (" Ama", -2.1)]]
 TALK = [

@@ -10,9 +10,9 @@ import nbformat
 import pandas as pd
 import pytest
 
-from helpers.exercises import step_02, step_03
 from helpers.artefacts import my
 from helpers.check import Exercise
+from helpers.exercises import step_02, step_03
 from helpers.grid import POWERS, superhero_grid
 from helpers.jsonl import (
     add_separator,

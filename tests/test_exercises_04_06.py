@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.exercises import step_04, step_05, step_06
 from helpers.check import Exercise
+from helpers.exercises import step_04, step_05, step_06
 
 METHOD = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
 ORDER: dict[str, Any] = {
