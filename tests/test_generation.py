@@ -261,7 +261,9 @@ def test_wrong_arguments_are_named(grid: pd.DataFrame, tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import asyncio, sys
+import asyncio, signal, sys
+# A shell that runs the tests in the background makes its children deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from openai import AsyncOpenAI
 from helpers.generation import generate, superhero_grid

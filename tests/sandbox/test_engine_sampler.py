@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sandbox.engine.chat_format import Encoder
 from sandbox.engine.decode import DecodeLoop
 from sandbox.engine.forward import make_forward
 from sandbox.engine.models import load_model
-from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
+from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, TokenInfo, Usage
 from sandbox.engine.sampler_client import SamplerClient
 from sandbox.engine.supervisor import RestartPolicy
 
@@ -94,8 +95,16 @@ def joined(deltas: list[Delta]) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for delta in deltas:
         text, tokens, _ = found.get(delta.choice, ("", [], None))
-        found[delta.choice] = (text + delta.text, tokens + delta.tokens, delta.finish_reason)
+        new = [rounded(token) for token in delta.tokens]
+        found[delta.choice] = (text + delta.text, tokens + new, delta.finish_reason)
     return found
+
+
+def rounded(token: TokenInfo) -> TokenInfo:
+    """Which requests share a step is chance, and it moves the last digits of a logprob."""
+    top = [(text, raw, round(logprob, 9)) for text, raw, logprob in token.top]
+    logprob = None if token.logprob is None else round(token.logprob, 9)
+    return replace(token, logprob=logprob, top=top)
 
 
 def test_closing_the_stream_cancels_and_errors_stay_apart(
