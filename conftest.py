@@ -14,6 +14,7 @@ import pytest
 from nbval.plugin import IPyNbCell
 
 from tools.conditions import Conditions, Environment
+from tools.trained import state_for
 
 FOR_ALL = pytest.StashKey[Environment]()
 FOR_NOTEBOOKS = pytest.StashKey["NotebookConditions"]()
@@ -48,7 +49,9 @@ class NotebookConditions:
             self.end()
             self._notebook = notebook
             try:
-                self._conditions = Conditions(base_model_options()).__enter__()
+                options = base_model_options()
+                state = state_for(notebook, options)
+                self._conditions = Conditions(options, state).__enter__()
             except (OSError, RuntimeError) as error:
                 self._failure = str(error)
         if self._failure:

@@ -89,6 +89,23 @@ def test_the_road_runs_in_order_and_keeps_the_executed_notebooks(
     assert read(folder / "notebooks" / "00_start.ipynb").cells[0].outputs == []
 
 
+def test_publishing_stores_the_seconds_and_keeps_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = folder / "measured.json"
+    measured.write_text(json.dumps({"install": 84.0, "notebooks": {"00_start": 1.0, "07_x": 9.0}}))
+    monkeypatch.setattr(run_course, "MEASURED", measured)
+    add(folder, "00_start", "import time; time.sleep(1.2)")
+    assert run_course.main(["--only", "00"]) == 0
+    assert json.loads(measured.read_text())["notebooks"]["00_start"] == 1.0, "not asked for"
+    assert run_course.main(["--only", "00", "--publish"]) == 0
+    told = json.loads(measured.read_text())
+    assert 1.2 < told["notebooks"]["00_start"] < 60
+    assert (told["notebooks"]["07_x"], told["install"]) == (9.0, 84.0)
+    assert "torch" in told["machine"]
+    assert os.uname().nodename not in told["machine"] if hasattr(os, "uname") else True
+
+
 def test_a_failing_cell_is_told_in_a_few_lines(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

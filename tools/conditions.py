@@ -1,12 +1,15 @@
 """The conditions under which a notebook's outputs are made and compared: the same every time.
 
-A notebook starts cold: an empty sandbox with a fixed seed, nothing of the learner's own (neither
-files nor a key), and an environment that does not depend on the machine.
+A notebook starts cold: a sandbox with a fixed seed, nothing of the learner's own (neither files
+nor a key), and an environment that does not depend on the machine. Up to notebook 05 the sandbox
+is empty. From 06 on it holds the course's finished jobs, as it would for a learner who comes that
+far: they are trained once and copied, instead of once for each notebook.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,13 +75,14 @@ class Environment:
 class Conditions(Environment):
     """The environment of one notebook, with a fresh, seeded sandbox that `connect()` will find.
 
-    `options` are further ones for `python -m sandbox`. Raises RuntimeError, with the server's
-    last lines, if it does not come up.
+    `options` are further ones for `python -m sandbox`; `state` is a folder to copy the sandbox's
+    state from. Raises RuntimeError, with the server's last lines, if it does not come up.
     """
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
+    def __init__(self, options: Sequence[str] = (), state: Path | None = None) -> None:
         super().__init__()
         self._options = options
+        self._copied = state
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -98,7 +102,10 @@ class Conditions(Environment):
 
     def _start(self) -> None:
         state = Path(os.environ["HEROES_SANDBOX_STATE"])
-        state.mkdir(parents=True)
+        if self._copied:
+            shutil.copytree(self._copied, state)
+        else:
+            state.mkdir(parents=True)
         command = [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
         with (state / "sandbox.log").open("wb") as log:
             self._server = subprocess.Popen(

@@ -2,7 +2,7 @@
 
     python tools/refresh_notebooks.py [--only 03 04] [--check]
 
-Each notebook runs under the conditions of the tests, cold and on a fresh sandbox. One whose
+Each notebook runs under the conditions of the tests, on a sandbox of its own. One whose
 outputs are the same as before, but for what the tests do not compare (ids, times, tagged cells),
 is left as it is, so that a refresh changes no more than it must.
 """
@@ -37,6 +37,7 @@ from tools.notebooks import (
     tags,
     write,
 )
+from tools.trained import state_for
 
 SANITIZE = ROOT / "tests" / "sanitize.cfg"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -78,7 +79,7 @@ def refresh(path: Path, check: bool = False, options: Sequence[str] = ()) -> boo
     before = read(path)
     notebook = copy.deepcopy(before)
     try:
-        with Conditions(options):
+        with Conditions(options, state_for(path, options)):
             execute(notebook, path)
     except NotebookFailed as error:
         print(f"{path.name}: failed in code cell {error.cell}: {error.error}")

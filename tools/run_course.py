@@ -1,20 +1,23 @@
-"""Run the road 00 to 06 for real and show the superhero: `make run`, or this file by itself.
+"""Run the whole road for real and show the superhero: `make run`, or this file by itself.
 
-    python tools/run_course.py [--only 03 04] [--yes]
+    python tools/run_course.py [--only 03 04] [--yes] [--publish]
 
 It runs on the learner's own settings: the sandbox, unless a key for another provider is
-configured. The executed notebooks and a summary are left in build/run.
+configured. The executed notebooks and a summary are left in build/run. `--publish` also writes
+the measured seconds to docs/measured.json, from which the book makes a table.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
 import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import openai
 import pandas as pd
+import psutil
 
-from helpers.artefacts import find, my
+from helpers.artefacts import find, my, replace_text
 from helpers.costs import estimate_generation, estimate_training, money
 from helpers.endpoint import SandboxError, connect
 from helpers.grid import superhero_grid
@@ -32,7 +36,8 @@ from helpers.settings import NAMES, Settings, SettingsError, load_settings
 from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write
 
 RUN = ROOT / "build" / "run"
-LAST = 6
+MEASURED = ROOT / "docs" / "measured.json"
+WITH_THE_HERO = "06"  # the notebook that leaves the model record behind
 NOTE = "40, woman, Healing ->"
 PREDICTION_SEED = 42
 
@@ -48,13 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--yes", action="store_true", help="go ahead although a hosted provider costs money"
     )
+    parser.add_argument(
+        "--publish", action="store_true", help="store the measured seconds for the book"
+    )
     options = parser.parse_args(arguments)
     # The terminal may know fewer characters than a model can write.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        paths = find_notebooks(options.only, LAST)
-        return run(paths, load_settings(), paid=options.yes)
+        paths = find_notebooks(options.only)
+        return run(paths, load_settings(), paid=options.yes, publish=options.publish)
     except KeyboardInterrupt:
         print("\nStopped. What was made so far is kept; run it again to go on.")
         return 130
@@ -67,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def run(paths: Sequence[Path], settings: Settings, paid: bool) -> int:
+def run(paths: Sequence[Path], settings: Settings, paid: bool, publish: bool = False) -> int:
     """Run the notebooks in order, then write the summary and show the hero."""
     if not paths:
         raise CourseError("There are no notebooks to run.")
@@ -81,7 +89,9 @@ def run(paths: Sequence[Path], settings: Settings, paid: bool) -> int:
     print(f"Running {count} on {NAMES[settings.provider]}.\n", flush=True)
     seconds = {path.stem: run_notebook(path) for path in paths}
     print(f"\n{count} in {sum(seconds.values()):.0f} seconds.")
-    if int(paths[-1].name[:2]) == LAST:
+    if publish:
+        publish_seconds(seconds)
+    if any(name.startswith(WITH_THE_HERO) for name in seconds):
         finish(settings, seconds)
     print(f"The executed notebooks are in {RUN.relative_to(ROOT)}.")
     print("Where to go next: make lab (or: python -m jupyter lab notebooks)")
@@ -139,6 +149,26 @@ class Progress:
         """The notebook has ended, well or not."""
         line = f"  {self._name:<28} {self._cells:>2} cells       {self.seconds():6.1f} s"
         print(f"\r{line}" if self._alive else line, flush=True)
+
+
+def publish_seconds(seconds: dict[str, float]) -> None:
+    """Store what was measured for the book: a notebook that was not run keeps its old figure."""
+    before = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else {}
+    measured = {
+        "machine": machine_in_words(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "notebooks": dict(sorted({**before.get("notebooks", {}), **seconds}.items())),
+    }
+    replace_text(MEASURED, json.dumps({**before, **measured}, indent=2) + "\n")
+
+
+def machine_in_words() -> str:
+    """What somebody who compares seconds wants to know, and nothing that names the machine."""
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
+    return (
+        f"{cores or psutil.cpu_count()} cores, {platform.system()} on {platform.machine()}, "
+        f"Python {platform.python_version()}, torch {version('torch')}"
+    )
 
 
 def finish(settings: Settings, seconds: dict[str, float]) -> None:

@@ -1,0 +1,84 @@
+"""A sandbox's state with the course's two fine-tuning jobs done, trained once and kept.
+
+Notebooks from 06 on need the tuned models, and a test of each must not train them again. The
+state lies in build/trained, under a name that changes with everything that has a part in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from helpers.embedded import stop_sandbox
+from helpers.endpoint import connect
+from helpers.jobs import FILES, ensure_job
+from helpers.settings import ROOT, load_settings
+from tools.conditions import Conditions
+
+KEPT = ROOT / "build" / "trained"
+FIRST = 6  # the first notebook that starts with the finished jobs
+# Not the store: a newer one migrates an older state.
+MAKERS = ("sandbox/engine", "sandbox/base_model/weights", "helpers/jobs.py", "tools/conditions.py")
+LEFT_BEHIND = shutil.ignore_patterns("*.log", "*.lock", "sandbox.json")
+
+
+def state_for(notebook: Path, options: Sequence[str] = ()) -> Path | None:
+    """The state that a notebook's sandbox starts from, trained now if need be; None: an empty one.
+
+    `options` are further ones for the sandbox. Raises RuntimeError if a job does not succeed.
+    """
+    number = notebook.name[:2]
+    return trained_state(options) if number.isdecimal() and int(number) >= FIRST else None
+
+
+def trained_state(options: Sequence[str] = ()) -> Path:
+    """A folder to copy. The first time, it takes as long as two fine-tuning jobs."""
+    folder = KEPT / fingerprint(options)
+    if folder.is_dir():
+        return folder
+    shutil.rmtree(KEPT, ignore_errors=True)
+    KEPT.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=KEPT, ignore_cleanup_errors=True) as draft:
+        made = Path(draft) / "state"
+        with Conditions(options):
+            train()
+            stop_sandbox()
+            shutil.copytree(os.environ["HEROES_SANDBOX_STATE"], made, ignore=LEFT_BEHIND)
+        made.rename(folder)  # whole, or not at all
+    return folder
+
+
+def train() -> None:
+    """Submit the course's jobs to the sandbox and wait for them."""
+    settings = load_settings()
+    with connect(announce=False) as client:
+        waiting = [ensure_job(client, settings, format).id for format in FILES]
+        while waiting:
+            job = client.fine_tuning.jobs.retrieve(waiting[0])
+            if job.status == "succeeded":
+                waiting.pop(0)
+            elif job.status in ("failed", "cancelled", "paused"):
+                raise RuntimeError(f"The course's job {job.id} is {job.status}: {job.error}")
+            else:
+                time.sleep(0.5)
+
+
+def fingerprint(options: Sequence[str] = ()) -> str:
+    """Changes with the code that trains, the base model, the training files and the options."""
+    digest = hashlib.sha256(repr(list(options)).encode())
+    for path in sorted(_parts()):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _parts() -> Iterator[Path]:
+    yield from (ROOT / "data" / name for pair in FILES.values() for name in pair)
+    for maker in MAKERS:
+        whole = ROOT / maker
+        found = whole.rglob("*") if whole.is_dir() else [whole]
+        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
