@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell
 
+from tests.notebook_solutions import Solution, with_solutions
 from tools.conditions import Conditions, Environment
 from tools.trained import state_for
 
@@ -72,10 +73,16 @@ def base_model_options() -> list[str]:
     return ["--base-model", folder] if folder else []
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The solutions of a notebook's exercises are tests, too."""
+    items[:] = with_solutions(items)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before nbval starts the kernel, which takes over the environment of this process."""
-    if isinstance(item, IPyNbCell):
+    if isinstance(item, IPyNbCell | Solution):
         item.config.stash[FOR_NOTEBOOKS].begin(item.path)
 
 

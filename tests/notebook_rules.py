@@ -88,6 +88,14 @@ def it_has_exercises(notebook: NotebookNode, path: Path) -> Iterator[str]:
         yield f"it has {checks} checked exercises and {solutions} solutions, two at least are due"
 
 
+def its_exercises_are_open(notebook: NotebookNode, path: Path) -> Iterator[str]:
+    """An exercise as it is handed out must fail its own check, in the same words every time."""
+    for number, cell in enumerate(code_cells(notebook), start=1):
+        said = "".join(output_text(output) for output in cell.outputs)
+        if re.search(r"^\w[\w.]*\.check\(", cell.source, re.MULTILINE) and "not yet" not in said:
+            yield f"the exercise in code cell {number} is not open: its output has no 'not yet'"
+
+
 def its_cells_are_small(notebook: NotebookNode, path: Path) -> Iterator[str]:
     lengths = [len(cell.source.splitlines()) for cell in code_cells(notebook)]
     median, ninetieth = np.median(lengths), np.percentile(lengths, 90)
@@ -169,6 +177,7 @@ RULES: tuple[Rule, ...] = (
     outputs_can_be_shown,
     it_is_framed,
     it_has_exercises,
+    its_exercises_are_open,
     its_cells_are_small,
     its_code_is_plain,
     its_pictures_have_words,

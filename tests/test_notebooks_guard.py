@@ -75,14 +75,18 @@ def good_notebook() -> NotebookNode:
         new_markdown_cell("**You will** do it. **You need** nothing."),
         new_code_cell("client = connect()", execution_count=1, outputs=ran),
         new_markdown_cell("Now an exercise."),
-        new_code_cell("one.check(...)", execution_count=2),
+        new_code_cell("one.check(...)", execution_count=2, outputs=open_exercise()),
         new_markdown_cell(details),
-        new_code_cell("two.check(await something())", execution_count=3),
+        new_code_cell("two.check(await something())", execution_count=3, outputs=open_exercise()),
         new_markdown_cell(details),
         new_markdown_cell("## What you did\n\nYou did it."),
     ]
     kernel = {"name": "python3", "display_name": "Python 3"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def open_exercise() -> list[NotebookNode]:
+    return [new_output("stream", name="stdout", text="Exercise 1.1 (x): not yet. Expected y.\n")]
 
 
 def last_path() -> Path:
@@ -139,6 +143,7 @@ FAULTS: list[tuple[Rule, Callable[[NotebookNode], object], str]] = [
     (rules.it_is_framed, says(4, "It takes MINUTES minutes."), "MINUTES"),
     (rules.it_has_exercises, says(5, "print(1)"), "1 checked"),
     (rules.it_has_exercises, says(6, "Think."), "1 solutions"),
+    (rules.its_exercises_are_open, lambda nb: nb.cells[5].update(outputs=[]), "code cell 2"),
     (rules.its_cells_are_small, says(3, "\n".join(["1"] * 30)), "long"),
     (rules.its_cells_are_small, lambda nb: nb.cells.pop(4), "no word between"),
     (rules.its_code_is_plain, says(3, "!pip install x"), "magic"),
