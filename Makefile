@@ -10,15 +10,16 @@ STAMP := .venv/installed
 export PYTHONHASHSEED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint format notebooks data bench clean install
+.PHONY: help run test lab lint format notebooks data docs bench clean install
 
 help:
-	@echo "make run        run the road 00 to 06 for real and show the superhero"
+	@echo "make run        run the whole road for real and show the superhero"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       all tests, and every notebook against its stored outputs"
 	@echo "make lint       check the code's style         make format   mend it"
 	@echo "make notebooks  run the notebooks and store their outputs anew"
 	@echo "make data       make the shipped files in data/ anew"
+	@echo "make docs       the book: build/docs/index.html"
 	@echo "make bench      the measurements              make clean    start from nothing"
 
 $(STAMP): requirements.txt constraints.txt pyproject.toml tools/install.py
@@ -51,6 +52,9 @@ data: $(STAMP)
 
 notebooks: $(STAMP)
 	@$(VENV_PYTHON) tools/refresh_notebooks.py
+
+docs: $(STAMP)
+	@$(VENV_PYTHON) tools/build_docs.py
 
 bench: $(STAMP)
 	@$(VENV_PYTHON) -m bench

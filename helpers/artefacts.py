@@ -17,6 +17,7 @@ MADE_BY = {
     "train_completions.jsonl": "03_jsonl_preparation",
     "validation_completions.jsonl": "03_jsonl_preparation",
     "model.json": "06_prediction",
+    "loss_by_hand.csv": "08_trainer_by_hand",
 }
 
 

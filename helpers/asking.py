@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import openai
 from openai import AsyncOpenAI
-from tqdm.auto import tqdm
+from tqdm.std import tqdm
 
-from helpers.costs import estimate_tokens, money, usage_cost
+from helpers.costs import money, usage_cost
 from helpers.ledger import Ledger
 from helpers.pace import ATTEMPTS, Pace, retry_wait
+from helpers.spending import BudgetExceeded
+from helpers.tokens import estimate_tokens, most_tokens
 
+PACKAGING = 20  # tokens of a chat message around its text, generously
 HOPELESS = (
     openai.APIConnectionError,
     openai.AuthenticationError,
@@ -24,10 +29,6 @@ HOPELESS = (
 
 class GenerationError(RuntimeError):
     """Some rows could not be made; the finished ones are safe."""
-
-
-class BudgetExceeded(GenerationError):
-    """The work would cost, or has cost, more than `max_usd`."""
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Run:
     tokens_in: int = 0
     tokens_out: int = 0
     failures: dict[int, openai.APIError] = field(default_factory=dict)
+    held: float = 0.0  # dollars that the calls under way may still cost
+    room: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
     def usd(self) -> float | None:
@@ -52,7 +55,7 @@ class Run:
 
     async def make_row(self, index: int, key: str, row: dict[str, Any]) -> None:
         """Ask for one row and write it to the ledger; a lost row is noted, a hopeless run ends."""
-        async with self.calls_at_once:
+        async with self.calls_at_once, self._money_for(row["prompt"]):
             try:
                 answer = await self._ask(row["prompt"], index)
             except openai.APIError as error:
@@ -60,16 +63,47 @@ class Run:
                     raise
                 self.failures[index] = error
                 return
-        choice, usage = answer.choices[0], answer.usage
-        made = {
-            "sub_prompt": row["sub_prompt"],
-            "response_txt": choice.message.content or "",
-            "finish_reason": choice.finish_reason,
-            "prompt_tokens": usage.prompt_tokens if usage else 0,
-            "completion_tokens": usage.completion_tokens if usage else 0,
-        }
-        self.ledger.append(key, made)
-        self._count(made["prompt_tokens"], made["completion_tokens"])
+            choice, usage = answer.choices[0], answer.usage
+            made = {
+                "sub_prompt": row["sub_prompt"],
+                "response_txt": choice.message.content or "",
+                "finish_reason": choice.finish_reason,
+                "prompt_tokens": usage.prompt_tokens if usage else 0,
+                "completion_tokens": usage.completion_tokens if usage else 0,
+            }
+            self.ledger.append(key, made)
+            self._count(made["prompt_tokens"], made["completion_tokens"])
+
+    @asynccontextmanager
+    async def _money_for(self, prompt: str) -> AsyncIterator[None]:
+        """Hold back the most that a call can cost; wait while others hold what is left."""
+        if self.max_usd is None:
+            yield
+            return
+        tokens_in = most_tokens(prompt) + PACKAGING
+        worst = usage_cost(self.call["model"], tokens_in, self.call["max_completion_tokens"]) or 0.0
+        async with self.room:
+            await self.room.wait_for(lambda: self._fits(worst) or not self.held)
+            if not self._fits(worst):
+                raise self._too_dear()
+            self.held += worst
+        try:
+            yield
+        finally:
+            async with self.room:
+                self.held -= worst
+                # Sums of fractions leave a crumb behind.
+                self.held = self.held if self.held > 1e-12 else 0.0
+                self.room.notify_all()
+
+    def _fits(self, usd: float) -> bool:
+        return (self.usd or 0.0) + self.held + usd <= (self.max_usd or 0.0)
+
+    def _too_dear(self) -> BudgetExceeded:
+        return BudgetExceeded(
+            f"Stopped at {money(self.usd)}: one call more could go above max_usd={self.max_usd}. "
+            "The rows made so far are safe. Raise max_usd and run the same cell again to go on."
+        )
 
     async def _ask(self, prompt: str, index: int) -> Any:
         """One call, repeated while the server asks for patience."""
@@ -110,7 +144,4 @@ class Run:
         )
         self.bar.update()
         if self.max_usd is not None and (self.usd or 0.0) > self.max_usd:
-            raise BudgetExceeded(
-                f"Stopped at {money(self.usd)}: that is above max_usd={self.max_usd}. The rows "
-                "made so far are safe. Raise max_usd and run the same cell again to go on."
-            )
+            raise self._too_dear()  # only if the server wrote more than it was allowed to

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from helpers.passed import note_passed
+
 NOTHING = "Nothing was handed in: run the cell with your own code first."
 
 
@@ -63,11 +65,12 @@ class Exercise:
             raise ValueError(f"Exercise {self.number} needs three hints.")
 
     def check(self, *artefacts: Any) -> None:
-        """Grade what was made and print the verdict in one line."""
+        """Grade what was made, print the verdict in one line, and note an exercise as done."""
         verdict = self.verdict(*artefacts)
         name = f"Exercise {self.number} ({self.title})"
         if verdict:
             print(f"{name}: done. All {verdict.met} checks passed.")
+            note_passed(self.number)
         else:
             print(f"{name}: not yet. {verdict.problem} Stuck? Ask for a hint.")
 

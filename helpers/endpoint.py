@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from helpers.embedded import (
     start_sandbox,
     stop_sandbox,
 )
+from helpers.metering import async_hooks, sync_hooks
 from helpers.settings import NAMES, Settings, SettingsError, load_settings, read_key
 
 __all__ = [
@@ -42,9 +44,8 @@ def connect(announce: bool = True) -> OpenAI:
     """
     settings = load_settings()
     options = _client_options(settings)
-    if _is_loopback(options["base_url"]):
-        # A proxy set in the environment must not catch calls that stay on this machine.
-        options["http_client"] = DefaultHttpxClient(trust_env=False)
+    if http_options := _http_options(settings, options["base_url"], sync_hooks):
+        options["http_client"] = DefaultHttpxClient(**http_options)
     client = OpenAI(**options)
     if settings.provider == "sandbox":
         _check_key(client)
@@ -55,9 +56,10 @@ def connect(announce: bool = True) -> OpenAI:
 
 def connect_async() -> AsyncOpenAI:
     """The same as `connect()`, silently, for calls that run side by side with `await`."""
-    options = _client_options(load_settings())
-    if _is_loopback(options["base_url"]):
-        options["http_client"] = DefaultAsyncHttpxClient(trust_env=False)
+    settings = load_settings()
+    options = _client_options(settings)
+    if http_options := _http_options(settings, options["base_url"], async_hooks):
+        options["http_client"] = DefaultAsyncHttpxClient(**http_options)
     return AsyncOpenAI(**options)
 
 
@@ -69,6 +71,19 @@ def _client_options(settings: Settings) -> dict[str, Any]:
     else:
         base_url, key = settings.base_url, read_key()
     return {"api_key": key, "base_url": base_url, "timeout": TIMEOUT}
+
+
+def _http_options(
+    settings: Settings, base_url: str, hooks: Callable[[], dict[str, list[Any]]]
+) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if _is_loopback(base_url):
+        # A proxy set in the environment must not catch calls that stay on this machine.
+        options["trust_env"] = False
+    if settings.provider != "sandbox":
+        # Whatever is paid is written down, and stopped where there is a ceiling.
+        options["event_hooks"] = hooks()
+    return options
 
 
 def _is_loopback(url: str) -> bool:

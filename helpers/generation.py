@@ -13,11 +13,11 @@ from typing import Any
 import openai
 import pandas as pd
 from openai import AsyncOpenAI
-from tqdm.auto import tqdm
 
 from helpers.artefacts import replace_text
-from helpers.asking import BudgetExceeded, GenerationError, Run
+from helpers.asking import GenerationError, Run
 from helpers.costs import estimate_generation, money
+from helpers.display import progress_bar
 from helpers.grid import (
     AGES,
     GENDERS,
@@ -29,6 +29,7 @@ from helpers.grid import (
 )
 from helpers.ledger import Ledger, LedgerBusy, row_key
 from helpers.settings import Settings, load_settings
+from helpers.spending import BudgetExceeded
 
 __all__ = [
     "AGES",
@@ -87,9 +88,8 @@ async def generate(
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         _check_budget(grid.iloc[missing], model, max_usd)
-        with tqdm(
-            total=len(rows), initial=len(rows) - len(missing), unit="row", disable=not progress
-        ) as bar:
+        done = len(rows) - len(missing)
+        with progress_bar(len(rows), done, "row", quiet=not progress) as bar:
             run = Run(
                 client.with_options(max_retries=0),
                 ledger,

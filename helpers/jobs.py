@@ -17,6 +17,8 @@ from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 
 from helpers.artefacts import find
+from helpers.costs import estimate_training
+from helpers.new_job import create_once
 from helpers.settings import Settings, load_settings
 
 Format = Literal["chat", "completion"]
@@ -69,14 +71,18 @@ def upload(client: OpenAI, path: str | Path, *, max_wait: float = 600.0) -> File
 
 def course_jobs(client: OpenAI, format: Format = "chat") -> Iterator[FineTuningJob]:
     """The course's jobs of a format, newest first, whatever became of them."""
-    wanted = tags(format)
+    return labelled_jobs(client, tags(format))
+
+
+def labelled_jobs(client: OpenAI, labels: dict[str, str]) -> Iterator[FineTuningJob]:
+    """The jobs whose metadata hold all these labels, newest first, whatever became of them."""
     try:
-        found = list(client.fine_tuning.jobs.list(limit=100, metadata=wanted))
+        found = list(client.fine_tuning.jobs.list(limit=100, metadata=labels))
     except openai.BadRequestError:
         found = list(client.fine_tuning.jobs.list(limit=100))  # a provider without this filter
     for job in found:
         metadata = job.metadata or {}
-        if all(metadata.get(name) == value for name, value in wanted.items()):
+        if all(metadata.get(name) == value for name, value in labels.items()):
             yield job
 
 
@@ -85,7 +91,12 @@ def find_job(client: OpenAI, base_model: str, format: Format = "chat") -> FineTu
 
     A succeeded job whose model was deleted is of no use any more, and is passed over.
     """
-    for job in course_jobs(client, format):
+    return find_labelled(client, base_model, tags(format))
+
+
+def find_labelled(client: OpenAI, base_model: str, labels: dict[str, str]) -> FineTuningJob | None:
+    """Like `find_job`, for jobs with labels of your own."""
+    for job in labelled_jobs(client, labels):
         if job.status not in USABLE or not _is_base(job.model, base_model):
             continue
         if job.status != "succeeded" or _model_exists(client, job.fine_tuned_model):
@@ -125,19 +136,15 @@ def submit(
         **settings.job_options,
         **changes,
     }
-    # A repeated request would make a second job, and no server could tell: never retry it.
-    once = client.with_options(max_retries=0)
+    cost = None
+    if settings.endpoint == "hosted":
+        epochs = None if numbers["n_epochs"] == "auto" else int(numbers["n_epochs"])
+        cost = estimate_training(find(FILES[format][0]), settings.base_model, epochs)
     try:
-        return once.fine_tuning.jobs.create(**request)
+        return create_once(client, request, cost)
     except openai.PermissionDeniedError as error:
         if error.code == "training_not_available":
             error.add_note(WIND_DOWN)
-        raise
-    except openai.APIConnectionError:
-        # The answer was lost, but perhaps not the request: look before anyone tries again.
-        for job in course_jobs(client, format):
-            if job.training_file == training.id:
-                return job
         raise
 
 

@@ -12,18 +12,10 @@ from html import escape
 import ipywidgets
 import pandas as pd
 
+from helpers.display import show
+
 TRAIN_COLOUR, VALID_COLOUR = "#0b6e8f", "#b8501f"  # told apart by colour-blind eyes, too
 WIDTH, HEIGHT, LEFT, BOTTOM = 480, 200, 44, 28
-
-
-def in_notebook() -> bool:
-    """Whether this code runs in a notebook's kernel, where widgets can be shown."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
 
 
 class LiveView:
@@ -35,6 +27,11 @@ class LiveView:
         self.curve = ipywidgets.HTML(value="") if curve else None
         rows = [self.state, self.bar, *([self.curve] if self.curve else [])]
         self.box = ipywidgets.VBox(rows)
+
+    def show(self) -> None:
+        """Show it, once: from then on its values move."""
+        what = "its state, a bar and the loss curve" if self.curve else "its state and a bar"
+        show(self.box, f"(A live view of the job, with {what}: it moves in a running notebook.)")
 
     def update(self, text: str, step: int, total: int, frame: pd.DataFrame) -> None:
         """Show a line of text, `step` of `total` steps, and the losses so far."""

@@ -16,7 +16,9 @@ import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.live_view import LiveView, in_notebook
+from helpers.display import in_notebook
+from helpers.live_view import LiveView
+from helpers.spending import settle_job
 from helpers.training_log import all_events, loss_frame, metrics_of, result_frame
 
 __all__ = ["ConnectionLost", "all_events", "follow", "loss_frame", "result_frame"]
@@ -93,9 +95,7 @@ def follow(
     """
     view = LiveView(curve=plot is not False) if in_notebook() else None
     if view:
-        from IPython.display import display
-
-        display(view.box)
+        view.show()
     quick = client.with_options(max_retries=0, timeout=CALL_SECONDS)
     watch = _Watch(quick, job_id, view)
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -104,6 +104,7 @@ def follow(
     except KeyboardInterrupt:
         print(_left("Stopped following"))
         return watch.job or client.fine_tuning.jobs.retrieve(job_id)
+    settle_job(job)
     at_rest = job.status in (*ENDED, "paused")
     print(_ending(watch) if at_rest else _left("Time is up for following"))
     return job

@@ -1,7 +1,7 @@
 """Two widgets to play with: a chat playground and a form that asks for a hero.
 
 Each is a small object with plain methods (`ask`, `predict`), which the button calls and tests
-call too. A rendered page can't run them, so a printed sentence says what stands there.
+call too. A rendered page can't run them; there a sentence says what would be.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import ipywidgets
 import openai
 from openai import OpenAI
 
+from helpers.display import show
 from helpers.hero_card import hero_card
 from helpers.powers import power_names
 
@@ -21,19 +22,12 @@ WIDE = {"width": "100%", "max_width": "680px"}
 ASKING = "<em>The model is writing …</em>"
 
 
-def _show(box: ipywidgets.Widget, twin: str) -> None:
-    from IPython.display import display
-
-    display(box)
-    print(twin)
-
-
 def _problem(error: Exception) -> str:
     return f"<p><strong>That did not work.</strong> {escape(str(error))}</p>"
 
 
 class Playground:
-    """A chat with every knob in view. Displaying it shows the widget and its text twin.
+    """A chat with every knob in view. Displaying it shows the widget, or its text twin.
 
     `options` go to every call (`settings.chat_options`).
     """
@@ -92,10 +86,10 @@ class Playground:
             self.button.disabled = False
 
     def _ipython_display_(self) -> None:
-        _show(
+        show(
             self.box,
-            "A playground: fields for a system and a user message, sliders for temperature and "
-            "max tokens, and a button that asks the model. It works in a running notebook.",
+            "(A playground: fields for a system and a user message, sliders for temperature and "
+            "max tokens, and a button that asks the model. It works in a running notebook.)",
         )
 
 
@@ -138,10 +132,10 @@ class HeroForm:
             self.button.disabled = False
 
     def _ipython_display_(self) -> None:
-        _show(
+        show(
             self.box,
-            "A form: a slider for the age, a switch for the gender, a field for the power, and a "
-            "button that draws the predicted hero. It works in a running notebook.",
+            "(A form: a slider for the age, a switch for the gender, a field for the power, and a "
+            "button that draws the predicted hero. It works in a running notebook.)",
         )
 
 

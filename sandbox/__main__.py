@@ -43,6 +43,12 @@ def _serve_parser() -> argparse.ArgumentParser:
         "--seed", type=int, help="makes answers and jobs repeatable that bring no seed themselves"
     )
     parser.add_argument(
+        "--requests-per-minute",
+        type=_rate,
+        metavar="N",
+        help="what each key may ask for; more gets a 429 as on a hosted API; default: no limit",
+    )
+    parser.add_argument(
         "--base-model",
         action="append",
         default=[],
@@ -83,6 +89,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _rate(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests from 1 to 1000000")
+    return int(text)
+
+
 def _serve(options: argparse.Namespace) -> int:
     # Imported here: the keys commands need no web server.
     from sandbox.api.serve import serve
@@ -94,6 +106,7 @@ def _serve(options: argparse.Namespace) -> int:
             host=options.host,
             port=options.port,
             seed=options.seed,
+            requests_per_minute=options.requests_per_minute,
             base_models=tuple(shipped + options.base_model) or DEFAULTS.base_models,
         )
     )

@@ -36,6 +36,7 @@ class Settings:
     port: int = 8765  # 0 = any free one
     seed: int | None = None
     base_models: tuple[str, ...] = (str(SHIPPED_BASE),)  # folders or Hugging Face ids
+    requests_per_minute: int | None = None  # for each key; None = no limit
     max_file_bytes: int = 512 * MEBIBYTE
     max_body_bytes: int = 8 * MEBIBYTE
 

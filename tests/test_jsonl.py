@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers import jsonl_check, jsonl_scan
 from helpers.jsonl import (
     add_separator,
     add_stop,
@@ -28,7 +27,9 @@ from helpers.jsonl import (
     to_completions,
     write_jsonl,
 )
-from helpers.jsonl_report import KINDS, Report
+from helpers.jsonl import check as jsonl_check
+from helpers.jsonl import scan as jsonl_scan
+from helpers.jsonl.report import KINDS, Report
 from sandbox.engine.examples import parse_line
 
 FIXTURE_OK = [HealthCheck.function_scoped_fixture]

@@ -21,7 +21,7 @@ from live_sandbox import (  # noqa: F401
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers import live_view, polling
+from helpers import display, live_view, polling
 from helpers.jobs import upload
 from helpers.jsonl import write_jsonl
 from helpers.live_view import LiveView
@@ -210,7 +210,7 @@ def test_in_a_notebook_it_draws_with_widgets(
 
     monkeypatch.setattr(polling, "in_notebook", lambda: True)
     monkeypatch.setattr(polling, "LiveView", keep)
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr(live_view, "show", lambda box, words: shown.append(box))
     job = submit(live_client, live_model, tmp_path)
     follow(live_client, job.id, every=0.1, timeout=600)
     assert shown == [views[0].box]
@@ -219,4 +219,4 @@ def test_in_a_notebook_it_draws_with_widgets(
     assert views[0].curve is not None
     assert "<svg" in views[0].curve.value
     assert len(capsys.readouterr().out.splitlines()) == 1, "one plain line at the end"
-    assert not live_view.in_notebook()
+    assert not display.in_notebook()

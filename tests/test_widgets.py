@@ -66,12 +66,12 @@ def test_the_form_tells_what_went_wrong() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: hero_form(lambda *_: ""), lambda: playground(None, "m")])  # type: ignore[arg-type]
-def test_displaying_prints_the_twin(
-    make: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_where_it_cannot_be_drawn_words_stand_in_its_place(
+    make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: list[Any] = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     widget = make()
     widget._ipython_display_()
-    assert shown == [widget.box]
-    assert "works in a running notebook" in capsys.readouterr().out
+    assert shown[0]["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.box.model_id
+    assert "works in a running notebook" in shown[0]["text/plain"]

@@ -10,11 +10,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from sandbox import __version__
-from sandbox.api import chat, completions, files, jobs, models
+from sandbox.api import batches, chat, completions, embeddings, files, jobs, models
+from sandbox.api.batch_runner import BatchRunner
 from sandbox.api.context import Context, Sampler
 from sandbox.api.docs import render
 from sandbox.api.errors import install_handlers
+from sandbox.api.faults import routes as fault_routes
+from sandbox.api.faults.box import FaultBox
+from sandbox.api.faults.middleware import Faults
 from sandbox.api.middleware import Envelope
+from sandbox.api.rate_limits import RateLimits
 from sandbox.api.seeds import Seeds
 from sandbox.api.validation import Validator
 from sandbox.config import BaseModel, Settings
@@ -50,6 +55,8 @@ def create_app(
         sampler=sampler,
         validator=Validator(store, tuple(bases)),
         seeds=Seeds(settings.seed),
+        batches=BatchRunner(),
+        faults=FaultBox(),
     )
 
     @asynccontextmanager
@@ -58,8 +65,10 @@ def create_app(
             for worker in workers:
                 await worker.start()
             context.validator.submit_waiting()
+            await context.batches.start(context)
             yield
         finally:
+            await context.batches.stop()
             # All at once: each may need a moment to finish what it is doing.
             await asyncio.gather(*(worker.stop() for worker in workers))
             await run_in_threadpool(context.validator.close)
@@ -80,13 +89,17 @@ def create_app(
     app.include_router(_routes())
     app.add_api_route("/health", health, methods=["GET"], tags=["health"])
     app.add_api_route("/docs", docs_page, methods=["GET"], include_in_schema=False)
+    # Last added is outermost: a fault is no request that counts, and gets its headers too.
+    if settings.requests_per_minute is not None:
+        app.add_middleware(RateLimits, context=context, per_minute=settings.requests_per_minute)
+    app.add_middleware(Faults, context=context)
     app.add_middleware(Envelope)
     return app
 
 
 def _routes() -> APIRouter:
     routes = APIRouter(prefix="/v1")
-    for module in (files, jobs, models, chat, completions):
+    for module in (files, jobs, models, chat, completions, embeddings, batches, fault_routes):
         routes.include_router(module.router)
     return routes
 

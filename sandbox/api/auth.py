@@ -8,6 +8,7 @@ from fastapi.security import HTTPBearer
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import InvalidKey
 from sandbox.store import keys
+from sandbox.store.keys import KeyRow
 
 # Declares the scheme, so that the page at /docs offers a field for the key.
 scheme = HTTPBearer(auto_error=False, description="A key made by `python -m sandbox keys create`")
@@ -21,22 +22,30 @@ MISSING = (
 
 async def project_of(request: Request, context: ContextOf, _: object = Depends(scheme)) -> str:
     """Return the project of the request's key. Raises InvalidKey."""
-    kind, _, secret = request.headers.get("authorization", "").partition(" ")
-    secret = secret.strip()
-    if kind.lower() != "bearer" or not secret:
+    authorization = request.headers.get("authorization", "")
+    secret = secret_in(authorization)
+    if not secret:
         raise InvalidKey(MISSING)
-    return _check(context, secret)
-
-
-def _check(context: Context, secret: str) -> str:
-    # One indexed read of a database in memory: quicker than a trip to another thread.
-    key = keys.find_key(context.store, secret)
+    key = key_of(context, authorization)
     if key is None:
         raise InvalidKey(
             f"Incorrect API key provided: {mask(secret)}. Use a key of this sandbox "
             "(`python -m sandbox keys create` makes one)."
         )
     return key.project
+
+
+def key_of(context: Context, authorization: str) -> KeyRow | None:
+    """Return the key that an Authorization header carries, or None if it carries no good one."""
+    secret = secret_in(authorization)
+    # One indexed read of a database in memory: quicker than a trip to another thread.
+    return keys.find_key(context.store, secret) if secret else None
+
+
+def secret_in(authorization: str) -> str:
+    """Return the secret in an Authorization header, "" if there is none."""
+    kind, _, secret = authorization.partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else ""
 
 
 def mask(secret: str) -> str:

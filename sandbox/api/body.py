@@ -34,6 +34,11 @@ async def read_object(request: Request, limit: int) -> dict[str, Any]:
         ) from error
     if not isinstance(data, dict):
         raise BadRequest("The body must be a JSON object, in curly brackets.")
+    return without_nulls(data)
+
+
+def without_nulls(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a body that are given: a null means "not given"."""
     return {name: value for name, value in data.items() if value is not None}
 
 

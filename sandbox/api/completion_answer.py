@@ -41,7 +41,7 @@ class CompletionAnswer:
         requests: list[GenerateRequest],
     ) -> None:
         self.sampler, self.asked, self.requests = sampler, asked, requests
-        self.collected = [_Collected() for _ in range(len(asked.prompt) * asked.n)]
+        self.collected = self._nothing_yet()
         self.head: dict[str, Any] = {
             "id": ids.completion_id(),
             "object": "text_completion",
@@ -53,6 +53,7 @@ class CompletionAnswer:
     async def whole(self) -> dict[str, Any]:
         """Return all choices in one piece."""
         counts = [0, 0]
+        self.collected = self._nothing_yet()  # a batch may try it again
         async with aclosing(self._items()) as items:
             async for number, piece in items:
                 if isinstance(piece, Usage):
@@ -82,6 +83,9 @@ class CompletionAnswer:
                     yield self._build_chunk([self._chunk_choice(index, piece)], None)
         if self.asked.usage_wanted:
             yield self._build_chunk([], wire.usage_object(Usage(*counts)))
+
+    def _nothing_yet(self) -> list[_Collected]:
+        return [_Collected() for _ in range(len(self.asked.prompt) * self.asked.n)]
 
     def _items(self) -> AsyncIterator[Item]:
         return run_all(self.sampler, self.requests, "prompt")

@@ -16,17 +16,18 @@ Prompt = str | list[int]
 
 def _list_prompts(value: Any) -> list[Prompt]:
     """Return the prompts of a request as a list, whichever of the four shapes it has."""
-    if isinstance(value, str) or _is_tokens(value):
+    if isinstance(value, str) or is_tokens(value):
         return [value]
     if not isinstance(value, list) or not value:
         raise ValueError(PROMPT_SHAPES)
-    same = all(isinstance(one, str) for one in value) or all(_is_tokens(one) for one in value)
+    same = all(isinstance(one, str) for one in value) or all(is_tokens(one) for one in value)
     if not same:
         raise ValueError(PROMPT_SHAPES)
     return value
 
 
-def _is_tokens(value: Any) -> bool:
+def is_tokens(value: Any) -> bool:
+    """Return whether a value is a list of token ids, at least one."""
     return isinstance(value, list) and value != [] and all(_is_token(one) for one in value)
 
 

@@ -3,21 +3,17 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from sandbox.api.answering import Opened, open_request, respond
 from sandbox.api.auth import Project
-from sandbox.api.body import parse, read_object
-from sandbox.api.catalog import FoundModel, find_model
+from sandbox.api.body import read_object
+from sandbox.api.catalog import FoundModel
 from sandbox.api.completion_answer import CompletionAnswer
 from sandbox.api.completion_request import CompletionRequest
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.disconnect import unless_gone
 from sandbox.api.errors import BadRequest, UnsupportedParameter
-from sandbox.api.generation import check_bias
 from sandbox.api.openapi import body_of
-from sandbox.api.parameters import refuse_unsupported
-from sandbox.api.stream import start_stream
 from sandbox.engine.protocol import GenerateRequest
 
 router = APIRouter(prefix="/completions", tags=["completions"])
@@ -28,17 +24,20 @@ async def create_completion(
     request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """How the model goes on with one prompt or with several, at once or as a stream."""
-    data = refuse_unsupported(await read_object(request, context.settings.max_body_bytes))
-    asked = parse(CompletionRequest, data)
+    data = await read_object(request, context.settings.max_body_bytes)
+    return await respond(request, await prepare(context, project, data))
+
+
+async def prepare(
+    context: Context, project: str, data: dict[str, Any], background: bool = False
+) -> CompletionAnswer:
+    """Check the body of a request and return its answer on its way. Raises ApiError."""
+    opened = await open_request(context, project, CompletionRequest, data)
+    asked = opened.asked
     if asked.best_of is not None and asked.best_of != asked.n:
         raise UnsupportedParameter("best_of", "Ask for 'n' texts and choose among them yourself.")
-    model = await run_in_threadpool(find_model, context, project, asked.model)
-    check_bias(asked.logit_bias, model)
-    _check_tokens(asked, model)
-    answer = CompletionAnswer(context.sampler, asked, _engine_requests(context, asked, model, data))
-    if asked.stream:
-        return await unless_gone(request, start_stream(answer.chunks()))
-    return await unless_gone(request, answer.whole())
+    _check_tokens(asked, opened.model)
+    return CompletionAnswer(context.sampler, asked, _engine_requests(opened, background))
 
 
 def _check_tokens(asked: CompletionRequest, model: FoundModel) -> None:
@@ -51,20 +50,18 @@ def _check_tokens(asked: CompletionRequest, model: FoundModel) -> None:
         )
 
 
-def _engine_requests(
-    context: Context, asked: CompletionRequest, model: FoundModel, data: dict[str, Any]
-) -> list[GenerateRequest]:
+def _engine_requests(opened: Opened[CompletionRequest], background: bool) -> list[GenerateRequest]:
     """Return one request for each prompt; the same prompt gives the same text."""
-    seed = context.seeds.choose(asked.seed, data)
+    asked = opened.asked
     return [
         GenerateRequest(
-            model_path=str(model.path),
+            model_path=str(opened.model.path),
             prompt=prompt,
             max_tokens=asked.max_tokens,
             n=asked.n,
             temperature=asked.temperature,
             top_p=asked.top_p,
-            seed=seed,
+            seed=opened.seed,
             stop=tuple(asked.stop),
             top_logprobs=asked.logprobs,
             presence_penalty=asked.presence_penalty,
@@ -72,6 +69,7 @@ def _engine_requests(
             logit_bias=asked.logit_bias,
             echo=asked.echo,
             stream=asked.stream,
+            background=background,
         )
         for prompt in asked.prompt
     ]

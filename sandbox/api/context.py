@@ -10,9 +10,11 @@ from sandbox.config import BaseModel, Settings
 from sandbox.store import Store
 
 if TYPE_CHECKING:
+    from sandbox.api.batch_runner import BatchRunner
+    from sandbox.api.faults.box import FaultBox
     from sandbox.api.seeds import Seeds
     from sandbox.api.validation import Validator
-    from sandbox.engine.protocol import Delta, GenerateRequest, Usage
+    from sandbox.engine.protocol import Delta, EmbedRequest, GenerateRequest, Usage
 
 
 class Sampler(Protocol):
@@ -20,6 +22,9 @@ class Sampler(Protocol):
 
     def generate(self, request: "GenerateRequest") -> AsyncIterator["Delta | Usage"]:
         """Yield the pieces of the answer and, last, the token counts."""
+
+    async def embed(self, request: "EmbedRequest") -> tuple[list[str], "Usage"]:
+        """Return the vectors in base64, and the token counts."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Context:
     sampler: Sampler
     validator: "Validator"
     seeds: "Seeds"
+    batches: "BatchRunner"
+    faults: "FaultBox"
 
 
 def context_of(request: Request) -> Context:

@@ -3,16 +3,23 @@
 ApiError
 ├── BadRequest               400  something in the request is wrong; ``param`` says what
 │   ├── UnsupportedParameter 400  the sandbox knows the parameter and cannot do it
-│   └── ContextTooLong       400  the prompt and the answer do not fit into the model
+│   ├── ContextTooLong       400  the prompt and the answer do not fit into the model
+│   └── Flagged              400  a moderation refuses the prompt (only as a fault, see faults/)
 ├── InvalidKey               401  no key, or not one of this sandbox
 ├── Forbidden                403  the key is good, but this is not the client's to do
+│   └── TrainingNotAvailable 403  the account may train no models (only as a fault)
 ├── NotFound                 404
 │   ├── FileNotFound         404
 │   ├── JobNotFound          404
-│   └── ModelNotFound        404
+│   ├── BatchNotFound        404
+│   ├── ModelNotFound        404
+│   └── ModelRetired         404  the provider has switched it off (only as a fault)
 ├── MethodNotAllowed         405
 ├── Conflict                 409  not now: something else is using it
 ├── TooLarge                 413
+├── TooManyRequests          429
+│   ├── RateLimited          429  too many calls in a minute
+│   └── QuotaExceeded        429  the money is used up (only as a fault)
 ├── ClientGone               499  nobody is left to read the answer
 └── ServerError              500  our fault
     └── EngineUnavailable    503  the model's process is not there (yet, or any more)
@@ -74,6 +81,12 @@ class ContextTooLong(BadRequest):
     code = "context_length_exceeded"
 
 
+class Flagged(BadRequest):
+    """A moderation has refused the prompt. The sandbox has none: this is for practice."""
+
+    code = "invalid_prompt"
+
+
 class InvalidKey(ApiError):
     """The request carries no key, or one that this sandbox has not made."""
 
@@ -86,6 +99,12 @@ class Forbidden(ApiError):
     """The key is good, but this is not the client's to do."""
 
     status = 403
+
+
+class TrainingNotAvailable(Forbidden):
+    """The account may not create training jobs. The sandbox lets everybody: for practice."""
+
+    code = "training_not_available"
 
 
 class NotFound(ApiError):
@@ -110,6 +129,13 @@ class JobNotFound(NotFound):
         super().__init__(f"Could not find fine tune: {job_id}", param="fine_tune_id")
 
 
+class BatchNotFound(NotFound):
+    """The project has no batch of this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"No batch found with id '{batch_id}'.", param="batch_id")
+
+
 class ModelNotFound(NotFound):
     """The project has no model of this name; the message lists those it has."""
 
@@ -120,6 +146,12 @@ class ModelNotFound(NotFound):
             f"The model `{name}` does not exist or you do not have access to it. "
             f"This sandbox has: {', '.join(known)}."
         )
+
+
+class ModelRetired(NotFound):
+    """The model was switched off for good. The sandbox keeps its models: for practice."""
+
+    code = "model_not_found"
 
 
 class MethodNotAllowed(ApiError):
@@ -139,6 +171,26 @@ class TooLarge(ApiError):
     """The request's body is larger than allowed."""
 
     status = 413
+
+
+class TooManyRequests(ApiError):
+    """The client has to wait, or to pay, before it is answered again."""
+
+    status = 429
+
+
+class RateLimited(TooManyRequests):
+    """More calls in a minute than the key may make."""
+
+    type = "requests"
+    code = "rate_limit_exceeded"
+
+
+class QuotaExceeded(TooManyRequests):
+    """No money is left. The sandbox is free: this is for practice."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
 
 
 class ClientGone(ApiError):

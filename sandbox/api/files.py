@@ -15,6 +15,7 @@ from sandbox.api.openapi import form_of
 from sandbox.api.paging import check_query, envelope, read_after, read_limit, read_order
 from sandbox.api.uploads import PURPOSES, Upload, receive_upload
 from sandbox.store import FileInUse, files
+from sandbox.store.batches import OUTPUT_PURPOSE
 from sandbox.store.files import FileRow
 from sandbox.store.jobs.transitions import RESULT_PURPOSE
 
@@ -34,8 +35,8 @@ def list_files(request: Request, project: Project, context: ContextOf) -> dict[s
     """The project's files in pages: `after`, `limit`, `order` (asc, desc), `purpose`."""
     check_query(request, "after", "limit", "order", "purpose")
     purpose = request.query_params.get("purpose")
-    if purpose is not None and purpose not in (*PURPOSES, RESULT_PURPOSE):
-        choices = [*PURPOSES, RESULT_PURPOSE]
+    choices = [*PURPOSES, RESULT_PURPOSE, OUTPUT_PURPOSE]
+    if purpose is not None and purpose not in choices:
         raise BadRequest(f"'{purpose}' is not one of {choices} - 'purpose'", param="purpose")
     page = files.list_files(
         context.store,
@@ -64,12 +65,12 @@ def file_content(file_id: str, project: Project, context: ContextOf) -> Response
 
 @router.delete("/{file_id}")
 def delete_file(file_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
-    """Delete a file, unless an unfinished job needs it."""
+    """Delete a file, unless an unfinished job or batch needs it."""
     try:
         deleted = files.delete_file(context.store, project, file_id)
     except FileInUse as error:
         raise Conflict(
-            f"The file {file_id} is in use by {error.job_id}. Wait for that job or cancel it, "
+            f"The file {file_id} is in use by {error.job_id}. Wait for its end or cancel it, "
             "then delete the file."
         ) from error
     if not deleted:

@@ -70,7 +70,7 @@ def translate(error: EngineError, param: str) -> ApiError:
     """Return the API's error for an error of the engine."""
     if error.code == "context_length_exceeded":
         return ContextTooLong(error.message, param=param)
-    if error.code == "invalid_request":
+    if error.code in ("invalid_request", "invalid_dimensions"):
         return BadRequest(error.message, param=param)
     if error.code in ("model_unavailable", "engine_crashed"):
         # The first line only: what follows are the process's last words, for the log.

@@ -16,6 +16,7 @@ from sandbox.api.body import parse, read_bytes, read_object
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, JobNotFound
+from sandbox.api.faults.middleware import JOB_FAULT
 from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
 from sandbox.api.openapi import body_of
 from sandbox.api.paging import check_query, envelope, read_after, read_limit
@@ -32,7 +33,8 @@ PATIENCE_SECONDS = 5.0
 async def create_job(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
     """Create a supervised fine-tuning job. The files are checked after the answer is out."""
     data = await read_object(request, context.settings.max_body_bytes)
-    row = await run_in_threadpool(_create, context, project, _parse(data))
+    fault = request.scope.get("state", {}).get(JOB_FAULT)
+    row = await run_in_threadpool(_create, context, project, _parse(data), fault)
     context.validator.submit(row.id)
     return wire.job_object(row)
 
@@ -117,7 +119,9 @@ def _parse(data: dict[str, Any]) -> JobRequest:
     return parse(JobRequest, data)
 
 
-def _create(context: Context, project: str, request: JobRequest) -> JobRow:
+def _create(
+    context: Context, project: str, request: JobRequest, fault: dict[str, Any] | None
+) -> JobRow:
     numbers = merge_hyperparameters(request)
     find_model(context, project, request.model)
     _check_file(context, project, "training_file", request.training_file)
@@ -133,6 +137,7 @@ def _create(context: Context, project: str, request: JobRequest) -> JobRow:
         method={"type": "supervised"},
         hyperparameters=numbers,
         metadata=request.metadata,
+        fault=fault,
     )
     try:
         return jobs.create_job(context.store, new)

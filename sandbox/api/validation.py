@@ -3,6 +3,7 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
+from sandbox.api.faults.answers import FLAGGED_FILE
 from sandbox.config import BaseModel
 from sandbox.store import Store, files, jobs, models
 from sandbox.store.jobs import JobRow
@@ -62,6 +63,20 @@ class Validator:
         except TrainingFileError as error:
             jobs.finish_failed(
                 self._store, job.id, code=error.code, message=error.message, param=error.param
+            )
+        else:
+            self._pass(job)
+
+    def _pass(self, job: JobRow) -> None:
+        """Queue a job whose files are good, unless it was asked for as one that is flagged."""
+        if job.fault is not None and job.fault["name"] == "moderation":
+            message = FLAGGED_FILE.format(lines=job.fault["lines"])
+            jobs.finish_failed(
+                self._store,
+                job.id,
+                code="invalid_training_file",
+                message=message,
+                param="training_file",
             )
         else:
             jobs.mark_queued(self._store, job.id)

@@ -7,13 +7,18 @@ rather than null.
 from typing import Any
 
 from openai import BaseModel
-from openai.types import CompletionUsage, FileDeleted, FileObject, Model, ModelDeleted
+from openai.types import Batch, CompletionUsage, FileDeleted, FileObject, Model, ModelDeleted
+from openai.types.batch import Errors
+from openai.types.batch_error import BatchError
+from openai.types.batch_request_counts import BatchRequestCounts
+from openai.types.batch_usage import BatchUsage, InputTokensDetails, OutputTokensDetails
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from sandbox.config import ORGANIZATION
 from sandbox.engine.protocol import Usage
+from sandbox.store.batches import BatchRow
 from sandbox.store.checkpoints import CheckpointRow
 from sandbox.store.events import EventRow
 from sandbox.store.files import FileRow
@@ -114,6 +119,50 @@ def checkpoint_object(row: CheckpointRow) -> dict[str, Any]:
             fine_tuning_job_id=row.job_id,
             step_number=row.step,
             metrics=metrics,
+        )
+    )
+
+
+BATCH_FIELDS = (
+    "id",
+    "endpoint",
+    "completion_window",
+    "status",
+    "model",
+    "metadata",
+    "created_at",
+    "in_progress_at",
+    "expires_at",
+    "finalizing_at",
+    "completed_at",
+    "failed_at",
+    "expired_at",
+    "cancelling_at",
+    "cancelled_at",
+)
+
+
+def batch_object(row: BatchRow) -> dict[str, Any]:
+    """Return a batch as the API shows it, the times it has not reached as nulls."""
+    errors = [BatchError(**error) for error in row.errors or []]
+    return dump(
+        Batch(
+            object="batch",
+            **{name: getattr(row, name) for name in BATCH_FIELDS},
+            input_file_id=row.input_file,
+            output_file_id=row.output_file,
+            error_file_id=row.error_file,
+            errors=Errors(object="list", data=errors) if errors else None,
+            request_counts=BatchRequestCounts(
+                total=row.total, completed=row.completed, failed=row.failed
+            ),
+            usage=BatchUsage(
+                input_tokens=row.input_tokens,
+                input_tokens_details=InputTokensDetails(cached_tokens=0),
+                output_tokens=row.output_tokens,
+                output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+                total_tokens=row.input_tokens + row.output_tokens,
+            ),
         )
     )
 

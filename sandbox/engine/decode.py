@@ -28,6 +28,7 @@ from sandbox.engine.sampling import (
 from sandbox.engine.text_stream import TextStream
 
 MAX_SLOTS = 64
+BACKGROUND_SHARE = 0.75  # of the slots; the rest is free for those who wait for their answer
 PREFILL_TOKENS = 2048  # per step, so that long prompts do not hold up the others for long
 CACHE_BYTES = 2**30
 
@@ -87,8 +88,10 @@ class DecodeLoop:
         prompt, start = self._encode(request)
         budget = self._budget(request, prompt)
         job = _Job(request_id, request, tuple(prompt), budget, request.n, start)
-        for index in range(request.n):
-            self._waiting.append(self._new_choice(job, index))
+        self._waiting += [self._new_choice(job, index) for index in range(request.n)]
+        if not request.background:
+            # Before those that nobody waits for; the sorting keeps the order otherwise.
+            self._waiting = deque(sorted(self._waiting, key=_in_background))
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; nothing more is reported of it."""
@@ -200,6 +203,10 @@ class DecodeLoop:
         together = [*self._active, *joining, choice]
         if len(together) > self._max_slots:
             return False
+        if _in_background(choice):
+            share = max(1, int(self._max_slots * BACKGROUND_SHARE))
+            if sum(map(_in_background, together)) > share:
+                return False
         longest = max(len(c.job.prompt) + c.job.max_new for c in together) + BLOCK
         needed = longest * len(together) * self._forward.bytes_per_token
         return needed <= CACHE_BYTES or len(together) == 1
@@ -330,6 +337,10 @@ class DecodeLoop:
             job.deltas = []
             del self._changed[job.id]
         return outputs
+
+
+def _in_background(choice: _Choice) -> bool:
+    return choice.job.request.background
 
 
 _NOT_FINITE = EngineError(

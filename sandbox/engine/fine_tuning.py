@@ -156,11 +156,27 @@ class _FineTuning:
         events.append_metrics(
             self._store, self._job.id, report.step, _step_text(report), report.metrics
         )
+        self._suffer(report)
         self._first_step = self._first_step or report.step
         trained = report.step - self._first_step + 1
         if trained == FIRST_ESTIMATE or (report.epoch_ends and trained > FIRST_ESTIMATE):
             pace = (time.monotonic() - self._began) / trained
             self._mark_running(int(time.time() + pace * (report.total_steps - report.step)) + 1)
+
+    def _suffer(self, report: StepReport) -> None:
+        """Fail here if the job was asked for as one that does (a fault, for practice)."""
+        fault = self._job.fault
+        if fault is None or "steps" not in fault:
+            return
+        if report.step >= fault["steps"]:
+            raise TrainingFailed(
+                "server_error",
+                f"The job failed due to an internal error after step {report.step} of "
+                f"{report.total_steps}. (The sandbox was asked for this: {fault['name']}.)",
+            )
+        if report.step == report.total_steps:
+            text = f"The fault {fault['name']} did not happen: the job has only {report.step} steps"
+            events.append_event(self._store, self._job.id, text, level="warn")
 
     def on_checkpoint(self, report: StepReport) -> None:
         """Make the model of this epoch usable; the last one is the job's own result."""

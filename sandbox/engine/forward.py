@@ -24,6 +24,7 @@ class Forward(Protocol):
 
     bytes_per_token: int
     device: torch.device
+    embedding: torch.Tensor  # the token vectors, [vocabulary, model width]
 
     def prefill(
         self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
@@ -150,6 +151,7 @@ class GeneralForward:
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.device = model.device
+        self.embedding = model.get_input_embeddings().weight
         config = model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

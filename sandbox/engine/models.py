@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from sandbox.engine.chat_format import Encoder
 from sandbox.engine.decode import DecodeLoop
+from sandbox.engine.embedding import EmbedLoop
 from sandbox.engine.forward import make_forward
 from sandbox.engine.protocol import EngineError
 
@@ -35,41 +37,63 @@ def load_model(folder: Path, *, for_training: bool = False) -> PreTrainedModel:
     return model.to("cuda") if gpu else model
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """A model in memory and the two things it can do."""
+
+    stamp: int  # of its folder, when it was read
+    decode: DecodeLoop
+    embed: EmbedLoop
+
+    @property
+    def busy(self) -> bool:
+        return self.decode.busy or self.embed.busy
+
+
 class ModelShelf:
-    """The decode loops of the models in use, the least recently used one goes first."""
+    """The models in use; the least recently used one goes first."""
 
     def __init__(self, max_loaded: int = MAX_LOADED) -> None:
         self._max_loaded = max_loaded
-        self._loops: OrderedDict[str, tuple[int, DecodeLoop]] = OrderedDict()
+        self._models: OrderedDict[str, _Loaded] = OrderedDict()
 
     def get(self, folder: str) -> DecodeLoop:
         """The decode loop of a model folder, loaded the first time it is asked for.
 
         Raises EngineError when the folder cannot be loaded.
         """
-        stamp = _stamp(folder)
-        known = self._loops.get(folder)
-        # A folder may be deleted and made again under the same name.
-        if known is None or (known[0] != stamp and not known[1].busy):
-            self._loops[folder] = (stamp, _load_loop(folder))
-        self._loops.move_to_end(folder)
-        self._drop_old()
-        return self._loops[folder][1]
+        return self._load(folder).decode
 
-    def busy(self) -> list[DecodeLoop]:
+    def embedder(self, folder: str) -> EmbedLoop:
+        """What turns texts into vectors with the model of a folder. Raises EngineError."""
+        return self._load(folder).embed
+
+    def busy(self) -> list[DecodeLoop | EmbedLoop]:
         """The loops that have work to do."""
-        return [loop for _, loop in self._loops.values() if loop.busy]
+        loops = [loop for model in self._models.values() for loop in (model.decode, model.embed)]
+        return [loop for loop in loops if loop.busy]
 
     def cancel(self, request_id: int) -> None:
         """Stop a request, whichever model it runs on; unknown ones have ended already."""
-        for _, loop in self._loops.values():
-            loop.cancel(request_id)
+        for model in self._models.values():
+            model.decode.cancel(request_id)
+            model.embed.cancel(request_id)
+
+    def _load(self, folder: str) -> _Loaded:
+        stamp = _stamp(folder)
+        known = self._models.get(folder)
+        # A folder may be deleted and made again under the same name.
+        if known is None or (known.stamp != stamp and not known.busy):
+            self._models[folder] = _load_model(folder, stamp)
+        self._models.move_to_end(folder)
+        self._drop_old()
+        return self._models[folder]
 
     def _drop_old(self) -> None:
-        idle = [folder for folder, (_, loop) in self._loops.items() if not loop.busy]
-        for folder in idle[: max(0, len(self._loops) - self._max_loaded)]:
-            if folder != next(reversed(self._loops)):
-                del self._loops[folder]
+        idle = [folder for folder, model in self._models.items() if not model.busy]
+        for folder in idle[: max(0, len(self._models) - self._max_loaded)]:
+            if folder != next(reversed(self._models)):
+                del self._models[folder]
 
 
 def _stamp(folder: str) -> int:
@@ -79,10 +103,10 @@ def _stamp(folder: str) -> int:
         raise EngineError("model_unavailable", f"The model's files are gone ({error}).") from None
 
 
-def _load_loop(folder: str) -> DecodeLoop:
+def _load_model(folder: str, stamp: int) -> _Loaded:
     try:
-        model = load_model(Path(folder))
-        return DecodeLoop(make_forward(model), Encoder(folder))
+        forward, encoder = make_forward(load_model(Path(folder))), Encoder(folder)
+        return _Loaded(stamp, DecodeLoop(forward, encoder), EmbedLoop(forward, encoder))
     # Whatever is wrong with a folder must only fail the requests that need it.
     except Exception as error:
         raise EngineError(

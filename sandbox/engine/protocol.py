@@ -3,11 +3,12 @@
 No torch here. The API writes to the sampler's standard input::
 
     {"op": "generate", "id": 7, "request": {...}}      {"op": "cancel", "id": 7}
+    {"op": "embed", "id": 8, "request": {...}}
 
-and the sampler answers on its standard output::
+and the sampler answers on its standard output (vectors are those of ``embed``, else null)::
 
     {"op": "ready"}
-    {"op": "outputs", "outputs": [[7, [delta, ...], usage or null, error or null], ...]}
+    {"op": "outputs", "outputs": [[7, [delta, ...], usage, error or null, vectors], ...]}
 
 There is one ``outputs`` line per decoding step, for all requests together.
 """
@@ -24,8 +25,8 @@ from typing import Any
 class EngineError(Exception):
     """The engine cannot do this; ``code`` says why in one word, ``message`` in a sentence.
 
-    Codes: context_length_exceeded, invalid_request, model_unavailable, engine_failed (inside the
-    sampler), engine_crashed (the sampler died).
+    Codes: context_length_exceeded, invalid_request, invalid_dimensions, model_unavailable,
+    engine_failed (inside the sampler), engine_crashed (the sampler died).
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -56,6 +57,16 @@ class GenerateRequest:
     logit_bias: dict[int, float] = field(default_factory=dict)
     echo: bool = False
     stream: bool = True
+    background: bool = False  # those that somebody waits for go first
+
+
+@dataclass(frozen=True)
+class EmbedRequest:
+    """Texts (or their token ids) to be turned into vectors; ``dimensions`` None keeps them all."""
+
+    model_path: str
+    inputs: list[str] | list[list[int]]
+    dimensions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,7 @@ class Output:
     deltas: list[Delta] = field(default_factory=list)
     usage: Usage | None = None
     error: EngineError | None = None
+    vectors: list[str] | None = None  # each one float32, little-endian, in base64
 
 
 def dump_line(message: dict[str, Any]) -> bytes:
@@ -107,6 +119,29 @@ def dump_line(message: dict[str, Any]) -> bytes:
 def dump_generate(request_id: int, request: GenerateRequest) -> bytes:
     """The line that starts a request."""
     return dump_line({"op": "generate", "id": request_id, "request": asdict(request)})
+
+
+def dump_embed(request_id: int, request: EmbedRequest) -> bytes:
+    """The line that asks for vectors."""
+    return dump_line({"op": "embed", "id": request_id, "request": asdict(request)})
+
+
+def load_embed_request(wire: Any) -> EmbedRequest:
+    """The request in an ``embed`` message. Raises EngineError when it has another shape."""
+    try:
+        request = EmbedRequest(**wire)
+    except TypeError as error:
+        raise EngineError("invalid_request", f"The request is not well-formed: {error!r}") from None
+    inputs, dimensions = request.inputs, request.dimensions
+    fits = (
+        isinstance(request.model_path, str)
+        and isinstance(inputs, list)
+        and all(isinstance(one, str) or _is_ids(one) for one in inputs)
+        and (dimensions is None or (_is_int(dimensions) and dimensions >= 1))
+    )
+    if not fits:
+        raise EngineError("invalid_request", "The request for vectors is not well-formed.")
+    return request
 
 
 def load_request(wire: Any) -> GenerateRequest:
@@ -130,9 +165,13 @@ def _is_prompt(value: Any) -> bool:
         return True
     if not isinstance(value, list):
         return False
-    return all(_is_int(item) for item in value) or all(
+    return _is_ids(value) or all(
         isinstance(item, dict) and {"role", "content"} <= item.keys() for item in value
     )
+
+
+def _is_ids(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_int(item) for item in value)
 
 
 def _is_int(value: Any) -> bool:
@@ -155,6 +194,7 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {
     "top_logprobs": lambda value: value is None or (_is_int(value) and value >= 0),
     "presence_penalty": _is_number,
     "frequency_penalty": _is_number,
+    "background": lambda value: isinstance(value, bool),
     "logit_bias": lambda value: all(math.isfinite(number) for number in value.values()),
 }
 
@@ -176,17 +216,22 @@ def _dump_output(output: Output) -> list[Any]:
     ]
     usage = output.usage and [output.usage.prompt_tokens, output.usage.completion_tokens]
     error = output.error and [output.error.code, output.error.message]
-    return [output.id, deltas, usage, error]
+    return [output.id, deltas, usage, error, output.vectors]
 
 
 def _load_output(
-    request_id: int, deltas: list[Any], usage: list[int] | None, error: list[str] | None
+    request_id: int,
+    deltas: list[Any],
+    usage: list[int] | None,
+    error: list[str] | None,
+    vectors: list[str] | None,
 ) -> Output:
     return Output(
         request_id,
         [_load_delta(*wire) for wire in deltas],
         Usage(*usage) if usage else None,
         EngineError(*error) if error else None,
+        vectors,
     )
 
 

@@ -12,7 +12,14 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sandbox.engine.protocol import EngineError, Output, dump_line, dump_outputs, load_request
+from sandbox.engine.protocol import (
+    EngineError,
+    Output,
+    dump_line,
+    dump_outputs,
+    load_embed_request,
+    load_request,
+)
 from sandbox.engine.worker_io import CLOSED, claim_stdout, read_messages
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ Inbox = queue.SimpleQueue[dict[str, Any]]
 
 
 class Sampler:
-    """Takes messages, runs the decode loops, writes what they bring."""
+    """Takes messages, runs the models' loops, writes what they bring."""
 
     def __init__(self, inbox: Inbox, out: BinaryIO, shelf: ModelShelf) -> None:
         self._inbox = inbox
@@ -63,13 +70,17 @@ class Sampler:
             print(f"A message without an id: {message.get('op')!r}", file=sys.stderr)
         elif message.get("op") == "cancel":
             self._shelf.cancel(request_id)
-        elif message.get("op") == "generate":
-            self._generate(request_id, message.get("request"))
+        elif message.get("op") in ("generate", "embed"):
+            self._add(request_id, message["op"], message.get("request"))
 
-    def _generate(self, request_id: int, wire: Any) -> None:
+    def _add(self, request_id: int, op: str, wire: Any) -> None:
         try:
-            request = load_request(wire)
-            self._shelf.get(request.model_path).add(request_id, request)
+            if op == "embed":
+                wanted = load_embed_request(wire)
+                self._shelf.embedder(wanted.model_path).add(request_id, wanted)
+            else:
+                request = load_request(wire)
+                self._shelf.get(request.model_path).add(request_id, request)
         except EngineError as error:
             self._write(dump_outputs([Output(request_id, error=error)]))
         # A request of a kind nobody thought of must not take the others down with it.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from sandbox.engine.protocol import (
     Delta,
+    EmbedRequest,
     EngineError,
     GenerateRequest,
     Output,
     Usage,
+    dump_embed,
     dump_generate,
     dump_line,
     load_outputs,
@@ -61,25 +64,40 @@ class SamplerClient:
 
         Closing the iterator early cancels the request. Raises EngineError.
         """
+        number = next(self._numbers)
+        async with aclosing(self._ask(number, dump_generate(number, request))) as outputs:
+            async for output in outputs:
+                for delta in output.deltas:
+                    yield delta
+                if output.usage is not None:
+                    yield output.usage
+
+    async def embed(self, request: EmbedRequest) -> tuple[list[str], Usage]:
+        """Return one vector for each text, in base64, and the token counts. Raises EngineError."""
+        number = next(self._numbers)
+        async with aclosing(self._ask(number, dump_embed(number, request))) as outputs:
+            async for output in outputs:
+                if output.vectors is not None and output.usage is not None:
+                    return output.vectors, output.usage
+        raise EngineError("engine_failed", "The sampler ended the request without its vectors.")
+
+    async def _ask(self, number: int, line: bytes) -> AsyncGenerator[Output, None]:
+        """Send a request and yield what comes back for it, up to its usage or error."""
         try:
             await self._worker.wait_ready()
         except RuntimeError as error:
             raise EngineError("engine_crashed", str(error)) from None
-        number = next(self._numbers)
         inbox: asyncio.Queue[Output] = asyncio.Queue()
         self._open[number] = inbox
         finished = False
         try:
-            await self._send(dump_generate(number, request))
+            await self._send(line)
             while not finished:
                 output = await inbox.get()
                 finished = output.usage is not None or output.error is not None
-                for delta in output.deltas:
-                    yield delta
+                yield output
                 if output.error is not None:
                     raise output.error
-                if output.usage is not None:
-                    yield output.usage
         finally:
             del self._open[number]
             if not finished:

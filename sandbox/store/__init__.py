@@ -8,9 +8,10 @@ frozen rows back::
     job = jobs.claim_next_job(store, owner="trainer-1", lease_seconds=30)
 """
 
-from sandbox.store import checkpoints, events, files, ids, jobs, keys, models
+from sandbox.store import batches, checkpoints, events, files, ids, jobs, keys, models
 from sandbox.store.database import Store
 from sandbox.store.errors import (
+    BatchStateError,
     FileInUse,
     InvalidCursor,
     JobStateError,
@@ -23,6 +24,7 @@ from sandbox.store.errors import (
 from sandbox.store.paging import Page
 
 __all__ = [
+    "BatchStateError",
     "FileInUse",
     "InvalidCursor",
     "JobStateError",
@@ -33,6 +35,7 @@ __all__ = [
     "SchemaTooNew",
     "Store",
     "StoreError",
+    "batches",
     "checkpoints",
     "events",
     "files",

@@ -3,10 +3,11 @@
 StoreError
 ├── SchemaTooNew    the database was made by a newer version of the sandbox
 ├── InvalidCursor   the "after" of a list names nothing that is in the list
-├── MissingFile     a job names a file that is not there
-├── FileInUse       the file belongs to a job that has not finished
+├── MissingFile     a job or batch names a file that is not there
+├── FileInUse       the file belongs to a job or batch that has not finished
 ├── ModelInUse      the model is being tuned further by a job that has not finished
 ├── JobStateError   the job's state does not allow this step
+├── BatchStateError the batch's state does not allow this step
 └── LeaseLost       the worker no longer owns the job: stop working on it
 """
 
@@ -24,7 +25,7 @@ class InvalidCursor(StoreError):
 
 
 class MissingFile(StoreError):
-    """A job names a file that does not exist (any more)."""
+    """A job or batch names a file that does not exist (any more)."""
 
     def __init__(self, file_id: str) -> None:
         super().__init__(f"No such File object: {file_id}")
@@ -32,7 +33,7 @@ class MissingFile(StoreError):
 
 
 class FileInUse(StoreError):
-    """The file is needed by a job that has not finished."""
+    """The file is needed by a job or batch that has not finished; ``job_id`` is its id."""
 
     def __init__(self, file_id: str, job_id: str) -> None:
         super().__init__(f"{file_id} is in use by {job_id}")
@@ -52,6 +53,14 @@ class JobStateError(StoreError):
 
     def __init__(self, job_id: str, status: str, wanted: str) -> None:
         super().__init__(f"{job_id} is {status}; it cannot be {wanted}")
+        self.status = status
+
+
+class BatchStateError(StoreError):
+    """The batch's state does not allow this step; ``status`` says what the state is."""
+
+    def __init__(self, batch_id: str, status: str, wanted: str) -> None:
+        super().__init__(f"{batch_id} is {status}; it cannot be {wanted}")
         self.status = status
 
 

@@ -12,12 +12,19 @@ from pathlib import Path
 
 from sandbox.store import ids
 from sandbox.store.database import Store
-from sandbox.store.errors import FileInUse
-from sandbox.store.paging import Page, select_page
+from sandbox.store.errors import FileInUse, MissingFile
+from sandbox.store.paging import Page, page_of_project
 
 PART_SUFFIX = ".part"
 LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?)"
 UNFINISHED = "('validating_files', 'queued', 'running', 'paused')"
+UNFINISHED_BATCH = "('validating', 'in_progress', 'finalizing', 'cancelling')"
+# Inside a query of files: the unfinished jobs and batches that need the file.
+NEEDED_BY = (
+    "SELECT id FROM jobs WHERE files.id IN (training_file, validation_file) "
+    f"AND status IN {UNFINISHED} UNION ALL "
+    f"SELECT id FROM batches WHERE input_file = files.id AND status IN {UNFINISHED_BATCH}"
+)
 
 
 @dataclass(frozen=True)
@@ -71,36 +78,34 @@ def list_files(
     filters, values = LIVE, (int(time.time()),)
     if purpose is not None:
         filters, values = f"{LIVE} AND purpose = ?", (*values, purpose)
-    with store.read() as db:
-        rows, more = select_page(
-            db,
-            "files",
-            "project = ?",
-            (project,),
-            filters=filters,
-            filter_values=values,
-            after=after,
-            limit=limit,
-            newest_first=newest_first,
-        )
-    return Page([_row(row) for row in rows], more)
+    return page_of_project(
+        store,
+        "files",
+        project,
+        _row,
+        filters=filters,
+        filter_values=values,
+        after=after,
+        limit=limit,
+        newest_first=newest_first,
+    )
 
 
 def delete_file(store: Store, project: str, file_id: str) -> bool:
     """Delete a file; return False if there is none.
 
     The row stays, marked: it may be the cursor of a list that is being walked while its files
-    are deleted. Raises FileInUse when an unfinished job needs the file.
+    are deleted. Raises FileInUse when an unfinished job or batch
+    needs the file.
     """
     now = int(time.time())
     with store.write() as db:
-        job = db.execute(
-            f"SELECT id FROM jobs WHERE project = ? AND ? IN (training_file, validation_file) "
-            f"AND status IN {UNFINISHED}",
-            (project, file_id),
+        user = db.execute(
+            f"SELECT ({NEEDED_BY} LIMIT 1) AS id FROM files WHERE id = ? AND project = ?",
+            (file_id, project),
         ).fetchone()
-        if job:
-            raise FileInUse(file_id, job["id"])
+        if user and user["id"]:
+            raise FileInUse(file_id, user["id"])
         changed = db.execute(
             f"UPDATE files SET deleted_at = ? WHERE id = ? AND project = ? AND {LIVE}",
             (now, file_id, project, now),
@@ -152,8 +157,18 @@ def insert_file(
     return row
 
 
+def require_file(db: sqlite3.Connection, project: str, file_id: str) -> None:
+    """Check inside a transaction that a project has a file. Raises MissingFile."""
+    found = db.execute(
+        f"SELECT 1 FROM files WHERE id = ? AND project = ? AND {LIVE}",
+        (file_id, project, int(time.time())),
+    ).fetchone()
+    if found is None:
+        raise MissingFile(file_id)
+
+
 def sweep(store: Store) -> None:
-    """Delete expired files that no unfinished job needs, and content that has no row.
+    """Delete expired files that no unfinished job or batch needs, and content that has no row.
 
     Only for a process that holds the state directory alone: an upload in another one would be
     taken for a leftover.
@@ -162,8 +177,7 @@ def sweep(store: Store) -> None:
     with store.write() as db:
         db.execute(
             "UPDATE files SET deleted_at = ? WHERE deleted_at IS NULL AND expires_at <= ? "
-            "AND NOT EXISTS (SELECT 1 FROM jobs WHERE files.id IN (training_file, "
-            f"validation_file) AND status IN {UNFINISHED})",
+            f"AND NOT EXISTS ({NEEDED_BY})",
             (now, now),
         )
         kept = {row["id"] for row in db.execute("SELECT id FROM files WHERE deleted_at IS NULL")}

@@ -32,6 +32,14 @@ def checkpoint_id() -> str:
     return "ftckpt_" + random_text(24)
 
 
+def batch_id() -> str:
+    return "batch_" + random_text(24)
+
+
+def batch_request_id() -> str:
+    return "batch_req_" + random_text(24)
+
+
 def chat_completion_id() -> str:
     return "chatcmpl-" + random_text(29)
 

@@ -1,9 +1,11 @@
 """Lists in pages: "the next ``limit`` rows after this one"."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from sandbox.store.database import Store
 from sandbox.store.errors import InvalidCursor
 
 Row = TypeVar("Row")
@@ -15,6 +17,34 @@ class Page(Generic[Row]):
 
     rows: list[Row]
     has_more: bool
+
+
+def page_of_project(
+    store: Store,
+    table: str,
+    project: str,
+    make: Callable[[sqlite3.Row], Row],
+    *,
+    filters: str = "1",
+    filter_values: tuple[object, ...] = (),
+    after: str | None,
+    limit: int,
+    newest_first: bool = True,
+) -> Page[Row]:
+    """Return one page of what a project has in a table. Raises InvalidCursor."""
+    with store.read() as db:
+        rows, more = select_page(
+            db,
+            table,
+            "project = ?",
+            (project,),
+            filters=filters,
+            filter_values=filter_values,
+            after=after,
+            limit=limit,
+            newest_first=newest_first,
+        )
+    return Page([make(row) for row in rows], more)
 
 
 def select_page(

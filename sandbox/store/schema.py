@@ -105,4 +105,53 @@ FIRST = (
     "CREATE INDEX models_by_project ON models (project, n)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST,)
+# What a job was asked to suffer, for practice: a JSON object, or nothing.
+JOB_FAULTS = ("ALTER TABLE jobs ADD COLUMN fault TEXT",)
+
+BATCHES = (
+    """
+    CREATE TABLE batches (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        endpoint TEXT NOT NULL,
+        input_file TEXT NOT NULL,
+        completion_window TEXT NOT NULL,
+        output_seconds INTEGER,
+        metadata TEXT,
+        status TEXT NOT NULL,
+        model TEXT,
+        errors TEXT,
+        total INTEGER NOT NULL DEFAULT 0,
+        completed INTEGER NOT NULL DEFAULT 0,
+        failed INTEGER NOT NULL DEFAULT 0,
+        input_tokens INTEGER NOT NULL DEFAULT 0,
+        output_tokens INTEGER NOT NULL DEFAULT 0,
+        output_file TEXT,
+        error_file TEXT,
+        expires_at INTEGER NOT NULL,
+        in_progress_at INTEGER,
+        finalizing_at INTEGER,
+        completed_at INTEGER,
+        failed_at INTEGER,
+        expired_at INTEGER,
+        cancelling_at INTEGER,
+        cancelled_at INTEGER
+    )
+    """,
+    "CREATE INDEX batches_by_project ON batches (project, n)",
+    "CREATE INDEX batches_by_status ON batches (status, n)",
+    # Answers to single lines, until the batch has ended and they stand in its files.
+    """
+    CREATE TABLE batch_lines (
+        batch_id TEXT NOT NULL REFERENCES batches (id),
+        line INTEGER NOT NULL,
+        ok INTEGER NOT NULL,
+        content TEXT NOT NULL,
+        PRIMARY KEY (batch_id, line)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES)

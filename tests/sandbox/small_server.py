@@ -11,7 +11,7 @@ import uvicorn
 from sandbox.api.app import create_app
 from sandbox.api.context import Sampler
 from sandbox.config import BaseModel, Settings
-from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
+from sandbox.engine.protocol import Delta, EmbedRequest, EngineError, GenerateRequest, Usage
 from sandbox.store import Store, keys
 
 
@@ -21,6 +21,9 @@ class NoSampler:
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
         raise EngineError("model_unavailable", f"{request.model_path} cannot be loaded.")
         yield  # pragma: no cover - makes this a generator
+
+    async def embed(self, request: EmbedRequest) -> tuple[list[str], Usage]:
+        raise EngineError("model_unavailable", f"{request.model_path} cannot be loaded.")
 
 
 @contextmanager

@@ -329,6 +329,32 @@ def test_a_full_context_has_no_room_for_an_answer(loop: DecodeLoop) -> None:
     assert texts(loop, ask([5] * CONTEXT, max_tokens=0, echo=True))
 
 
+def test_those_who_are_waited_for_go_before_the_background(
+    forward: Forward, encoder: Encoder
+) -> None:
+    loop = DecodeLoop(forward, encoder, max_slots=4)
+    endless = {"max_tokens": 40, "logit_bias": {0: -100, 4: -100}}
+    for number in range(10):
+        loop.add(number, ask(seed=number, background=True, **endless))
+    seen = {output.id for _ in range(3) for output in loop.step()}
+    assert seen == {0, 1, 2}  # one slot in four stays free
+    loop.add(100, ask(**endless))
+    assert 100 in {output.id for output in loop.step()}
+    loop.add(101, ask(max_tokens=3, logit_bias=endless["logit_bias"]))
+    order: list[int] = []
+    while loop.busy:
+        order += [output.id for output in loop.step() if output.usage is not None]
+    assert len(order) == 12
+    # It waited for a slot, and got the first one; the background's own order is kept.
+    assert order.index(101) < order.index(3) and order[-1] == 9
+
+
+def test_the_background_gets_the_same_texts(loop: DecodeLoop) -> None:
+    requests = many(8)
+    behind = [replace(request, background=True) for request in requests]
+    assert texts(loop, *behind) == texts(loop, *requests)
+
+
 def test_cancelling_leaves_the_others_alone(loop: DecodeLoop) -> None:
     requests = many(6)
     expected = texts(loop, *requests)

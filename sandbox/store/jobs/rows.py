@@ -8,11 +8,10 @@ from typing import Any
 
 from sandbox.store import events, files, ids
 from sandbox.store.database import Store
-from sandbox.store.errors import MissingFile
-from sandbox.store.paging import Page, select_page
+from sandbox.store.paging import Page, page_of_project
 
 FINISHED = ("succeeded", "failed", "cancelled")
-JSON_FIELDS = ("method", "hyperparameters", "metadata", "error", "result_files")
+JSON_FIELDS = ("method", "hyperparameters", "metadata", "error", "result_files", "fault")
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class NewJob:
     validation_file: str | None = None
     suffix: str | None = None
     metadata: dict[str, str] | None = None
+    fault: dict[str, Any] | None = None  # for practice: its name and details
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class JobRow:
     lease_until: float | None
     claimed_at: float | None  # when a trainer last took it up
     attempt: int  # how often it was taken up since it last got further
+    fault: dict[str, Any] | None  # for practice: what is to happen to it
 
 
 def create_job(store: Store, new: NewJob) -> JobRow:
@@ -69,11 +70,11 @@ def create_job(store: Store, new: NewJob) -> JobRow:
     job_id = ids.job_id()
     with store.write() as db:
         for file_id in filter(None, (new.training_file, new.validation_file)):
-            _require_file(db, new.project, file_id)
+            files.require_file(db, new.project, file_id)
         db.execute(
             "INSERT INTO jobs (id, project, created_at, model, training_file, validation_file, "
-            "suffix, seed, method, hyperparameters, metadata, status) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'validating_files')",
+            "suffix, seed, method, hyperparameters, metadata, fault, status) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'validating_files')",
             (
                 job_id,
                 new.project,
@@ -86,6 +87,7 @@ def create_job(store: Store, new: NewJob) -> JobRow:
                 json.dumps(new.method),
                 json.dumps(new.hyperparameters),
                 None if new.metadata is None else json.dumps(new.metadata),
+                None if new.fault is None else json.dumps(new.fault),
             ),
         )
         events.insert_event(db, job_id, f"Created fine-tuning job: {job_id}")
@@ -120,18 +122,16 @@ def list_jobs(
     no metadata at all.
     """
     filters, values = _metadata_filter(metadata)
-    with store.read() as db:
-        rows, more = select_page(
-            db,
-            "jobs",
-            "project = ?",
-            (project,),
-            filters=filters,
-            filter_values=values,
-            after=after,
-            limit=limit,
-        )
-    return Page([to_row(row) for row in rows], more)
+    return page_of_project(
+        store,
+        "jobs",
+        project,
+        to_row,
+        filters=filters,
+        filter_values=values,
+        after=after,
+        limit=limit,
+    )
 
 
 def list_jobs_in(store: Store, status: str) -> list[JobRow]:
@@ -155,15 +155,6 @@ def to_row(row: sqlite3.Row) -> JobRow:
     for name in JSON_FIELDS:
         fields[name] = json.loads(fields[name]) if fields[name] is not None else None
     return JobRow(**fields)
-
-
-def _require_file(db: sqlite3.Connection, project: str, file_id: str) -> None:
-    found = db.execute(
-        f"SELECT 1 FROM files WHERE id = ? AND project = ? AND {files.LIVE}",
-        (file_id, project, int(time.time())),
-    ).fetchone()
-    if found is None:
-        raise MissingFile(file_id)
 
 
 def _metadata_filter(metadata: dict[str, str] | None) -> tuple[str, tuple[str, ...]]:

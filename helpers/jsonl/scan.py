@@ -1,6 +1,6 @@
 """Reading a file of lines in blocks, and knowing a good line by its shape.
 
-The fast part of `helpers.jsonl_check`.
+The fast part of `helpers.jsonl.check`.
 """
 
 from __future__ import annotations

@@ -13,17 +13,18 @@ from typing import Any, BinaryIO
 
 import jiter
 
-from helpers.jsonl_report import Report
-from helpers.jsonl_rules import check_example, explain, format_of, texts_of
-from helpers.jsonl_scan import MAX_LINE, Block, Shape, make_shape, read_blocks
-from helpers.jsonl_style import Style
+from helpers.jsonl.explain import explain
+from helpers.jsonl.report import Report
+from helpers.jsonl.rules import check_example, format_of, texts_of
+from helpers.jsonl.scan import MAX_LINE, Block, Shape, make_shape, read_blocks
+from helpers.jsonl.start import check_start
+from helpers.jsonl.style import Style
 
 MAX_SHAPES = 8
 MAX_SEEN = 200_000  # examples remembered to find duplicates
 LONG_TEXT = 10_000  # characters
 CHARS_PER_TOKEN = 4
 MESSAGE_TOKENS = 4  # what the chat format adds to each message
-BOM = b"\xef\xbb\xbf"
 
 
 TokenCounter = Callable[[str], int]
@@ -54,7 +55,7 @@ class _Checker:
         """Check all lines, then what concerns the file as a whole."""
         number = 0
         for block in read_blocks(file):
-            if number == 0 and not self._check_start(block.lines):
+            if number == 0 and not check_start(self.report, block.lines):
                 self.report.n_lines = len(block.lines)
                 return
             cut = number + len(block.lines) if block.cut else 0
@@ -70,27 +71,6 @@ class _Checker:
             self.n_chat += shape.count * shape.chat
             self.n_system += shape.count * shape.system
         self._finish()
-
-    def _check_start(self, lines: list[bytes]) -> bool:
-        """Look at the file's beginning; False if there is no use in reading on."""
-        if lines[0].startswith((b"\xff\xfe", b"\xfe\xff")):
-            self.report.add("encoding", "The file is UTF-16.", 1)
-            return False
-        if lines[0].startswith(BOM):
-            self.report.add("bom", "The file begins with a byte order mark (BOM).", 1)
-            lines[0] = lines[0].removeprefix(BOM)
-        index = next((i for i, line in enumerate(lines) if line.strip()), None)
-        if index is None:
-            return True
-        first = lines[index].strip()
-        if first.startswith(b"["):
-            self.report.add("array_file", "The file is one JSON array.", index + 1)
-            return False
-        half_open = first.startswith(b"{") and first.endswith((b"{", b"[", b","))
-        if half_open and len(lines) > index + 1 and not lines[index + 1].startswith(b"{"):
-            self.report.add("pretty_printed", "An example is spread over several lines.", index + 1)
-            return False
-        return True
 
     def _unknown_lines(self, block: Block, before: int) -> Iterator[tuple[int, bytes]]:
         """The short way: count the lines that are certainly right, hand out all others.

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from helpers.jsonl_report import Report
-from helpers.jsonl_rules import shorten
+from helpers.jsonl.report import Report
+from helpers.jsonl.rules import shorten
 
 SEPARATORS = (" ->", "\n\n###\n\n", "\n\n===\n\n", "\n\n---\n\n", "\n\n===>\n\n", "\n\n### =>\n\n")
 STOPS = (" END", "\n", "***", "+++", "&&&", "$$$", "@@@", "%%%", " [END]")

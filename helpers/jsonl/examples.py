@@ -1,7 +1,4 @@
-"""Step 03: from a table of superheroes to training files, and back.
-
-`check_file` (see `helpers.jsonl_check`) reports every problem of such a file.
-"""
+"""From a table of superheroes to training examples, to a file, and back."""
 
 from __future__ import annotations
 
@@ -14,27 +11,6 @@ import pandas as pd
 
 from helpers.artefacts import replace_text
 from helpers.grid import SUB_PROMPT
-from helpers.jsonl_check import check_file
-from helpers.jsonl_report import Problem, Report
-
-__all__ = [
-    "SEPARATOR",
-    "STOP",
-    "Problem",
-    "Report",
-    "add_separator",
-    "add_stop",
-    "check_file",
-    "drop_duplicates",
-    "leading_space",
-    "leaks",
-    "read_jsonl",
-    "short_prompt",
-    "split_by",
-    "to_chat",
-    "to_completions",
-    "write_jsonl",
-]
 
 SEPARATOR = " ->"
 STOP = " END"
@@ -45,7 +21,8 @@ def short_prompt(age: int, gender: str, power: str) -> str:
     return SUB_PROMPT.format(age=age, gender=gender, power=power) + SEPARATOR
 
 
-def _columns(df: pd.DataFrame, names: Sequence[str]) -> None:
+def need_columns(df: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raises ValueError if the table lacks one of the columns."""
     absent = [name for name in names if name not in df.columns]
     if absent:
         raise ValueError(f"The table has no column {', '.join(absent)}. It has {list(df.columns)}.")
@@ -53,7 +30,7 @@ def _columns(df: pd.DataFrame, names: Sequence[str]) -> None:
 
 def _pairs(df: pd.DataFrame) -> list[tuple[str, str]]:
     """The (short prompt, description) of every row; ValueError for a row without description."""
-    _columns(df, ["age", "gender", "power", "response_txt"])
+    need_columns(df, ["age", "gender", "power", "response_txt"])
     pairs = []
     for index, row in zip(df.index, df.to_dict("records"), strict=True):
         text = row["response_txt"]
@@ -85,6 +62,11 @@ def to_completions(df: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
+def json_line(example: dict[str, Any]) -> str:
+    """One example as a line of a file. Raises TypeError or ValueError if it can't be JSON."""
+    return json.dumps(example, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_jsonl(path: str | Path, examples: Iterable[dict[str, Any]]) -> Path:
     """Write one example per line, UTF-8, all or nothing; the path comes back.
 
@@ -95,7 +77,7 @@ def write_jsonl(path: str | Path, examples: Iterable[dict[str, Any]]) -> Path:
         if not isinstance(example, dict):
             raise ValueError(f"Example {number} is a {type(example).__name__}, not a dict.")
         try:
-            lines.append(json.dumps(example, ensure_ascii=False, allow_nan=False) + "\n")
+            lines.append(json_line(example))
         except (TypeError, ValueError) as error:
             raise ValueError(f"Example {number} can't be written as JSON: {error}") from error
     replace_text(Path(path), "".join(lines))
@@ -127,7 +109,7 @@ def split_by(
     A whole group moves together, so nothing of it can leak into training. Raises ValueError for
     an unknown column or value, or if a side stays empty.
     """
-    _columns(df, [column])
+    need_columns(df, [column])
     wanted = [values] if isinstance(values, str) else list(values)
     known = df[column].unique().tolist()
     strangers = [value for value in wanted if value not in known]
@@ -142,38 +124,7 @@ def split_by(
 def leaks(train: pd.DataFrame, valid: pd.DataFrame, on: Sequence[str]) -> int:
     """How many validation rows share all attributes in `on` with some training row."""
     names = [on] if isinstance(on, str) else list(on)
-    _columns(train, names)
-    _columns(valid, names)
+    need_columns(train, names)
+    need_columns(valid, names)
     seen = set(train[names].itertuples(index=False, name=None))
     return sum(row in seen for row in valid[names].itertuples(index=False, name=None))
-
-
-# Repairs for tables with the columns prompt and completion. Each leaves what is right alone.
-
-
-def add_separator(df: pd.DataFrame, separator: str = SEPARATOR) -> pd.DataFrame:
-    """End every prompt with the separator, once."""
-    _columns(df, ["prompt"])
-    return df.assign(prompt=[_ending(text, separator) for text in df["prompt"]])
-
-
-def add_stop(df: pd.DataFrame, stop: str = STOP) -> pd.DataFrame:
-    """End every completion with the stop sequence, once."""
-    _columns(df, ["completion"])
-    return df.assign(completion=[_ending(text, stop) for text in df["completion"]])
-
-
-def leading_space(df: pd.DataFrame) -> pd.DataFrame:
-    """Begin every completion with exactly one space."""
-    _columns(df, ["completion"])
-    return df.assign(completion=[" " + text.lstrip() for text in df["completion"]])
-
-
-def drop_duplicates(df: pd.DataFrame) -> pd.DataFrame:
-    """Keep the first of rows that have the same prompt and completion."""
-    _columns(df, ["prompt", "completion"])
-    return df.drop_duplicates(["prompt", "completion"]).reset_index(drop=True)
-
-
-def _ending(text: str, ending: str) -> str:
-    return text if text.endswith(ending) else text.rstrip() + ending

@@ -1,0 +1,1 @@
+"""The commands of `heroes`, a module for each group; `helpers.cli` puts them together."""

@@ -1,0 +1,83 @@
+"""Step 09: find the right card. Two ways to score texts against questions, and how good they are.
+
+Scores are tables with one row for each question and one column for each text; the highest score
+of a row is the text that is taken for the answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+
+import bm25s
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[np.float32]
+# A word is a run of letters and digits; "67-year-old" is three of them.
+WORD = r"(?u)\b\w+\b"
+
+
+def word_scores(texts: Sequence[str], questions: Sequence[str]) -> Scores:
+    """BM25, the classic of search engines: the words that question and text share, [q, t].
+
+    A rare word counts more than a common one; English words such as "the" do not count.
+    Raises ValueError if there is nothing to search in, or nothing to search for.
+    """
+    _check(texts, questions)
+    # Lines on standard error about its progress would end up in the notebook.
+    quiet = {"show_progress": False}
+    index = bm25s.BM25()
+    index.index(bm25s.tokenize(list(texts), token_pattern=WORD, **quiet), **quiet)
+    asked = bm25s.tokenize(list(questions), token_pattern=WORD, return_ids=False, **quiet)
+    found = [index.get_scores(words) if words else np.zeros(len(texts)) for words in asked]
+    return np.asarray(found, dtype=np.float32)
+
+
+def cosine_scores(texts: Sequence[Sequence[float]], questions: Sequence[Sequence[float]]) -> Scores:
+    """How well the directions of embeddings agree: 1 for the same, 0 for unrelated ones, [q, t]."""
+    _check(texts, questions)
+    left, right = (np.asarray(rows, dtype=np.float32) for rows in (questions, texts))
+    if left.shape[-1] != right.shape[-1]:
+        raise ValueError(
+            f"The questions have {left.shape[-1]} numbers each and the texts {right.shape[-1]}: "
+            "embed both with the same model."
+        )
+    left, right = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (left, right))
+    return left @ right.T
+
+
+def top(scores: Scores, k: int = 1) -> npt.NDArray[np.int64]:
+    """The columns of the `k` highest scores of each row, best first; equal ones in their order."""
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k is {k}; there are {scores.shape[1]} texts.")
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def found(scores: Scores, right: Sequence[int], k: int = 1) -> list[bool]:
+    """For each question, whether its right text (a column) is among the best `k`.
+
+    The mean of this list is recall@k. Guessing would reach k divided by the number of texts.
+    """
+    if len(right) != len(scores):
+        raise ValueError(f"{len(scores)} questions, but {len(right)} right texts: give one each.")
+    return [text in best for text, best in zip(right, top(scores, k), strict=True)]
+
+
+def lines_of_code(*functions: Callable[..., object]) -> int:
+    """How many lines somebody has to write for these functions: no blanks, comments, docstrings."""
+    return sum(_lines(inspect.getsource(function)) for function in functions)
+
+
+def _lines(source: str) -> int:
+    plain = re.sub(r'"""(?:.|\n)*?"""', "", source)
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") for line in plain.split("\n")
+    )
+
+
+def _check(texts: Sequence[object], questions: Sequence[object]) -> None:
+    for rows, what in ((texts, "texts to search in"), (questions, "questions to search for")):
+        if isinstance(rows, str) or len(rows) == 0:
+            raise ValueError(f"Give a list of {what}.")

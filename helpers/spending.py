@@ -1,0 +1,268 @@
+"""What was really spent, in a diary that all notebooks and commands share, and a ceiling.
+
+Before a paid call, the most it can cost is set aside; after it, what it did cost takes its place.
+So the ceiling (HEROES_MAX_USD) holds, however many programs call side by side. A call whose
+answer never came stays in the diary with the most it can have cost.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import openai
+import pandas as pd
+from filelock import FileLock
+from openai.types.fine_tuning import FineTuningJob
+
+from helpers.artefacts import my_folder
+from helpers.costs import money, training_cost
+from helpers.settings import SettingsError, read_variable
+
+FILE = "spent.jsonl"
+CEILING = "HEROES_MAX_USD"
+LOCK_SECONDS = 60.0
+TOLERANCE = 1e-12  # sums of fractions are not exact to the last digit
+
+State = Literal["open", "done", "void"]
+
+
+class BudgetExceeded(openai.OpenAIError):
+    """It would cost more than the ceiling allows. Nothing was called."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A paid call. While it is `open`, `usd` is the most it can cost; None: price not known."""
+
+    id: str
+    at: int
+    what: str
+    model: str
+    usd: float | None
+    state: State = "open"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    job: str | None = None
+
+
+@dataclass
+class Limit:
+    """A ceiling for what this program spends in a `with at_most(...)` block."""
+
+    usd: float
+    ids: set[str]
+
+
+class Diary:
+    """The file of paid calls: a line for each change of an entry, the last one counts.
+
+    Lines are only added, under a lock that the system frees if a program is killed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.limits: list[Limit] = []
+        self._entries: dict[str, Entry] = {}
+        self._read_to = 0
+
+    def reserve(self, what: str, model: str, usd: float | None) -> Entry:
+        """Set aside the most that a call can cost. Raises BudgetExceeded if that is too much."""
+        with self._locked():
+            self._check(model, usd)
+            entry = Entry(uuid.uuid4().hex[:16], int(time.time()), what, model, usd)
+            self._add(entry)
+            for limit in self.limits:
+                limit.ids.add(entry.id)
+        return entry
+
+    def settle(
+        self, entry: Entry, usd: float | None, input_tokens: int, output_tokens: int = 0
+    ) -> None:
+        """Write down what the call did cost."""
+        tokens = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+        self._change(replace(entry, state="done", usd=usd, **tokens))
+
+    def void(self, entry: Entry) -> None:
+        """The call was refused, and cost nothing."""
+        self._change(replace(entry, state="void", usd=0.0))
+
+    def belongs_to(self, entry: Entry, job_id: str) -> None:
+        """Note for which fine-tuning job the money is set aside."""
+        self._change(replace(entry, job=job_id))
+
+    def entries(self) -> list[Entry]:
+        """All entries as they stand now, oldest first."""
+        with self._locked():
+            return list(self._entries.values())
+
+    def check(self, model: str, usd: float | None) -> None:
+        """Raise BudgetExceeded if a cost of so many dollars would break a ceiling."""
+        with self._locked():
+            self._check(model, usd)
+
+    def _check(self, model: str, usd: float | None) -> None:
+        limits = [(limit.usd, self._total(limit.ids), "--max-usd") for limit in self.limits]
+        if (most := ceiling()) is not None:
+            limits.append((most, self._total(None), CEILING))
+        for most, before, name in limits:
+            if usd is None:
+                raise BudgetExceeded(
+                    f"The price of {model} is not known, so {name}={most:g} cannot be kept. Add "
+                    "a line for it to data/prices.csv, or go without a ceiling. Nothing was called."
+                )
+            if before + usd > most + TOLERANCE:
+                raise BudgetExceeded(
+                    f"{model}: up to {money(usd)} more, after {money(before)}, is above "
+                    f"{name}={most:g}. Nothing was called. Raise the ceiling if you mean it, or "
+                    "allow a shorter answer."
+                )
+
+    def _total(self, ids: set[str] | None) -> float:
+        chosen = self._entries if ids is None else ids & self._entries.keys()
+        return math.fsum(self._entries[each].usd or 0.0 for each in chosen)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_name(self.path.name + ".lock"), timeout=LOCK_SECONDS):
+            self._catch_up()
+            yield
+
+    def _change(self, entry: Entry) -> None:
+        with self._locked():
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        line = json.dumps(asdict(entry)) + "\n"
+        with self.path.open("a+b") as file:
+            # A program that was killed while it wrote may have left half a line.
+            if size := file.seek(0, os.SEEK_END):
+                file.seek(size - 1)
+                line = line if file.read(1) == b"\n" else "\n" + line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Read what others have added since the last time."""
+        if not self.path.is_file() or self.path.stat().st_size < self._read_to:
+            self._entries, self._read_to = {}, 0  # somebody began a new diary
+        if not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._read_to)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read_to += len(whole)
+        for line in whole.splitlines():
+            try:
+                entry = Entry(**json.loads(line))
+            except (ValueError, TypeError):
+                continue  # half a line
+            self._entries[entry.id] = entry
+
+
+_diaries: dict[Path, Diary] = {}
+
+
+def diary() -> Diary:
+    """The learner's diary of paid calls, `spent.jsonl` among their own files."""
+    path = (my_folder() / FILE).resolve()
+    return _diaries.setdefault(path, Diary(path))
+
+
+def ceiling() -> float | None:
+    """HEROES_MAX_USD in dollars, or None. Raises SettingsError if it is no amount."""
+    text = read_variable(CEILING)
+    if text is None:
+        return None
+    try:
+        usd = float(text.removeprefix("$"))
+    except ValueError:
+        usd = math.nan
+    if not usd >= 0:
+        raise SettingsError(f"{CEILING} must be an amount of dollars such as 1.50, not {text!r}.")
+    return usd
+
+
+@contextmanager
+def at_most(usd: float | None) -> Iterator[None]:
+    """Inside this block, this program's paid calls may cost at most so many dollars together."""
+    if usd is None:
+        yield
+        return
+    book, limit = diary(), Limit(usd, set())
+    book.limits.append(limit)
+    try:
+        yield
+    finally:
+        book.limits.remove(limit)
+
+
+def settle_job(job: FineTuningJob) -> None:
+    """Write down what an ended job did cost; nothing happens for one that was not paid."""
+    book = diary()
+    if not book.path.is_file():
+        return
+    for entry in book.entries():
+        if entry.job != job.id or entry.state != "open":
+            continue
+        if job.status == "failed":
+            book.void(entry)
+        elif job.trained_tokens is not None and job.status in ("succeeded", "cancelled"):
+            usd = training_cost(entry.model, job.trained_tokens)
+            book.settle(entry, usd, job.trained_tokens)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The running total. `usd` includes `open_usd`, the most that unanswered calls can cost."""
+
+    usd: float
+    open_usd: float
+    calls: int
+    unknown: int
+    ceiling: float | None
+    entries: tuple[Entry, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each model: calls, tokens, dollars."""
+        columns = ["model", "input_tokens", "output_tokens", "usd"]
+        rows = [{name: getattr(entry, name) for name in columns} for entry in self.entries]
+        table = pd.DataFrame(rows, columns=columns)
+        table.insert(1, "calls", 1)
+        return table.groupby("model", as_index=False).sum()
+
+    def __str__(self) -> str:
+        calls = f"{self.calls:,} paid call{'' if self.calls == 1 else 's'}"
+        parts = [f"Spent: {money(self.usd)} in {calls}"]
+        if self.open_usd:
+            parts.append(f"up to {money(self.open_usd)} of it for calls without an answer so far")
+        if self.unknown:
+            parts.append(f"{self.unknown:,} of them at a price that is not known")
+        if self.ceiling is not None:
+            parts.append(f"the ceiling is {money(self.ceiling)}")
+        return "; ".join(parts) + "."
+
+
+def spent() -> Spent:
+    """What was spent so far, by all notebooks and commands that share this folder of yours."""
+    entries = tuple(entry for entry in diary().entries() if entry.state != "void")
+    return Spent(
+        usd=math.fsum(entry.usd or 0.0 for entry in entries),
+        open_usd=math.fsum(entry.usd or 0.0 for entry in entries if entry.state == "open"),
+        calls=len(entries),
+        unknown=sum(entry.usd is None for entry in entries),
+        ceiling=ceiling(),
+        entries=entries,
+    )

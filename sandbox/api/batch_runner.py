@@ -1,0 +1,234 @@
+"""Working through batches: line by line, many at once, behind the requests somebody waits for."""
+
+import asyncio
+import json
+import logging
+import time
+from contextlib import suppress
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from sandbox.api import chat, completions, embeddings
+from sandbox.api.answering import Answer, Prepare
+from sandbox.api.batch_file import BatchLine, Summary, check_file, read_lines
+from sandbox.api.body import without_nulls
+from sandbox.api.catalog import find_model
+from sandbox.api.context import Context
+from sandbox.api.errors import (
+    ApiError,
+    EngineUnavailable,
+    NotFound,
+    UnsupportedParameter,
+    unexpected_error,
+)
+from sandbox.store import batches, files, ids
+from sandbox.store.batches import BatchRow, LineResult
+
+log = logging.getLogger(__name__)
+# Requests of all batches together. Each batch asks for one place at a time, and places are given
+# in the order of asking: so several batches share them evenly.
+PLACES = 64
+# How often a line is tried while the sampler's process dies and comes back.
+ATTEMPTS = 3
+PREPARE: dict[str, Prepare] = {
+    "/v1/chat/completions": chat.prepare,
+    "/v1/completions": completions.prepare,
+    "/v1/embeddings": embeddings.prepare,
+}
+EXPIRED = {
+    "code": "batch_expired",
+    "message": "This request could not be executed before the completion window expired.",
+}
+
+
+class BatchRunner:
+    """Runs every batch that has not ended, also those that a stop of the server left."""
+
+    def __init__(self) -> None:
+        self._context: Context | None = None
+        self._places = asyncio.Semaphore(PLACES)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._cancels: dict[str, asyncio.Event] = {}
+
+    async def start(self, context: Context) -> None:
+        """Go on with what is unfinished."""
+        self._context = context
+        for row in await run_in_threadpool(batches.list_unfinished, context.store):
+            self.submit(row.id)
+
+    async def stop(self) -> None:
+        """Let go of everything; what is unfinished goes on at the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def submit(self, batch_id: str) -> None:
+        """Begin with a batch."""
+        if self._context is None:
+            raise RuntimeError("The runner was not started.")
+        self._cancels[batch_id] = asyncio.Event()
+        run = _Run(self._context, self._places, self._cancels[batch_id], batch_id)
+        task = asyncio.create_task(run.until_the_end(), name=batch_id)
+        self._tasks[batch_id] = task
+        task.add_done_callback(lambda _: self._forget(batch_id))
+
+    async def cancel(self, batch_id: str, patience: float) -> None:
+        """Stop a batch that is ``cancelling``, and give it a moment to end."""
+        task = self._tasks.get(batch_id)
+        if task is not None:
+            self._cancels[batch_id].set()
+            await asyncio.wait({task}, timeout=patience)
+
+    def _forget(self, batch_id: str) -> None:
+        del self._tasks[batch_id]
+        del self._cancels[batch_id]
+
+
+class _Run:
+    """One batch, from where it stands to its end."""
+
+    def __init__(
+        self, context: Context, places: asyncio.Semaphore, cancelled: asyncio.Event, batch_id: str
+    ) -> None:
+        self.context, self.store = context, context.store
+        self.places = places
+        self.cancelled = cancelled
+        self.id = batch_id
+
+    async def until_the_end(self) -> None:
+        """Check the file, answer the lines, write the output. Never raises but when cancelled."""
+        try:
+            await self._steps()
+        except Exception as error:
+            log.exception("%s could not be run", self.id)
+            message = f"The sandbox could not run the batch ({type(error).__name__})."
+            fault = {"code": "server_error", "line": None, "message": message, "param": None}
+            await run_in_threadpool(batches.fail, self.store, self.id, [fault])
+
+    async def _steps(self) -> None:
+        row = batches.get_batch(self.store, None, self.id)
+        if row is not None and row.status == "validating":
+            row = await run_in_threadpool(self._validate, row)
+        if row is not None and row.status == "in_progress":
+            row = await self._answer_lines(row)
+        if row is not None and row.status == "finalizing":
+            await run_in_threadpool(batches.finish, self.store, self.id, "completed")
+        elif row is not None and row.status == "cancelling":
+            await run_in_threadpool(batches.finish, self.store, self.id, "cancelled")
+
+    def _validate(self, row: BatchRow) -> BatchRow:
+        path = files.file_path(self.store, row.input_file)
+        summary: Summary = check_file(path, row.endpoint, lambda name: self._knows(row, name))
+        if summary.errors:
+            return batches.fail(self.store, row.id, summary.errors)
+        return batches.start(self.store, row.id, summary.total, summary.model)
+
+    def _knows(self, row: BatchRow, name: str) -> bool:
+        try:
+            find_model(self.context, row.project, name)
+        except NotFound:
+            return False
+        return True
+
+    async def _answer_lines(self, row: BatchRow) -> BatchRow | None:
+        """Answer the lines until the end, the batch's cancelling, or its time is over."""
+        lines = asyncio.create_task(self._all_lines(row))
+        stop = asyncio.create_task(self.cancelled.wait())
+        left = row.expires_at - time.time()
+        try:
+            await asyncio.wait({lines, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended = lines.done()
+            lines.cancel()
+            stop.cancel()
+            await asyncio.gather(lines, stop, return_exceptions=True)
+        if ended:
+            lines.result()  # raises what went wrong
+            return await run_in_threadpool(batches.mark_finalizing, self.store, self.id)
+        if not self.cancelled.is_set():
+            await run_in_threadpool(self._expire, row)
+        return batches.get_batch(self.store, None, self.id)
+
+    def _expire(self, row: BatchRow) -> None:
+        answered = batches.answered_lines(self.store, self.id)
+        for line in read_lines(files.file_path(self.store, row.input_file)):
+            if line.number not in answered:
+                content = _content(line, None, EXPIRED)
+                batches.add_result(self.store, self.id, LineResult(line.number, False, content))
+        batches.finish(self.store, self.id, "expired")
+
+    async def _all_lines(self, row: BatchRow) -> None:
+        answered = await run_in_threadpool(batches.answered_lines, self.store, self.id)
+        async with asyncio.TaskGroup() as group:
+            for line in read_lines(files.file_path(self.store, row.input_file)):
+                if line.number in answered:
+                    await self._pass_over(row, line)
+                    continue
+                await self.places.acquire()
+                try:
+                    # In the order of the lines: requests that are alike get different seeds.
+                    answer = await self._prepare(row, line)
+                except BaseException:
+                    self.places.release()
+                    raise
+                group.create_task(self._answer(line, answer))
+
+    async def _pass_over(self, row: BatchRow, line: BatchLine) -> None:
+        """Prepare an answered line again, for the seed it took: the next one gets the next."""
+        if self.context.settings.seed is not None:
+            await self._prepare(row, line)
+
+    async def _prepare(self, row: BatchRow, line: BatchLine) -> Answer | ApiError:
+        body = without_nulls(line.body)
+        try:
+            if body.get("stream"):
+                raise UnsupportedParameter("stream", "A batch gives whole answers.")
+            return await PREPARE[row.endpoint](self.context, row.project, body, True)
+        except ApiError as error:
+            return error
+
+    async def _answer(self, line: BatchLine, answer: Answer | ApiError) -> None:
+        """Wait for the answer to a line and keep it."""
+        try:
+            status, body = await self._wait(answer)
+            response = {"status_code": status, "request_id": ids.request_id(), "body": body}
+            usage = body.get("usage", {})
+            result = LineResult(
+                line.number,
+                status == 200,
+                _content(line, response, None),
+                usage.get("prompt_tokens", 0),
+                usage.get("completion_tokens", 0),
+            )
+            await run_in_threadpool(batches.add_result, self.store, self.id, result)
+        finally:
+            self.places.release()
+
+    async def _wait(self, answer: Answer | ApiError) -> tuple[int, dict[str, Any]]:
+        if isinstance(answer, ApiError):
+            return answer.status, answer.body()
+        try:
+            for _ in range(ATTEMPTS - 1):
+                with suppress(EngineUnavailable):
+                    return 200, await answer.whole()
+            return 200, await answer.whole()
+        except ApiError as error:
+            return error.status, error.body()
+        except Exception:
+            log.exception("A line of %s failed", self.id)
+            error = unexpected_error()
+            return error.status, error.body()
+
+
+def _content(line: BatchLine, response: dict[str, Any] | None, error: dict[str, str] | None) -> str:
+    """Return a line of an output file."""
+    return json.dumps(
+        {
+            "id": ids.batch_request_id(),
+            "custom_id": line.custom_id,
+            "response": response,
+            "error": error,
+        }
+    )

@@ -1,0 +1,60 @@
+"""/v1/sandbox/faults: set faults for one's own project, look at them, end them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from sandbox.api.auth import Project
+from sandbox.api.body import Strict, parse, read_object
+from sandbox.api.context import Context, ContextOf
+from sandbox.api.faults.calls import AIMS
+from sandbox.api.faults.kinds import KINDS, TIMES, build_fault
+from sandbox.api.openapi import body_of
+
+router = APIRouter(prefix="/sandbox/faults", tags=["sandbox: faults for practice"])
+
+
+class FaultRequest(Strict):
+    """The parameters of a fault: its name, for how many calls, and what the name needs more."""
+
+    fault: Annotated[str, Field(min_length=1, max_length=64)]
+    times: Annotated[int, Field(ge=1, le=int(TIMES.high))] = 1
+    details: dict[str, int | float | str] = {}
+
+
+@router.get("")
+async def list_faults(project: Project, context: ContextOf) -> dict[str, Any]:
+    """The faults that are set for the key's project (`data`), and all there are (`known`)."""
+    return _show(context, project)
+
+
+@router.post("", openapi_extra=body_of(FaultRequest))
+async def set_fault(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
+    """Make the next fitting calls of the key's project fail: `fault`, `times`, `details`.
+
+    The same for a single request is the header X-Sandbox-Fault: NAME;key=value on it.
+    """
+    asked = parse(FaultRequest, await read_object(request, context.settings.max_body_bytes))
+    context.faults.put(project, build_fault(asked.fault, asked.details), asked.times)
+    return _show(context, project)
+
+
+@router.delete("")
+async def clear_faults(project: Project, context: ContextOf) -> dict[str, Any]:
+    """End all faults of the key's project. A job that is to fail keeps its own."""
+    cleared = context.faults.clear(project)
+    return {**_show(context, project), "cleared": cleared}
+
+
+def _show(context: Context, project: str) -> dict[str, Any]:
+    known = [
+        {
+            "name": kind.name,
+            "what": kind.what,
+            "happens_to": " or ".join(AIMS[aim] for aim in kind.aims),
+            "details": {name: detail.default for name, detail in kind.details.items()},
+        }
+        for kind in KINDS.values()
+    ]
+    return {"object": "list", "data": context.faults.show(project), "known": known}
