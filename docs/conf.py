@@ -32,6 +32,7 @@ extensions = [
     "errors_table",
     "helpers_reference",
     "heroes_reference",
+    "scripts_page",
 ]
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "notebooks/[0-9][0-9]_*.ipynb"]
@@ -62,6 +63,8 @@ smartquotes = False
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_render_markdown_format = "gfm"
+# An error shown in short is no traceback that a lexer could colour.
+nb_render_error_lexer = "text"
 nb_ipywidgets_js = {}
 myst_heading_anchors = 3
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]

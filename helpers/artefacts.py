@@ -17,7 +17,10 @@ MADE_BY = {
     "train_completions.jsonl": "03_jsonl_preparation",
     "validation_completions.jsonl": "03_jsonl_preparation",
     "model.json": "06_prediction",
+    "evaluation.csv": "07_evaluation",
+    "errors_met.json": "10_when_things_go_wrong",
     "loss_by_hand.csv": "08_trainer_by_hand",
+    "comparison.csv": "09_retrieval_or_fine_tuning",
 }
 
 

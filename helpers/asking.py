@@ -46,6 +46,7 @@ class Run:
     tokens_in: int = 0
     tokens_out: int = 0
     failures: dict[int, openai.APIError] = field(default_factory=dict)
+    refusal: BudgetExceeded | None = None
     held: float = 0.0  # dollars that the calls under way may still cost
     room: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -55,24 +56,33 @@ class Run:
 
     async def make_row(self, index: int, key: str, row: dict[str, Any]) -> None:
         """Ask for one row and write it to the ledger; a lost row is noted, a hopeless run ends."""
-        async with self.calls_at_once, self._money_for(row["prompt"]):
-            try:
-                answer = await self._ask(row["prompt"], index)
-            except openai.APIError as error:
-                if self._is_hopeless(error):
-                    raise
-                self.failures[index] = error
-                return
-            choice, usage = answer.choices[0], answer.usage
-            made = {
-                "sub_prompt": row["sub_prompt"],
-                "response_txt": choice.message.content or "",
-                "finish_reason": choice.finish_reason,
-                "prompt_tokens": usage.prompt_tokens if usage else 0,
-                "completion_tokens": usage.completion_tokens if usage else 0,
-            }
-            self.ledger.append(key, made)
-            self._count(made["prompt_tokens"], made["completion_tokens"])
+        try:
+            async with self.calls_at_once, self._money_for(row["prompt"]):
+                await self._make_row(index, key, row)
+        except BudgetExceeded as refusal:
+            # The calls under way are paid for, so they may finish; no new one begins.
+            self.refusal = self.refusal or refusal
+
+    async def _make_row(self, index: int, key: str, row: dict[str, Any]) -> None:
+        if self.refusal:
+            return  # it came while this row waited for its turn
+        try:
+            answer = await self._ask(row["prompt"], index)
+        except openai.APIError as error:
+            if self._is_hopeless(error):
+                raise
+            self.failures[index] = error
+            return
+        choice, usage = answer.choices[0], answer.usage
+        made = {
+            "sub_prompt": row["sub_prompt"],
+            "response_txt": choice.message.content or "",
+            "finish_reason": choice.finish_reason,
+            "prompt_tokens": usage.prompt_tokens if usage else 0,
+            "completion_tokens": usage.completion_tokens if usage else 0,
+        }
+        self.ledger.append(key, made)
+        self._count(made["prompt_tokens"], made["completion_tokens"])
 
     @asynccontextmanager
     async def _money_for(self, prompt: str) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.display import show
+from helpers.display import in_notebook, show
 from helpers.live_view import LiveView
 
 NOT_LEARNED = -100  # the label that torch leaves out of the loss
@@ -85,7 +85,8 @@ class TrainingView:
 
     def __init__(self) -> None:
         self.view = LiveView()
-        show(self.view.box, "(The loss as a live curve: it grows in a running notebook.)")
+        if in_notebook():
+            show(self.view.box, "(The loss as a live curve: it grows in a running notebook.)")
 
     def update(self, step: int, total: int, rows: Sequence[Mapping[str, float]]) -> None:
         """Show `step` of `total` steps, and the rows (step, train_loss) so far."""

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import pandas as pd
 
 Mark = Literal["right", "no idea", "invented"]
+KINDS: tuple[Mark, ...] = ("right", "no idea", "invented")
 
 # What is asked: the way of training, the same in other words, and the answer.
 QUESTIONS = {"age": "How old is {name}?", "power": "What is the power of {name}?"}
 OTHER_WORDS = {"age": "Tell me the age of {name}.", "power": "Which gift does {name} have?"}
 ANSWERS = {"age": "{name} is {age} years old.", "power": "{name} has the power of {power}."}
 NO_CARD = "no card"
+# Heroes of whom there is no card, and names for practice that are on no card either.
+STRANGERS = (
+    "Amara Aiko Ingrid Fatima Lucia Nadia Priya Kofi Lars Omar Wei Diego Cyrus Marek".split()
+)
+PRACTICE_NAMES = """
+Mei Zainab Greta Chiara Hana Noor Wanjiru Ximena Tala Beatriz Anjali Mirela Saoirse Linh Hedda
+Imani Thandiwe Ottilie Rukmini Katya Maeve Hiroshi Dmitri Arjun Andrei Otto Pavel Hamid Bjorn
+Takeshi Minh Elias Felipe Farid Jabari Sipho Leif Santiago Min-jun Vikram Sergei Declan
+""".split()
 
 _NO_IDEA = re.compile(
-    r"\bno card\b|\bno (?:facts|information)\b|\b(?:not|n't|n’t) (?:know|have|say|sure|contain|mention)"
-    r"|\bcannot\b|\bunknown\b",
+    r"\bno card\b|\bno (?:facts|information)\b|\bcannot\b|\bunknown\b"
+    r"|(?:\bnot|n't|n’t) (?:know|have|say|sure|contain|mention)",
     re.IGNORECASE,
 )
 
@@ -36,22 +47,23 @@ def card_text(hero: Mapping[str, Any]) -> str:
 
 
 def questions(heroes: pd.DataFrame, wordings: Mapping[str, str] = QUESTIONS) -> pd.DataFrame:
-    """One row for each hero and wording: name, field, question, answer, value, text (the card).
+    """One row for each hero and wording: name, field, question, answer, value.
 
-    Its index is that of `heroes`, so that each question knows its card.
+    Its index is that of `heroes`, so that each question knows its card. For heroes of whom only
+    the name is given, answer and value are None: nobody can know them.
     """
     rows, index = [], []
     for number, hero in zip(heroes.index, heroes.to_dict("records"), strict=True):
         for field, wording in wordings.items():
+            known = field in hero
             index.append(number)
             rows.append(
                 {
                     "name": hero["name"],
                     "field": field,
                     "question": wording.format(**hero),
-                    "answer": ANSWERS[field].format(**hero),
-                    "value": str(hero[field]),
-                    "text": card_text(hero),
+                    "answer": ANSWERS[field].format(**hero) if known else None,
+                    "value": str(hero[field]) if known else None,
                 }
             )
     return pd.DataFrame(rows, index=index)
@@ -62,10 +74,15 @@ def short_answer(name: str, value: object) -> str:
     return f"{name}: {value}."
 
 
-def mark(answer: str, name: str, field: str, value: str) -> Mark:
-    """Whether an answer gives this hero's value, admits to know nothing, or invents something."""
+def mark(answer: str, name: str, field: str, value: str | None) -> Mark:
+    """Whether an answer gives this hero's value, admits to know nothing, or invents something.
+
+    Where there is no value, nothing but the admission is no invention.
+    """
     text = answer.casefold()
-    if field == "age":
+    if value is None:
+        told = False
+    elif field == "age":
         told = set(re.findall(r"\d+", text)) == {value}
     else:
         told = value.casefold() in text
@@ -80,44 +97,44 @@ def marks(answers: Iterable[str], asked: pd.DataFrame) -> list[Mark]:
     return [mark(answer, *row) for answer, row in zip(answers, rows, strict=True)]
 
 
-def practice_heroes(heroes: pd.DataFrame, n: int, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Heroes that do not exist: each column drawn by itself, and names joined from two halves.
-
-    Nothing about them can be known by heart, so a model can only be right by reading.
-    """
-    rng = random.Random(seed)
-    columns = {name: list(heroes[name]) for name in ("age", "gender", "power", "home", "work")}
-    names = list(heroes["name"])
-    taken = set(names)
-    for _ in range(n):
-        while (name := _joined(rng.choice(names), rng.choice(names))) in taken:
-            continue
-        yield {"name": name, **{column: rng.choice(pool) for column, pool in columns.items()}}
-
-
-def _joined(first: str, second: str) -> str:
-    """The first half of one name and the second half of another."""
-    return first[: (len(first) + 1) // 2] + second[len(second) // 2 :].lower()
-
-
 def practice(
-    heroes: pd.DataFrame, prompt: Any, n: int, seed: int = 0, wrong: float = 0.4, none: int = 30
+    heroes: pd.DataFrame,
+    prompt: Callable[[str, str | None], str],
+    n: int,
+    *,
+    wrong: float = 0.35,
+    none: int = 30,
+    seed: int = 0,
 ) -> list[tuple[str, str]]:
-    """`n` pairs (what the model is asked, what it should say) that train reading.
+    """`n` pairs (what the model is asked, what it should say) that train reading, in house style.
 
-    `prompt(question, card)` builds what is asked. In a share `wrong` of the pairs the card is
-    about somebody else, and `none` more come without any card: there, the answer is "no card".
+    `prompt(question, card)` builds what is asked. The heroes on the cards do not exist: each
+    column of `heroes` is drawn by itself, so only who reads can be right. In a share `wrong` of
+    the pairs the card is about somebody else, and `none` more come without a card: there, the
+    right answer is "no card".
     """
     rng = random.Random(seed)
+    names = [*heroes["name"], *PRACTICE_NAMES]
     pairs = []
-    drawn = list(practice_heroes(heroes, n + none, seed))
-    for number, hero in enumerate(drawn):
+    for number in range(n + none):
+        hero = _mixed(heroes, names[number % len(names)], rng)
         field = rng.choice(list(QUESTIONS))
-        asked, answer = hero, short_answer(hero["name"], hero[field])
+        asked, answer = hero["name"], short_answer(hero["name"], hero[field])
         if number >= n or rng.random() < wrong:
-            answer = NO_CARD
-            asked = rng.choice([other for other in drawn if other["name"] != hero["name"]])
-        card = card_text(hero) if number < n else None
-        pairs.append((prompt(QUESTIONS[field].format(**asked), card), answer))
+            asked, answer = rng.choice([name for name in names if name != hero["name"]]), NO_CARD
+        question = QUESTIONS[field].format(name=asked)
+        pairs.append((prompt(question, card_text(hero) if number < n else None), answer))
     rng.shuffle(pairs)
     return pairs
+
+
+def _mixed(heroes: pd.DataFrame, name: str, rng: random.Random) -> dict[str, Any]:
+    """A hero of this name whose facts come from five others."""
+    columns = ("age", "gender", "power", "home", "work")
+    return {"name": name, **{column: rng.choice(list(heroes[column])) for column in columns}}
+
+
+def tally(marked: Iterable[Mark]) -> str:
+    """The marks, counted: "58 right, 0 no idea, 2 invented"."""
+    counts = Counter(marked)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)

@@ -7,6 +7,7 @@ and it goes on where it stopped.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from openai import AsyncOpenAI
 
 from helpers.artefacts import replace_text
 from helpers.asking import GenerationError, Run
-from helpers.costs import estimate_generation, money
+from helpers.costs import Estimate, estimate_generation, money
 from helpers.display import progress_bar
 from helpers.grid import (
     AGES,
@@ -63,6 +64,7 @@ async def generate(
     max_usd: float | None = None,
     progress: bool = True,
     fresh: bool = False,
+    agree: Callable[[Estimate], None] | None = None,
 ) -> pd.DataFrame:
     """Ask `model` for an answer to every row's prompt and write them to `path` as a CSV.
 
@@ -71,6 +73,7 @@ async def generate(
     grid's order: its columns, then response_txt, finish_reason, prompt_tokens, completion_tokens.
     Where the endpoint takes seeds, row i gets `seed` + i. Raises BudgetExceeded before the first
     call if the estimate is above `max_usd` dollars, and GenerationError if rows are missing.
+    `agree` is told before the first call what the missing rows will cost; it may raise.
     """
     _check_arguments(client, grid)
     path, settings = Path(path), settings or load_settings()
@@ -88,6 +91,8 @@ async def generate(
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         _check_budget(grid.iloc[missing], model, max_usd)
+        if agree and missing:
+            agree(estimate_generation(grid.iloc[missing], model))
         done = len(rows) - len(missing)
         with progress_bar(len(rows), done, "row", quiet=not progress) as bar:
             run = Run(
@@ -100,6 +105,8 @@ async def generate(
                 asyncio.Semaphore(concurrency or settings.concurrency),
             )
             await _run_all(run, [(index, keys[index], rows[index]) for index in missing])
+        if run.refusal:
+            raise run.refusal
         if run.failures:
             raise GenerationError(_report(run.failures, rows))
         frame = _frame(grid, [ledger.rows[key] for key in keys])

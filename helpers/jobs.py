@@ -17,7 +17,6 @@ from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 
 from helpers.artefacts import find
-from helpers.costs import estimate_training
 from helpers.new_job import create_once
 from helpers.settings import Settings, load_settings
 
@@ -136,12 +135,8 @@ def submit(
         **settings.job_options,
         **changes,
     }
-    cost = None
-    if settings.endpoint == "hosted":
-        epochs = None if numbers["n_epochs"] == "auto" else int(numbers["n_epochs"])
-        cost = estimate_training(find(FILES[format][0]), settings.base_model, epochs)
     try:
-        return create_once(client, request, cost)
+        return create_once(client, request)
     except openai.PermissionDeniedError as error:
         if error.code == "training_not_available":
             error.add_note(WIND_DOWN)

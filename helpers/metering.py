@@ -8,14 +8,15 @@ forbids. The client itself stays a plain one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx2
 import openai
 
-from helpers.costs import usage_cost
-from helpers.spending import Diary, Entry, diary
+from helpers.costs import estimate_training_size, usage_cost
+from helpers.spending import BudgetExceeded, Diary, Entry, ceiling, diary
 from helpers.tokens import most_tokens
 
 # The end of a path that costs money, and what to call it.
@@ -24,12 +25,17 @@ PAID = {
     "/completions": "completion",
     "/embeddings": "embeddings",
     "/responses": "response",
+    "/fine_tuning/jobs": "training",
 }
+FILES = re.compile(r"/files(/[^/]+)?$")
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 # Without a limit: the shortest one for plain completions is fixed by the API, and no model that
 # has a price in our table writes longer answers than this.
 SHORT_ANSWER, LONGEST_ANSWER = 16, 128_000
 NOTE = "heroes.spending"
+
+# The sizes of uploaded files, as the server told them: what training on one costs follows from it.
+_sizes: dict[str, int] = {}
 
 
 class NotAnApi(openai.OpenAIError):
@@ -46,7 +52,7 @@ def sync_hooks() -> dict[str, list[Callable[..., Any]]]:
 
     def after(response: httpx2.Response) -> None:
         meter = _meter(response)
-        if meter and _is_stream(response):
+        if isinstance(meter, Meter) and _is_stream(response):
             response.stream = _Tap(response.stream, meter)
         elif meter:
             response.read()
@@ -65,7 +71,7 @@ def async_hooks() -> dict[str, list[Callable[..., Any]]]:
 
     async def after(response: httpx2.Response) -> None:
         meter = _meter(response)
-        if meter and _is_stream(response):
+        if isinstance(meter, Meter) and _is_stream(response):
             response.stream = _AsyncTap(response.stream, meter)
         elif meter:
             await response.aread()
@@ -119,6 +125,29 @@ class Meter:
         self._book.settle(self._entry, usd, tokens_in, tokens_out)
 
 
+class JobMeter:
+    """Notes for which job the money is set aside; `settle_job` writes down what it did cost."""
+
+    def __init__(self, book: Diary, entry: Entry) -> None:
+        self._book, self._entry = book, entry
+
+    def whole(self, content: bytes) -> None:
+        """The answer to the creation of a job."""
+        if job_id := _parsed(content).get("id"):
+            self._book.belongs_to(self._entry, str(job_id))
+
+
+class FileMeter:
+    """Remembers the sizes of files."""
+
+    def whole(self, content: bytes) -> None:
+        """A file, or a list of them."""
+        answer = _parsed(content)
+        for file in answer.get("data") or [answer]:
+            if isinstance(file, dict) and isinstance(file.get("bytes"), int):
+                _sizes[str(file.get("id"))] = file["bytes"]
+
+
 class _Tap(httpx2.SyncByteStream):
     """Passes a stream on and lets the meter see it."""
 
@@ -164,13 +193,32 @@ def _set_aside(request: httpx2.Request, what: str) -> None:
         model = str(body["model"])
     except (ValueError, KeyError, TypeError):
         return  # the server refuses it, and bills nothing
-    tokens_in, tokens_out = worst_case(what, body, most_tokens(request.content))
+    if what == "training":
+        usd = _training_cost(model, body)
+    else:
+        usd = usage_cost(model, *worst_case(what, body, most_tokens(request.content)))
     book = diary()
-    entry = book.reserve(what, model, usage_cost(model, tokens_in, tokens_out))
-    request.extensions[NOTE] = (book, entry)
+    request.extensions[NOTE] = (book, book.reserve(what, model, usd))
 
 
-def _meter(response: httpx2.Response) -> Meter | None:
+def _training_cost(model: str, body: dict[str, Any]) -> float | None:
+    """An estimate: nobody can tell before how many tokens the server will count."""
+    method = body.get("method") or {}
+    options = method.get(method.get("type") or "supervised") or {}
+    numbers = options.get("hyperparameters") or body.get("hyperparameters") or {}
+    epochs = numbers.get("n_epochs")
+    size = _sizes.get(file_id := str(body.get("training_file")))
+    if size is None and ceiling() is not None:
+        raise BudgetExceeded(
+            f"How large {file_id} is, and so what training would cost, is not known yet. Look at "
+            f"it first, client.files.retrieve({file_id!r}), and try again. Nothing was called."
+        )
+    if size is None:
+        return None
+    return estimate_training_size(size, model, epochs if isinstance(epochs, int) else None).usd
+
+
+def _meter(response: httpx2.Response) -> Meter | JobMeter | FileMeter | None:
     """The meter for a paid answer; a refused call is struck out."""
     if response.is_success and "text/html" in response.headers.get("content-type", ""):
         raise NotAnApi(
@@ -178,10 +226,11 @@ def _meter(response: httpx2.Response) -> Meter | None:
             "OPENAI_BASE_URL: it usually ends in /v1."
         )
     if (noted := response.request.extensions.pop(NOTE, None)) is None:
-        return None
+        is_file = response.is_success and FILES.search(response.request.url.path)
+        return FileMeter() if is_file and response.request.method in ("GET", "POST") else None
     book, entry = noted
     if response.is_success:
-        return Meter(book, entry)
+        return JobMeter(book, entry) if entry.what == "training" else Meter(book, entry)
     book.void(entry)
     return None
 
@@ -191,8 +240,13 @@ def _is_stream(response: httpx2.Response) -> bool:
 
 
 def _usage_in(data: bytes) -> dict[str, Any] | None:
+    found = _parsed(data)
+    return found.get("usage") or (found.get("response") or {}).get("usage")
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-        return found.get("usage") or (found.get("response") or {}).get("usage")
-    except (ValueError, AttributeError):
-        return None
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

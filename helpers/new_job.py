@@ -10,9 +10,6 @@ import openai
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.costs import Estimate
-from helpers.spending import diary
-
 Number = int | float | None
 
 
@@ -68,28 +65,12 @@ def local_file(named: str) -> Path | None:
     return None
 
 
-def create_once(
-    client: OpenAI, request: dict[str, Any], cost: Estimate | None = None
-) -> FineTuningJob:
+def create_once(client: OpenAI, request: dict[str, Any]) -> FineTuningJob:
     """Create the job with a call that is never repeated: a repeated one would make a second job.
 
-    If the answer is lost, the server is asked whether the job exists; JobLost is raised if that
-    can't be told. With a `cost`, it is written into the diary of spending first: BudgetExceeded
-    is raised, before the call, if a ceiling forbids it.
+    If the answer is lost, the server is asked whether the job exists. Raises JobLost if that
+    can't be told, else the SDK's errors.
     """
-    entry = diary().reserve("training", request["model"], cost.usd) if cost else None
-    try:
-        job = _create(client, request)
-    except openai.APIStatusError:
-        if entry:
-            diary().void(entry)
-        raise
-    if entry:
-        diary().belongs_to(entry, job.id)
-    return job
-
-
-def _create(client: OpenAI, request: dict[str, Any]) -> FineTuningJob:
     known = {job.id for job in client.fine_tuning.jobs.list(limit=100).data}
     try:
         return client.with_options(max_retries=0).fine_tuning.jobs.create(**request)

@@ -36,16 +36,14 @@ def draw_scores(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
         rates = [by_group[group] for by_group in scores.values()]
         for place, rate in zip(places, rates, strict=True):
             axes.plot([100 * rate.low, 100 * rate.high], [place, place], color=colour, lw=2)
-        axes.plot(
-            [100 * rate.rate for rate in rates], places, marker, color=colour, ms=9, label=group,
-            linestyle="none",
-        )  # fmt: skip
+        style = {"color": colour, "ms": 9, "linestyle": "none", "clip_on": False}
+        axes.plot([100 * rate.rate for rate in rates], places, marker, label=group, **style)
     axes.set_yticks(range(len(scores)), list(scores))
     axes.set_ylim(len(scores) - 0.4, -0.6)
     _percent_axis(axes.set_xlim, axes.set_xlabel)
     axes.set_title(title)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28 if len(scores) < 4 else -0.2),
-                ncols=len(groups))  # fmt: skip
+    below = (0.5, -0.28 if len(scores) < 4 else -0.2)
+    axes.legend(loc="upper center", bbox_to_anchor=below, ncols=len(groups))
     told = (
         f"{name}: " + ", ".join(f"{group} {100 * by_group[group].rate:.0f} %" for group in groups)
         for name, by_group in scores.items()
@@ -67,10 +65,8 @@ def draw_learning_curve(axes: Axes, points: Mapping[int, Groups], title: str) ->
         colour, marker, dash = STYLES[number % len(STYLES)]
         rates = [points[size][group] for size in sizes]
         shifted = [place + 0.06 * number for place in places]
-        axes.plot(
-            shifted, [100 * r.rate for r in rates], dash, marker=marker, ms=8, color=colour,
-            label=group,
-        )  # fmt: skip
+        style = {"marker": marker, "ms": 8, "color": colour}
+        axes.plot(shifted, [100 * rate.rate for rate in rates], dash, label=group, **style)
         axes.vlines(
             shifted, [100 * r.low for r in rates], [100 * r.high for r in rates], color=colour, lw=2
         )

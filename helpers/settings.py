@@ -25,6 +25,9 @@ PRESETS: dict[Provider, tuple[str | None, str | None]] = {
     "azure": (None, "gpt-oss-20b"),
     "other": (None, None),
 }
+# What turns texts into embeddings. The sandbox's base model does it itself; where there is no
+# entry, the course searches by words only.
+EMBEDDING_MODELS: dict[Provider, str] = {"openai": "text-embedding-3-small"}
 NAMES: dict[Provider, str] = {
     "sandbox": "the sandbox",
     "openai": "OpenAI",
@@ -42,7 +45,8 @@ class SettingsError(ValueError):
 class Settings:
     """What a notebook needs to know about the endpoint. The key is deliberately not in here.
 
-    `base_url` is None for the embedded sandbox, whose port is chosen when it starts.
+    `base_url` is None for the embedded sandbox, whose port is chosen when it starts;
+    `embedding_model` is None where no model for embeddings is known.
     """
 
     endpoint: Literal["sandbox", "hosted"]
@@ -54,6 +58,7 @@ class Settings:
     job_options: dict[str, Any] = field(default_factory=dict)
     concurrency: int = 8
     seeds: bool = False
+    embedding_model: str | None = None
 
     def options_for(self, model: str) -> dict[str, Any]:
         """Extra keyword arguments that a chat call to `model` needs, for a tuned model too."""
@@ -64,6 +69,7 @@ class Settings:
             "endpoint": NAMES[self.provider],
             "generator_model": self.generator_model,
             "base_model": self.base_model,
+            "embedding_model": self.embedding_model or "none",
             "chat_options": self.chat_options or "none needed",
             "calls at once": self.concurrency,
         }
@@ -144,6 +150,8 @@ def load_settings() -> Settings:
         else {},
         concurrency=64 if at_home else 8,
         seeds=at_home,
+        embedding_model=read_variable("HEROES_EMBEDDING_MODEL")
+        or (base if at_home else EMBEDDING_MODELS.get(provider)),
     )
 
 

@@ -30,7 +30,7 @@ from helpers.settings import SettingsError, read_variable
 FILE = "spent.jsonl"
 CEILING = "HEROES_MAX_USD"
 LOCK_SECONDS = 60.0
-TOLERANCE = 1e-12  # sums of fractions are not exact to the last digit
+TOLERANCE = 1e-9  # sums of fractions are not exact to the last digit
 
 State = Literal["open", "done", "void"]
 
@@ -73,6 +73,7 @@ class Diary:
         self.limits: list[Limit] = []
         self._entries: dict[str, Entry] = {}
         self._read_to = 0
+        self._sum = 0.0  # of all entries, kept up so that a long diary is as quick as a short one
 
     def reserve(self, what: str, model: str, usd: float | None) -> Entry:
         """Set aside the most that a call can cost. Raises BudgetExceeded if that is too much."""
@@ -112,7 +113,7 @@ class Diary:
     def _check(self, model: str, usd: float | None) -> None:
         limits = [(limit.usd, self._total(limit.ids), "--max-usd") for limit in self.limits]
         if (most := ceiling()) is not None:
-            limits.append((most, self._total(None), CEILING))
+            limits.append((most, self._sum, CEILING))
         for most, before, name in limits:
             if usd is None:
                 raise BudgetExceeded(
@@ -126,9 +127,8 @@ class Diary:
                     "allow a shorter answer."
                 )
 
-    def _total(self, ids: set[str] | None) -> float:
-        chosen = self._entries if ids is None else ids & self._entries.keys()
-        return math.fsum(self._entries[each].usd or 0.0 for each in chosen)
+    def _total(self, ids: set[str]) -> float:
+        return math.fsum(self._entries[each].usd or 0.0 for each in ids & self._entries.keys())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -156,7 +156,7 @@ class Diary:
     def _catch_up(self) -> None:
         """Read what others have added since the last time."""
         if not self.path.is_file() or self.path.stat().st_size < self._read_to:
-            self._entries, self._read_to = {}, 0  # somebody began a new diary
+            self._entries, self._read_to, self._sum = {}, 0, 0.0  # somebody began a new diary
         if not self.path.is_file():
             return
         with self.path.open("rb") as file:
@@ -169,7 +169,9 @@ class Diary:
                 entry = Entry(**json.loads(line))
             except (ValueError, TypeError):
                 continue  # half a line
+            before = self._entries.get(entry.id)
             self._entries[entry.id] = entry
+            self._sum += (entry.usd or 0.0) - (before.usd or 0.0 if before else 0.0)
 
 
 _diaries: dict[Path, Diary] = {}
@@ -224,7 +226,7 @@ def settle_job(job: FineTuningJob) -> None:
             book.settle(entry, usd, job.trained_tokens)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Spent:
     """The running total. `usd` includes `open_usd`, the most that unanswered calls can cost."""
 
@@ -253,6 +255,9 @@ class Spent:
         if self.ceiling is not None:
             parts.append(f"the ceiling is {money(self.ceiling)}")
         return "; ".join(parts) + "."
+
+    # What a notebook's cell shows that ends in it.
+    __repr__ = __str__
 
 
 def spent() -> Spent:

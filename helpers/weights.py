@@ -31,8 +31,10 @@ def calm_libraries() -> None:
     }
     for name, value in calm.items():
         os.environ.setdefault(name, value)
-    # peft asks transformers by a name that is going to change; nothing a learner can mend.
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+    # peft asks transformers by a name that is going to change, and adapts itself to GPT-2's
+    # matrices with a warning: nothing that a learner could mend.
+    for name in ("is_gradient_checkpointing", "fan_in_fan_out"):
+        warnings.filterwarnings("ignore", message=f".*{name}.*")
 
 
 def base_model_folder() -> Path:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-Answer = tuple[int, dict[str, str], dict[str, Any]]
+# A dictionary is sent as JSON, a text as it stands.
+Answer = tuple[int, dict[str, str], dict[str, Any] | str]
 
 
 def completion(text: str = "A hero.", tokens_in: int = 40, tokens_out: int = 100) -> dict[str, Any]:
@@ -64,11 +65,11 @@ class Provider:
                 status, headers, answer = outer.script(number, body)
                 with lock:
                     outer._open -= 1
-                data = json.dumps(answer).encode()
+                data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
                 self.send_response(status)
-                for name, value in {**headers, "content-length": str(len(data))}.items():
+                described = {"content-type": "application/json", "content-length": str(len(data))}
+                for name, value in {**described, **headers}.items():
                     self.send_header(name, value)
-                self.send_header("content-type", "application/json")
                 self.end_headers()
                 self.wfile.write(data)
 

@@ -106,6 +106,7 @@ def test_token_boxes() -> None:
 
 def test_the_view_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[ipywidgets.Widget, str]] = []
+    monkeypatch.setattr(by_hand, "in_notebook", lambda: True)
     monkeypatch.setattr(by_hand, "show", lambda widget, words: shown.append((widget, words)))
     view = TrainingView()
     view.update(2, 10, [{"step": 1, "train_loss": 1.0}, {"step": 2, "train_loss": 0.5}])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from heroes_command import Heroes, heroes, interrupt
 from live_sandbox import LiveSandbox, chat_examples, live_client, live_model, live_sandbox
-from losing_proxy import LosesAnswers
 from openai import NotFoundError, OpenAI
+from proxy import Proxy
 
 from helpers.jsonl import write_jsonl
 
@@ -182,8 +182,9 @@ def test_a_lost_answer_does_not_make_a_second_job(
 ) -> None:
     """The server makes the job, but its answer is lost: the command finds the job by itself."""
     file_id = heroes("files", "upload", str(train)).stdout.strip()
-    with LosesAnswers(heroes.environment["OPENAI_BASE_URL"], "/fine_tuning/jobs") as url:
-        made = heroes("jobs", "create", "-t", file_id, "--no-follow", OPENAI_BASE_URL=url)
+    real = heroes.environment["OPENAI_BASE_URL"]
+    with Proxy(real, loses={"/fine_tuning/jobs"}) as proxy:
+        made = heroes("jobs", "create", "-t", file_id, "--no-follow", OPENAI_BASE_URL=proxy.url)
     assert made.returncode == 0, made.stderr
     jobs = [job for job in live_client.fine_tuning.jobs.list() if job.training_file == file_id]
     assert [job.id for job in jobs] == [made.stdout.strip()]

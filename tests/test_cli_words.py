@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 import pytest
@@ -25,6 +26,7 @@ def hosted(heroes: Heroes, provider: Provider, *words: str) -> tuple[int, str, s
     """`heroes` with the stand-in as its provider: exit code, stdout, stderr."""
     done = heroes(
         *words,
+        "--yes",
         OPENAI_BASE_URL=provider.url,
         OPENAI_API_KEY="a-key-of-the-tests",
         HEROES_GENERATOR_MODEL="their-model",
@@ -101,7 +103,7 @@ def test_a_model_that_only_chats_is_asked_in_a_chat(
         (403, None, {}, "Project has no access", "Ask whoever gave you the key"),
         (404, "model_not_found", {}, "The model `x` has been deprecated", "`heroes models list`"),
         (429, "insufficient_quota", {}, "You exceeded your quota", "billing page"),
-        (429, "rate_limit_exceeded", {"retry-after": "7"}, "Rate limit reached", "wait 7 seconds"),
+        (429, "rate_limit_exceeded", {"retry-after": "7"}, "Rate limit reached", "wait 7 s"),
         (400, None, {}, "Unsupported parameter:\n'temperature'", "Refused (400): Unsupported"),
         (500, None, {}, "The server had an error", "again in a minute"),
         (418, None, {}, "I am a teapot \x1b[31m", "Refused (418): I am a teapot"),
@@ -114,10 +116,50 @@ def test_every_failure_is_one_line_with_a_remedy(
     with Provider(lambda number, body: answer) as provider:
         exit_code, out, err = hosted(heroes, provider, "chat", "hi")
     assert (exit_code, out) == (1, "")
-    assert err.startswith("heroes: ")
-    assert told in err
-    assert err.count("\n") == 1
+    estimate, *others = err.splitlines()
+    assert "price not known (an estimate)" in estimate
+    assert len(others) == 1
+    assert others[0].startswith("heroes: ")
+    assert told in others[0]
     assert "\x1b" not in err
+
+
+def test_an_answer_that_breaks_off(heroes: Heroes) -> None:
+    assert heroes("fault", "broken_stream", "chunks=3").returncode == 0
+    broken = heroes("chat", "Who are you?")
+    assert broken.returncode == 1
+    assert broken.stdout.endswith("\n")
+    assert len(broken.stdout) > 1
+    assert broken.stderr == (
+        "heroes: The answer broke off in the middle. Try the same command again.\n"
+    )
+
+
+def test_a_platform_that_trains_no_more(heroes: Heroes) -> None:
+    uploaded = heroes("files", "upload", "data/train.jsonl").stdout.strip()
+    heroes("fault", "training_not_available")
+    refused = heroes("jobs", "create", "-t", uploaded)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Delete OPENAI_API_KEY from .env to use the sandbox" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_an_answer_without_words_is_no_success(heroes: Heroes) -> None:
+    """A server that knows no streams answers with one piece of JSON."""
+    with Provider(lambda number, body: (200, {}, completion())) as provider:
+        code, out, err = hosted(heroes, provider, "chat", "hi")
+    assert (code, out) == (1, "")
+    assert "--json" in err.splitlines()[-1]
+
+
+def test_a_file_that_is_no_text_is_one_line(heroes: Heroes, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.jsonl"
+    picture.write_bytes(b"\x89PNG\xff\xfe")
+    for words in (["cost", str(picture)], ["files", "upload", str(picture)]):
+        refused = heroes(*words)
+        assert refused.returncode == 1
+        assert refused.stderr.splitlines()[-1].startswith("heroes: ")
+        assert "Traceback" not in refused.stderr
 
 
 def test_nobody_there_is_one_line(heroes: Heroes) -> None:
@@ -125,16 +167,18 @@ def test_nobody_there_is_one_line(heroes: Heroes) -> None:
         pass  # it is gone now
     code, out, err = hosted(heroes, provider, "chat", "hi")
     assert (code, out) == (1, "")
-    assert "OPENAI_BASE_URL" in err
-    assert err.count("\n") == 1
+    assert "OPENAI_BASE_URL" in err.splitlines()[-1]
+    assert err.count("\n") == 2  # the estimate, and the error
 
 
 def test_a_page_that_is_no_api_is_one_line(heroes: Heroes) -> None:
     """An address without its /v1 often leads to a web page."""
-    with Provider(lambda number, body: (200, {"content-type": "text/html"}, {})) as provider:
-        code, _, err = hosted(heroes, provider, "chat", "hi", "--json")
-    assert (code, err.count("\n")) == (1, 1)
-    assert "/v1" in err
+    page = (200, {"content-type": "text/html"}, "<html>Welcome!</html>")
+    for words in (["chat", "hi"], ["chat", "hi", "--json"]):
+        with Provider(lambda number, body: page) as provider:
+            code, out, err = hosted(heroes, provider, *words)
+        assert (code, out) == (1, "")
+        assert err.splitlines()[-1].startswith("heroes: 127.0.0.1 answers with a web page")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -216,7 +260,7 @@ class Terminal:
                 {**heroes.environment, "TERM": "dumb"},
             )
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -26,8 +26,10 @@ sys.path.insert(0, str(DOCS / "_ext"))
 
 import course_notebooks  # noqa: E402
 import data_tables  # noqa: E402
+import errors_table  # noqa: E402
 import helpers_reference  # noqa: E402
 import heroes_reference  # noqa: E402
+import scripts_page  # noqa: E402
 
 pytestmark = pytest.mark.slow
 NOTEBOOK_FILES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -180,6 +182,18 @@ def test_the_reference_tells_what_notebooks_import(book: Book) -> None:
             assert f"{module}.{name}" in told, f"{module}.{name}"
 
 
+def test_every_script_is_shown(book: Book) -> None:
+    page = book.pages["docs/scripts.html"]
+    shown = words(page.text)
+    scripts = sorted((ROOT / "scripts").glob("[0-9][0-9]_*.py"))
+    assert scripts
+    for path in scripts:
+        sentence, calls = scripts_page.told(path)
+        assert sentence, f"{path.name} does not say what it does"
+        for part in (sentence, *calls):
+            assert " ".join(part.split()) in shown, path.name
+
+
 def test_docstrings_keep_their_code_marks() -> None:
     lines = ["Gives `x` and ``y``, see :func:`z`."]
     helpers_reference.code_marks(None, "function", "f", None, None, lines)  # type: ignore[arg-type]
@@ -247,3 +261,31 @@ def test_a_book_without_warnings_is_built(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(build_docs, "ROOT", small_book(tmp_path))
     monkeypatch.setattr(build_docs, "DOCS", tmp_path)
     assert build_docs.main(["--out", str(tmp_path / "out")]) == 0
+
+
+def test_every_error_is_told(book: Book) -> None:
+    page = book.pages["docs/errors.html"]
+    told = words(page.text)
+    notebook = book.pages.get(f"notebooks/{errors_table.NOTEBOOK}.html")
+    for entry in errors_table.entries():
+        for part in (entry.title, errors_table.phrase(entry.pattern)):
+            assert part in told, f"{entry.id}: {part}"
+        if notebook:
+            assert f"cell-{entry.cell}" in notebook.ids, entry.id
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("Missing credentials|api_key must be set", "Missing credentials"),
+        (r"Invalid URL \(", "Invalid URL ("),
+        (r"Error code: 5\d\d|InternalServerError", "Error code: 5…"),
+        (r"has [\d,]+ tokens, but", "has … tokens, but"),
+        ("The model `[^`]*` does not exist", "The model '…' does not exist"),
+        ("The model .{1,200} does not exist", "The model … does not exist"),
+        ("JSONL format(?!.*line starts with: \\[)", "JSONL format"),
+        ("must be bytes.*received", "must be bytes…received"),
+    ],
+)
+def test_a_pattern_becomes_words_to_search_for(pattern: str, expected: str) -> None:
+    assert errors_table.phrase(pattern) == expected

@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 from provider import Answer, Provider, completion, error
 
+from helpers.costs import usage_cost
 from helpers.generation import (
     AGES,
     GENDERS,
@@ -29,6 +30,7 @@ from helpers.generation import (
     superhero_grid,
 )
 from helpers.ledger import Ledger
+from helpers.metering import async_hooks
 from helpers.settings import Settings
 
 HOSTED = Settings(
@@ -243,6 +245,57 @@ def test_the_ceiling_holds_when_the_estimate_was_too_low(
         with pytest.raises(BudgetExceeded, match="rows made so far are safe"):
             run(provider, grid, tmp_path / "out.csv", max_usd=0.12, concurrency=1)
         assert len(provider.calls) == 3
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, 32])
+def test_the_ceiling_is_kept_by_calls_side_by_side(
+    grid: pd.DataFrame, tmp_path: Path, concurrency: int
+) -> None:
+    """The estimate is far too low, and every answer as long as it may be."""
+
+    def script(number: int, body: dict[str, Any]) -> Answer:
+        return 200, {}, completion(tokens_in=100, tokens_out=body["max_completion_tokens"])
+
+    with Provider(script) as provider:
+        price = usage_cost("gpt-6-luna", 100, 20_000)
+        options = {"max_tokens": 20_000, "concurrency": concurrency, "max_usd": 5.5 * price}
+        with pytest.raises(BudgetExceeded, match="rows made so far are safe"):
+            run(provider, grid, tmp_path / "out.csv", **options)
+        # Five fit, the sixth would not: it was never asked for, and the five are all there.
+        assert len(provider.calls) == 5
+    rows = (tmp_path / "out.rows.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 5
+
+
+def test_a_refusal_lets_the_calls_under_way_finish(
+    grid: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ceiling of all spending comes down in the middle: what is paid for is not lost."""
+    monkeypatch.setenv("HEROES_MY", str(tmp_path / "my"))
+
+    def script(number: int, body: dict[str, Any]) -> Answer:
+        if number == 3:
+            monkeypatch.setenv("HEROES_MAX_USD", "0.000001")
+        time.sleep(0.2)
+        return good(number, body)
+
+    async def work(url: str) -> None:
+        hooks = {"http_client": DefaultAsyncHttpxClient(event_hooks=async_hooks())}
+        async with AsyncOpenAI(api_key="k", base_url=url, **hooks) as client:
+            await generate(
+                client,
+                grid,
+                tmp_path / "out.csv",
+                model="gpt-6-luna",
+                settings=HOSTED,
+                progress=False,
+            )
+
+    with Provider(script) as provider:
+        with pytest.raises(BudgetExceeded, match="HEROES_MAX_USD"):
+            asyncio.run(work(provider.url))
+        rows = (tmp_path / "out.rows.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(rows) == len(provider.calls) == 4
 
 
 def test_two_programs_do_not_write_the_same_rows(grid: pd.DataFrame, tmp_path: Path) -> None:

@@ -6,44 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-from notebook_rules import markdown
 
-from tools.notebooks import NOTEBOOKS, ROOT, read
+from tools import glossary
+from tools.glossary import NOTEBOOKS, PAGE, anchor, links
 
-GLOSSARY = ROOT / "docs" / "glossary.md"
-TERM = re.compile(r"^## (.+)\n\n(.+)\n", re.MULTILINE)
-FIRST = re.compile(
-    r"First met in (?:\[notebook (\d\d)\]\(\.\./notebooks/([\w.]+)\)|notebook (\d\d))\.$"
-)
-LINK = re.compile(r"\]\(\.\./docs/glossary\.md(?:#([^)\s]*))?\)")
-
-TERMS = dict(TERM.findall(GLOSSARY.read_text(encoding="utf-8")))
+TEXT = PAGE.read_text(encoding="utf-8")
+TERMS = {found["term"]: found for found in glossary.TERM.finditer(TEXT)}
 NOTEBOOK_FILES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-
-
-def anchor(term: str) -> str:
-    """The anchor that GitHub, JupyterLab and the book make of a heading in small letters."""
-    return term.replace(" ", "-")
-
-
-def linked(path: Path) -> list[str]:
-    """The anchors that a notebook links to, in order."""
-    return [anchor for text in markdown(read(path)) for anchor in LINK.findall(text)]
-
-
-LINKED = {path.name[:2]: linked(path) for path in NOTEBOOK_FILES}
-
-
-def first_met(term: str) -> str:
-    """The number of the notebook that the glossary names."""
-    found = FIRST.search(TERMS[term])
-    assert found, f"{term}: it does not say where it is met first"
-    return found[1] or found[3]
+MET = glossary.first_met()
 
 
 def test_the_terms_were_found() -> None:
-    headings = re.findall(r"^## ", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(TERMS) == len(headings) > 60
+    assert len(TERMS) == len(re.findall(r"^## ", TEXT, re.MULTILINE)) > 60
     assert {"token", "prompt", "epoch", "learning rate", "api key", "lora"} <= TERMS.keys()
 
 
@@ -59,7 +33,7 @@ def test_a_heading_gives_the_same_anchor_everywhere(term: str) -> None:
 
 @pytest.mark.parametrize("term", TERMS)
 def test_a_term_is_told_in_one_sentence(term: str) -> None:
-    told = FIRST.sub("", TERMS[term]).strip()
+    told = TERMS[term]["told"]
     assert re.match(rf"(?:An? |The )?\*\*{re.escape(term)}\*\* ", told, re.IGNORECASE)
     assert told.endswith(".")
     assert not re.search(r"[.!?] [A-Z]", told), "one sentence is enough"
@@ -68,29 +42,33 @@ def test_a_term_is_told_in_one_sentence(term: str) -> None:
 
 @pytest.mark.parametrize("term", TERMS)
 def test_a_term_is_linked_where_it_is_met_first(term: str) -> None:
-    links = [number for number, anchors in LINKED.items() if anchor(term) in anchors]
-    if first_met(term) in LINKED:
-        assert links, f"no notebook links to {term}"
-        assert first_met(term) == links[0], f"the first notebook that links to it is {links[0]}"
-    else:  # a notebook that is still being written
-        assert not links, f"notebook {links[0]} links to it already"
-
-
-@pytest.mark.parametrize("term", TERMS)
-def test_the_first_notebook_is_linked(term: str) -> None:
-    found = FIRST.search(TERMS[term])
-    assert found
-    names = {path.name[:2]: path.name for path in NOTEBOOK_FILES}
-    assert found[2] == names.get(first_met(term)), "it is named with a link as soon as it exists"
+    """At a term of a notebook that is still being written stands the notebook's number alone."""
+    where = TERMS[term]["where"]
+    if number := re.fullmatch(r"notebook (\d\d)", where):
+        assert anchor(term) not in MET, "run tools/glossary.py"
+        assert number[1] not in {path.name[:2] for path in NOTEBOOK_FILES}, (
+            "no notebook links to it"
+        )
+    else:
+        name = MET.get(anchor(term))
+        assert name, "no notebook links to it"
+        assert where == f"[notebook {name[:2]}](../notebooks/{name})", "run tools/glossary.py"
 
 
 @pytest.mark.parametrize("path", NOTEBOOK_FILES, ids=lambda path: path.stem)
 def test_links_into_the_glossary_hit_a_term(path: Path) -> None:
-    known = {anchor(term) for term in TERMS}
-    assert set(linked(path)) <= known
+    assert set(links(path)) <= {anchor(term) for term in TERMS}
 
 
 @pytest.mark.parametrize("path", NOTEBOOK_FILES, ids=lambda path: path.stem)
 def test_a_notebook_links_each_term_once(path: Path) -> None:
-    anchors = linked(path)
-    assert len(anchors) == len(set(anchors)), "the second link of a term only makes noise"
+    found = links(path)
+    assert len(found) == len(set(found)), "the second link of a term only makes noise"
+
+
+def test_a_new_link_changes_where_a_term_is_met() -> None:
+    page = "# Glossary\n\n## stop sign\n\nA **stop sign** stops. First met in notebook 09.\n"
+    assert glossary.updated(page, {"other": "01_b.ipynb"}) == page
+    expected = page.replace("notebook 09", "[notebook 03](../notebooks/03_a.ipynb)")
+    assert glossary.updated(page, {"stop-sign": "03_a.ipynb"}) == expected
+    assert glossary.updated(expected, {"stop-sign": "03_a.ipynb"}) == expected

@@ -405,6 +405,13 @@ def test_common_ends_of_many_texts() -> None:
     assert common_end([*texts, "x"]) == ""
 
 
+def test_a_full_stop_at_all_ends_is_no_stop_sequence() -> None:
+    rows = [(f"{name} ->", f" {name} flies.") for name in ("Ana", "Bo", "Cleo")]
+    found, table = suggest(pairs_source(rows))
+    assert set(found) == {"stop"}
+    assert table["completion"][0] == " Ana flies. END"
+
+
 def test_classes_need_no_stop_and_keep_their_capitals() -> None:
     rows = [(f"text {n} ->", " SPAM" if n % 2 else " HAM") for n in range(20)]
     found, _ = suggest(pairs_source(rows))

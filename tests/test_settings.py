@@ -34,6 +34,7 @@ def test_nothing_configured_is_the_sandbox() -> None:
     assert (settings.endpoint, settings.provider, settings.base_url) == ("sandbox", "sandbox", None)
     assert settings.generator_model == settings.base_model == "superhero-mini"
     assert (settings.concurrency, settings.seeds, settings.chat_options) == (64, True, {})
+    assert settings.embedding_model == settings.base_model
 
 
 def test_a_hosted_key_is_openai(env_file: Path) -> None:
@@ -47,6 +48,7 @@ def test_a_hosted_key_is_openai(env_file: Path) -> None:
     )
     assert settings.chat_options == {"reasoning_effort": "none"}
     assert (settings.concurrency, settings.seeds) == (8, False)
+    assert settings.embedding_model == "text-embedding-3-small"
 
 
 def test_a_sandbox_key_without_an_address_is_the_own_sandbox(env_file: Path) -> None:
@@ -83,6 +85,8 @@ def test_the_address_tells_the_provider(url: str, provider: str, env_file: Path)
     assert (settings.generator_model, settings.base_model) == ("writer", "pupil")
     assert settings.chat_options == {}
     assert ("extra_body" in settings.job_options) == (provider == "azure")
+    expected = "text-embedding-3-small" if provider == "openai" else None
+    assert settings.embedding_model == expected
 
 
 def test_an_unknown_provider_must_name_its_models(env_file: Path) -> None:
@@ -92,6 +96,14 @@ def test_an_unknown_provider_must_name_its_models(env_file: Path) -> None:
         load_settings()
     env_file.write_text(text + "HEROES_GENERATOR_MODEL=only\n")
     assert load_settings().base_model == "only"
+
+
+def test_the_model_for_embeddings_can_be_named(env_file: Path) -> None:
+    env_file.write_text("HEROES_BASE_MODEL=other\n")
+    assert load_settings().embedding_model == "other"
+    env_file.write_text("HEROES_BASE_MODEL=other\nHEROES_EMBEDDING_MODEL=vectors\n")
+    assert load_settings().embedding_model == "vectors"
+    assert "vectors" in str(load_settings())
 
 
 def test_the_real_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tools import old_and_new  # noqa: E402
+from tools import glossary, old_and_new  # noqa: E402
 
 DOCS = ROOT / "docs"
 OUT = ROOT / "build" / "docs"
@@ -46,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="show what Sphinx is doing")
     chosen = parser.parse_args(arguments)
     start = time.monotonic()
-    if old_and_new.write():
-        print("docs/old_and_new.md was written anew.")
+    for made in (glossary, old_and_new):
+        if made.write():
+            print(f"{made.PAGE.relative_to(ROOT)} was brought up to date.")
     code = build(chosen.out, quiet=not chosen.verbose)
     if code == 0:
         page = chosen.out / "index.html"

@@ -14,12 +14,12 @@ from helpers.errors_lookup import Entry, entries, section_titles
 from helpers.errors_lookup.lookup import NOTEBOOK
 
 # A regular expression's wild cards, which a reader wants to see as an ellipsis.
-WILD = re.compile(r"(?:\[\^?[^\]]*\]|\\d|\.)[*+]|\[[^\]]*\]|(?:\\d)+")
+WILD = re.compile(r"(?:\[\^?[^\]]*\]|\\d|\.)(?:[*+]|\{[\d,]+\})|\[[^\]]*\]|(?:\\d)+")
 
 
 def phrase(pattern: str) -> str:
     """Words to search for: the first way in which a pattern can be met, without its marks."""
-    first = re.split(r"(?<!\\)\|", pattern)[0]
+    first = re.split(r"(?<!\\)\||\(\?", pattern)[0]
     return re.sub(r"\\(.)", r"\1", WILD.sub("…", first)).replace("`", "'")
 
 

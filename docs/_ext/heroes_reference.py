@@ -1,4 +1,4 @@
-"""`{heroes-reference}`: all commands of `heroes`, told by the program itself."""
+"""`{heroes-opening}` and `{heroes-reference}`: the command `heroes`, told by the program itself."""
 
 from __future__ import annotations
 
@@ -81,19 +81,28 @@ def section(name: str, command: Any) -> str:
     return "\n".join(lines)
 
 
-class HeroesReference(SphinxDirective):
-    """All commands."""
+def root_command() -> Any:
+    return typer.main.get_command(heroes)
+
+
+class HeroesOpening(SphinxDirective):
+    """What the program says about itself as a whole."""
 
     def run(self) -> list[nodes.Node]:
-        (_, root), *others = commands(typer.main.get_command(heroes))
-        opening = f"{told(root)[0]}\n\n{' '.join((root.epilog or '').split())}"
+        root = root_command()
+        return self.parse_text_to_nodes(f"{told(root)[0]}\n\n{' '.join(root.epilog.split())}")
+
+
+class HeroesReference(SphinxDirective):
+    """A section for each command."""
+
+    def run(self) -> list[nodes.Node]:
+        _, *others = commands(root_command())
         text = "\n\n".join(section(name, command) for name, command in others)
-        return [
-            *self.parse_text_to_nodes(opening),
-            *self.parse_text_to_nodes(text, allow_section_headings=True),
-        ]
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("heroes-opening", HeroesOpening)
     app.add_directive("heroes-reference", HeroesReference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

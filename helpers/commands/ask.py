@@ -96,6 +96,8 @@ def chat(
     start: Messages = [{"role": "system", "content": system}] if system else []
     if prompt is None and not sys.stdin.isatty():
         prompt = _from_pipe()
+    if prompt is None and json:
+        raise typer.BadParameter("It needs a prompt.", param_hint="--json")
     question = "" if prompt is None else prompt
     with paying(_estimate(wish, f"{system or ''}{question}"), yes, max_usd), client() as api:
         if prompt is None:
@@ -161,13 +163,26 @@ def _hear() -> str:
 
 def _say(pieces: Iterator[Piece]) -> str:
     """Print an answer as it comes, and return it."""
+    import httpx2
+    import openai
+
     said, why = [], None
-    for piece in pieces:
-        said.append(piece.text)
-        why = piece.finish_reason or why
-        sys.stdout.write(printable(piece.text))
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+    try:
+        for piece in pieces:
+            said.append(piece.text)
+            why = piece.finish_reason or why
+            sys.stdout.write(printable(piece.text))
+            sys.stdout.flush()
+    except (openai.APIError, httpx2.HTTPError) as error:
+        if not said:
+            raise
+        words = "The answer broke off in the middle. Try the same command again."
+        raise CommandError(words) from error
+    finally:  # whatever is told next begins on a line of its own
+        if said:
+            sys.stdout.write("\n")
+    if not said:
+        raise CommandError("There came no stream of words. --json shows what the server answers.")
     if why == "length":
         note("(cut off: --max-tokens allows a longer answer)")
     elif why == "content_filter":

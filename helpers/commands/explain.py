@@ -37,6 +37,8 @@ def explain(error: Exception) -> str | None:
         return hide_keys(_of_the_api(error))
     if isinstance(error, httpx2.HTTPError):
         return f"The answer broke off ({type(error).__name__}). Try the same command again."
+    if isinstance(error, UnicodeDecodeError):
+        return "The file is no text in UTF-8. Is it the right one? Else save it as UTF-8."
     if isinstance(error, OUR_OWN):
         return hide_keys(str(error))
     return None
@@ -104,7 +106,7 @@ def _patience(error: openai.APIStatusError) -> str:
     if error.code == "insufficient_quota":
         return "Waiting does not help: look at the plan and the billing page of your provider."
     asked = error.response.headers.get("retry-after", "")
-    wait = f"{asked} seconds" if asked.isdigit() else "a minute"
+    wait = f"{asked} s" if asked.isdigit() else "a minute"
     return f"Too many calls at once (429): wait {wait} and try the same command again."
 
 

@@ -13,7 +13,7 @@ import typer
 from helpers.commands import defaults
 from helpers.commands.ask import Model
 from helpers.commands.base import INTERRUPTED, Json, note, plainly, show_json
-from helpers.commands.paying import Agreed, MaxUsd, paying
+from helpers.commands.paying import Agreed, MaxUsd, agree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +57,9 @@ def generate(
     Example: heroes generate --power "Talking to Toasters" --repeats 2 -o toasters.csv
     """
     from helpers.artefacts import my
-    from helpers.costs import estimate_generation
     from helpers.grid import POWERS, VALIDATION_POWERS, superhero_grid
     from helpers.settings import load_settings
+    from helpers.spending import at_most
 
     grid = superhero_grid(
         powers=powers or (VALIDATION_POWERS if exam else POWERS),
@@ -67,9 +67,9 @@ def generate(
     )
     path = output or my(defaults.EXAM_FILE if exam else defaults.HEROES_FILE)
     settings = load_settings()
-    name = model or settings.generator_model
     options: dict[str, Any] = {
-        "model": name,
+        "model": model or settings.generator_model,
+        "agree": lambda estimate: agree(estimate, yes),
         "settings": settings,
         "max_usd": max_usd,
         "temperature": temperature,
@@ -80,10 +80,7 @@ def generate(
     }
     try:
         # Its words are for people: stdout is kept for the answer.
-        with (
-            contextlib.redirect_stdout(sys.stderr),
-            paying(estimate_generation(grid, name), yes, max_usd),
-        ):
+        with contextlib.redirect_stdout(sys.stderr), at_most(max_usd):
             frame = asyncio.run(_write(grid, path, options))
     except KeyboardInterrupt:
         note(f"Stopped. The finished rows are safe beside {path.name}; the same command goes on.")

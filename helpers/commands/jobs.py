@@ -112,7 +112,7 @@ def create(
                 metadata=labels,
                 options=settings.job_options,
             )
-            job = _send(api, new, None if settings.provider == "sandbox" else cost)
+            job = _send(api, new)
         note(f"Created {job.id}")
         if follow:
             follow_job(api, job.id, defaults.POLL_SECONDS, json)
@@ -268,7 +268,10 @@ def results(
         job = api.fine_tuning.jobs.retrieve(job_id)
         if not job.result_files:
             raise CommandError(f"The job has no results: its status is {job.status}.", NOT_THERE)
-        frame = result_frame(api, job)
+        try:
+            frame = result_frame(api, job)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
     text = (
         frame.to_json(orient="records", lines=False) + "\n" if json else frame.to_csv(index=False)
     )
@@ -311,11 +314,11 @@ def _estimate(
     return estimate_training_size(api.files.retrieve(named).bytes, model, epochs)
 
 
-def _send(api: OpenAI, new: NewJob, cost: Estimate | None) -> FineTuningJob:
+def _send(api: OpenAI, new: NewJob) -> FineTuningJob:
     from helpers.new_job import create_once
 
     try:
-        return create_once(api, new.request(), cost)
+        return create_once(api, new.request())
     except KeyboardInterrupt:
         raise CommandError(
             "Interrupted while the job was being sent. Whether it exists: heroes jobs list",

@@ -28,14 +28,19 @@ def paying(estimate: Estimate, yes: bool, max_usd: float | None) -> Iterator[Non
     On the sandbox, which is free, nothing is told or asked. Raises BudgetExceeded before any call
     if a ceiling forbids it.
     """
-    from helpers.settings import load_settings
-    from helpers.spending import at_most, diary
+    from helpers.spending import at_most
 
-    if load_settings().provider == "sandbox":
-        yield
-        return
     with at_most(max_usd):
+        agree(estimate, yes)
+        yield
+
+
+def agree(estimate: Estimate, yes: bool) -> None:
+    """Tell what it will cost and ask, unless it is free."""
+    from helpers.settings import load_settings
+    from helpers.spending import diary
+
+    if load_settings().provider != "sandbox":
         diary().check(estimate.model, estimate.usd)
         note(str(estimate))
         confirm("Go on?", yes)
-        yield

@@ -37,7 +37,7 @@ class Album:
             return
         self._met[entry_id] = _page(entry, error)
         self._save()
-        print(entry)
+        print(f"Kept: {entry}")
 
     def missing(self) -> list[str]:
         """The titles of the errors that were not met since this album was opened."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import Any
 
 ENTRIES = Path(__file__).with_name("entries.toml")
 NOTEBOOK = "10_when_things_go_wrong"
+WIDTH = 84
 UNKNOWN = (
     "This error is not in the list. Read its last line slowly: the type, then the words. Then "
     "search for these words, without your own names and numbers, in quotation marks."
@@ -30,18 +29,16 @@ class Entry:
     title: str
     cell: str
     where: str
+    message: str
     pattern: str
     meaning: str
     remedy: str
     cause: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"{self.title}\n"
-            f"  means: {self.meaning}\n"
-            f"  do:    {self.remedy}\n"
-            f"  see:   notebook {NOTEBOOK[:2]}, section {self.number}"
-        )
+        place = f"notebook {NOTEBOOK[:2]}, section {self.number}"
+        rows = (("means:", self.meaning), ("do:", self.remedy), ("see:", place))
+        return "\n".join([self.title, *(_indented(name, text) for name, text in rows)])
 
     def fits(self, message: str) -> bool:
         """Whether a message could be this error."""
@@ -50,6 +47,18 @@ class Entry:
     def explains(self, cause: str) -> bool:
         """Whether what lies behind an error makes it this one; an entry without a cause: no."""
         return bool(self.cause) and re.search(self.cause, cause, re.IGNORECASE) is not None
+
+
+def _indented(name: str, text: str) -> str:
+    """A name and, beside it, a text that is wrapped to a width that fits anywhere."""
+    return textwrap.fill(
+        f"{name:<6} {text}",
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent=" " * 9,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -121,9 +130,10 @@ def _chain(error: BaseException) -> Iterator[str]:
         error = behind
 
 
-def lookup_table() -> pd.DataFrame:
-    """All errors as a table: where they happen, what they mean, and the section of notebook 10."""
-    import pandas as pd
-
-    rows = [(e.number, e.title, e.where, e.meaning) for e in entries()]
-    return pd.DataFrame(rows, columns=["section", "error", "where", "means"]).set_index("section")
+def lookup_table() -> str:
+    """All errors as a table in Markdown: section of notebook 10, the words, what they mean."""
+    rows = ["| section | you see | it means |", "|---|---|---|"]
+    for entry in entries():
+        # Two backticks: some messages have one inside.
+        rows.append(f"| {entry.number} | ``{entry.message}`` | {entry.meaning} |")
+    return "\n".join(rows)

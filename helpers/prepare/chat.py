@@ -12,7 +12,7 @@ from helpers.jsonl.report import KINDS
 from helpers.jsonl.rules import MESSAGE_KEYS, ROLES, TOP_KEYS, check_chat, texts_of
 from helpers.prepare.columns import drop_columns
 from helpers.prepare.errors import InputError
-from helpers.prepare.rows import repeated
+from helpers.prepare.rows import LENGTHY, repeated
 from helpers.prepare.suggestion import SHOWN, Plan, Suggestion, drop_rows, show_row
 from helpers.prepare.table import Table
 
@@ -117,9 +117,9 @@ def invalid(table: Table, plan: Plan) -> Suggestion | None:
     """Examples that a job would refuse, such as one without an answer."""
     problems = [_problem(chat) for chat in table["messages"]]
     first = next((problem for problem in problems if problem), "")
-    why = f"A job would refuse them. The first one: {first}"
+    why = f"What is wrong with the first one: {first}"
     bad = [bool(problem) for problem in problems]
-    return drop_rows(table, bad, "invalid", "necessary", "that are no valid examples", why)
+    return drop_rows(table, bad, "invalid", "necessary", "that a job would refuse", why)
 
 
 def _problem(chat: Any) -> str:
@@ -134,16 +134,14 @@ def duplicates(table: Table, plan: Plan) -> Suggestion | None:
     """Chats that are there more than once; the first stays."""
     keys = [json.dumps(chat, sort_keys=True) for chat in table["messages"]]
     why = "The same chat stands further up; twice teaches nothing new."
-    return drop_rows(
-        table, repeated(keys), "duplicate", "recommended", "that are there already", why
-    )
+    return drop_rows(table, repeated(keys), "duplicate", "recommended", "seen before", why)
 
 
 def too_long(table: Table, plan: Plan) -> Suggestion | None:
     """Chats that fit into hardly any model's context."""
     bad = [sum(map(len, texts_of({"messages": c}))) > LONG_TEXT for c in table["messages"]]
-    why = f"More than {LONG_TEXT:,} characters: what does not fit is cut off, or the job fails."
-    return drop_rows(table, bad, "too_long", "recommended", "that are very long", why)
+    why = "What does not fit into a model's context is cut off, or the job fails."
+    return drop_rows(table, bad, "too_long", "recommended", LENGTHY, why)
 
 
 def not_a_pair(table: Table, plan: Plan) -> Suggestion | None:

@@ -13,6 +13,8 @@ __all__ = ["SEPARATORS", "STOPS", "choose_mark", "common_end", "common_start", "
 
 SOME = 100  # texts
 
+PUNCTUATION = " .,;:!?…'\"’”»)"
+
 _SIGN = re.compile(r"\W*\Z")
 _STOP = re.compile(r"(?:\s*\[?\bEND\b\]?|\W+)\Z")
 
@@ -45,11 +47,11 @@ def separator_of(prompts: Sequence[str]) -> str:
 
 
 def stop_of(completions: Sequence[str]) -> str:
-    """The sign or END with which all completions end, or ""."""
+    """The sign or END with which all completions end, or ""; a full stop is only punctuation."""
     if all_same(completions):
         return ""
     match = _STOP.search(common_end(completions))
-    return match.group() if match else ""
+    return match.group() if match and match.group().strip(PUNCTUATION) else ""
 
 
 def known_mark(mark: str, known: Sequence[str]) -> str:

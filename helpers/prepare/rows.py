@@ -9,6 +9,7 @@ from helpers.jsonl.rules import SPECIAL_TOKEN
 from helpers.prepare.suggestion import Plan, Suggestion, drop_rows
 from helpers.prepare.table import Table
 
+LENGTHY = f"of more than {LONG_TEXT:,} characters"
 FINISHED = ("stop", "")
 
 
@@ -67,15 +68,15 @@ def too_long(table: Table, plan: Plan) -> Suggestion | None:
         len(p) + len(a) > LONG_TEXT
         for p, a in zip(table["prompt"], table["completion"], strict=True)
     ]
-    why = f"More than {LONG_TEXT:,} characters: what does not fit is cut off, or the job fails."
-    return drop_rows(table, bad, "too_long", "recommended", "that are very long", why)
+    why = "What does not fit into a model's context is cut off, or the job fails."
+    return drop_rows(table, bad, "too_long", "recommended", LENGTHY, why)
 
 
 def duplicates(table: Table, plan: Plan) -> Suggestion | None:
     """Rows that are there more than once; the first stays."""
     bad = repeated(list(zip(table["prompt"], table["completion"], strict=True)))
     why = "The same prompt and completion stand further up; twice teaches nothing new."
-    return drop_rows(table, bad, "duplicate", "recommended", "that are there already", why)
+    return drop_rows(table, bad, "duplicate", "recommended", "seen before", why)
 
 
 def repeated(keys: Sequence[object]) -> list[bool]:
