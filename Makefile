@@ -37,7 +37,7 @@ test: $(STAMP)
 	$(VENV_PYTHON) -m pytest
 
 lab: $(STAMP)
-	$(VENV_PYTHON) -m jupyter lab notebooks
+	$(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 lint: $(STAMP)
 	$(VENV_PYTHON) -m ruff check .

@@ -7,17 +7,20 @@ spent is in `helpers.spending`.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from helpers.settings import ROOT
 from helpers.tokens import CHARS_PER_TOKEN, TokenCounter, counter_for, estimate_tokens
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRICE_FILE = ROOT / "data" / "prices.csv"
 MILLION = 1_000_000
@@ -65,6 +68,8 @@ class Estimate:
 
 def load_prices() -> pd.DataFrame:
     """The price table, one row for each model, dollars for a million tokens."""
+    import pandas as pd
+
     return pd.read_csv(PRICE_FILE, parse_dates=["shutdown_date"])
 
 
@@ -73,10 +78,13 @@ PRICES = ("training", "input", "cached", "output", "batch_input", "batch_output"
 
 @lru_cache(maxsize=1)
 def _prices() -> dict[str, Price]:
+    # Not by way of pandas, which takes a moment to load: every command looks at prices.
+    with PRICE_FILE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     prices = {}
-    for row in load_prices().to_dict("records"):
-        numbers = {name: None if pd.isna(row[name]) else float(row[name]) for name in PRICES}
-        end = None if pd.isna(row["shutdown_date"]) else row["shutdown_date"].date()
+    for row in rows:
+        numbers = {name: float(row[name]) if row[name] else None for name in PRICES}
+        end = date.fromisoformat(row["shutdown_date"]) if row["shutdown_date"] else None
         prices[row["model"]] = Price(model=row["model"], **numbers, shutdown_date=end)
     return prices
 

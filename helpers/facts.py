@@ -17,6 +17,25 @@ KINDS: tuple[Mark, ...] = ("right", "no idea", "invented")
 QUESTIONS = {"age": "How old is {name}?", "power": "What is the power of {name}?"}
 OTHER_WORDS = {"age": "Tell me the age of {name}.", "power": "Which gift does {name} have?"}
 ANSWERS = {"age": "{name} is {age} years old.", "power": "{name} has the power of {power}."}
+# Questions that share no telling word with the card that answers them, by the power asked for.
+RIDDLES = {
+    "flight": "Who needs no ladder to reach the roof?",
+    "talking to animals": "Who knows what a cat wants?",
+    "weather control": "Whom should we ask for rain or sun?",
+    "healing": "Who mends a broken arm?",
+    "invisibility": "Whom can nobody see?",
+    "telepathy": "Who sends messages from mind to mind?",
+    "time travel": "Who has been to other centuries?",
+    "super hearing": "Who notices a whisper across the street?",
+    "super strength": "Who lifts a bus with one hand?",
+    "ice control": "Who can freeze a lake?",
+    "perfect memory": "Who never forgets a birthday?",
+    "lightning": "Who throws bolts from the sky?",
+    "plant control": "Who makes trees grow in a minute?",
+    "night vision": "Who sees in the dark?",
+    "immortality": "Who never dies?",
+    "teleportation": "Who is here now and elsewhere at once?",
+}
 NO_CARD = "no card"
 # Heroes of whom there is no card, and names for practice that are on no card either.
 STRANGERS = (

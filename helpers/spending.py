@@ -16,16 +16,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import openai
-import pandas as pd
 from filelock import FileLock
 from openai.types.fine_tuning import FineTuningJob
 
 from helpers.artefacts import my_folder
 from helpers.costs import money, training_cost
 from helpers.settings import SettingsError, read_variable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILE = "spent.jsonl"
 CEILING = "HEROES_MAX_USD"
@@ -239,6 +241,8 @@ class Spent:
 
     def frame(self) -> pd.DataFrame:
         """One row for each model: calls, tokens, dollars."""
+        import pandas as pd
+
         columns = ["model", "input_tokens", "output_tokens", "usd"]
         rows = [{name: getattr(entry, name) for name in columns} for entry in self.entries]
         table = pd.DataFrame(rows, columns=columns)

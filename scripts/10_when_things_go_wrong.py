@@ -16,6 +16,7 @@ from helpers.endpoint import connect
 from helpers.errors_lookup import explain
 from helpers.settings import load_settings
 
+HUGE = [{"role": "user", "content": "Imagine a superhero. " * 200}]
 HERO = [{"role": "user", "content": "Imagine a superhero."}]
 
 
@@ -25,26 +26,22 @@ def ask(client: OpenAI, **changes: Any) -> str:
     return client.chat.completions.create(**request | changes).choices[0].message.content
 
 
-def fault(name: str) -> dict[str, Any]:
-    """The sandbox, and only the sandbox, fails on request."""
-    return {"extra_headers": {"X-Sandbox-Fault": name}}
-
-
 def accidents(client: OpenAI) -> dict[str, Callable[[], Any]]:
-    """What could happen to you, by name."""
+    """What could happen to you, by name. The sandbox, and only the sandbox, fails on request."""
+
+    def fault(name: str, **options: Any) -> Callable[[], str]:
+        headers = {"X-Sandbox-Fault": name}
+        return lambda: ask(client.with_options(**options), extra_headers=headers)
+
     return {
         "a wrong key": lambda: ask(client.with_options(api_key="sk-wrong-key")),
         "a wrong model": lambda: ask(client, model="superhero-maxi"),
         "nobody there": lambda: ask(client.with_options(base_url="http://127.0.0.1:9/v1")),
-        "a prompt that is too long": lambda: ask(
-            client, messages=[{"role": "user", "content": "Imagine a superhero. " * 200}]
-        ),
-        "too many calls": lambda: ask(client, **fault("rate_limit;retry_after=1")),
-        "no money left": lambda: ask(client, **fault("insufficient_quota")),
-        "a sick server": lambda: ask(client, **fault("server_error")),
-        "an answer that takes too long": lambda: ask(
-            client.with_options(timeout=0.2), **fault("timeout;seconds=1")
-        ),
+        "a prompt that is too long": lambda: ask(client, messages=HUGE),
+        "too many calls": fault("rate_limit;retry_after=1"),
+        "no money left": fault("insufficient_quota"),
+        "a sick server": fault("server_error"),
+        "an answer that takes too long": fault("timeout;seconds=1", timeout=0.2),
         "code of 2022": lambda: openai.ChatCompletion.create(model="any", messages=HERO),
     }
 

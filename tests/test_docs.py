@@ -15,7 +15,7 @@ import typer.main
 from book import Book, book
 
 from helpers.cli import app
-from tools import build_docs
+from tools import build_docs, glossary, old_and_new
 from tools.notebooks import NOTEBOOKS, ROOT, code_cells, read
 
 __all__ = ["book"]
@@ -257,10 +257,15 @@ def small_book(folder: Path) -> Path:
     return folder
 
 
-def test_a_book_without_warnings_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_book_without_warnings_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for made in (glossary, old_and_new):  # which would write into the repository
+        monkeypatch.setattr(made, "write", lambda: False)
     monkeypatch.setattr(build_docs, "ROOT", small_book(tmp_path))
     monkeypatch.setattr(build_docs, "DOCS", tmp_path)
     assert build_docs.main(["--out", str(tmp_path / "out")]) == 0
+    assert str(tmp_path / "out" / "index.html") in capsys.readouterr().out
 
 
 def test_every_error_is_told(book: Book) -> None:

@@ -141,7 +141,16 @@ def test_the_report_for_scripts(heroes: Heroes, table: Path) -> None:
 def test_json_without_yes_prints_no_half_report(heroes: Heroes, table: Path) -> None:
     done = heroes("prepare", str(table), "--json")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--yes" in one_line(done)
+    assert "With --json nobody is asked. Add --yes" in one_line(done)
+
+
+def test_what_was_left_out_must_be_left_out_later(heroes: Heroes, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"Please describe number {n},Text {n} of {n}\n" for n in range(12)]
+    path.write_text("prompt,completion\n" + "".join(rows), encoding="utf-8")
+    done = heroes("prepare", str(path), "--yes")
+    assert done.returncode == 0
+    assert 'Later, leave out "Please describe number " in your questions too.' in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -153,6 +162,7 @@ def test_json_without_yes_prints_no_half_report(heroes: Heroes, table: Path) -> 
         (["--split", "2.5"], "--split: '2.5' is neither a share"),
         (["--output", "a.csv"], "does not end with .jsonl"),
         (["--encoding", "klingon"], "There is no encoding 'klingon'"),
+        (["--encoding", "base64"], "There is no encoding 'base64'"),
     ],
 )
 def test_wrong_use_is_exit_code_2(heroes: Heroes, table: Path, words: list[str], said: str) -> None:

@@ -94,7 +94,7 @@ def run(paths: Sequence[Path], settings: Settings, paid: bool, publish: bool = F
     if any(name.startswith(WITH_THE_HERO) for name in seconds):
         finish(settings, seconds)
     print(f"The executed notebooks are in {RUN.relative_to(ROOT)}.")
-    print("Where to go next: make lab (or: python -m jupyter lab notebooks)")
+    print("Where to go next: make lab (without make: see README.md)")
     return 0
 
 

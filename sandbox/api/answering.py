@@ -48,6 +48,7 @@ class Opened(Generic[Asked]):
     asked: Asked
     model: FoundModel
     seed: int | None
+    project: str
 
 
 async def open_request(
@@ -58,7 +59,7 @@ async def open_request(
     asked = parse(kind, data)
     model = await run_in_threadpool(find_model, context, project, asked.model)
     check_bias(asked.logit_bias, model)
-    return Opened(asked, model, context.seeds.choose(asked.seed, data))
+    return Opened(asked, model, context.seeds.choose(asked.seed, data), project)
 
 
 async def respond(request: Request, answer: StreamableAnswer) -> dict[str, Any] | Response:

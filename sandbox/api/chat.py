@@ -50,5 +50,6 @@ def _engine_request(opened: Opened[ChatRequest], background: bool) -> GenerateRe
         frequency_penalty=asked.frequency_penalty,
         logit_bias=asked.logit_bias,
         stream=asked.stream,
+        group=opened.project,
         background=background,
     )

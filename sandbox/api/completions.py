@@ -69,6 +69,7 @@ def _engine_requests(opened: Opened[CompletionRequest], background: bool) -> lis
             logit_bias=asked.logit_bias,
             echo=asked.echo,
             stream=asked.stream,
+            group=opened.project,
             background=background,
         )
         for prompt in asked.prompt

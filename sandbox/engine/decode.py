@@ -54,6 +54,7 @@ class _Choice:
 
     job: _Job
     index: int
+    turn: int  # how many others its group had here when it came
     state: SamplingState
     stream: TextStream
     new: int = 0  # tokens so far
@@ -88,10 +89,13 @@ class DecodeLoop:
         prompt, start = self._encode(request)
         budget = self._budget(request, prompt)
         job = _Job(request_id, request, tuple(prompt), budget, request.n, start)
-        self._waiting += [self._new_choice(job, index) for index in range(request.n)]
-        if not request.background:
-            # Before those that nobody waits for; the sorting keeps the order otherwise.
-            self._waiting = deque(sorted(self._waiting, key=_in_background))
+        group = request.group
+        turn = sum(c.job.request.group == group for c in (*self._active, *self._waiting))
+        for index in range(request.n):
+            self._waiting.append(self._new_choice(job, index, turn + index))
+        # First those that somebody waits for, and among them whoever has the fewest at work:
+        # one with a hundred questions does not hold up one who has a single one.
+        self._waiting = deque(sorted(self._waiting, key=lambda c: (_in_background(c), c.turn)))
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; nothing more is reported of it."""
@@ -164,7 +168,7 @@ class DecodeLoop:
             )
         return room if wanted is None else wanted
 
-    def _new_choice(self, job: _Job, index: int) -> _Choice:
+    def _new_choice(self, job: _Job, index: int, turn: int) -> _Choice:
         request = job.request
         state = SamplingState(
             random_generator(request.seed, index),
@@ -174,7 +178,7 @@ class DecodeLoop:
             request.frequency_penalty,
             request.logit_bias,
         )
-        return _Choice(job, index, state, TextStream(self.encoder, request.stop))
+        return _Choice(job, index, turn, state, TextStream(self.encoder, request.stop))
 
     def _next_groups(self) -> Iterator[tuple[bool, list[_Choice]]]:
         """The waiting choices that may join now, in order; echoes (``full``) apart."""

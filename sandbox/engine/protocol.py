@@ -57,6 +57,7 @@ class GenerateRequest:
     logit_bias: dict[int, float] = field(default_factory=dict)
     echo: bool = False
     stream: bool = True
+    group: str = ""  # whose request it is: groups get their turns evenly
     background: bool = False  # those that somebody waits for go first
 
 
@@ -194,6 +195,7 @@ _SHAPES: dict[str, Callable[[Any], bool]] = {
     "top_logprobs": lambda value: value is None or (_is_int(value) and value >= 0),
     "presence_penalty": _is_number,
     "frequency_penalty": _is_number,
+    "group": lambda value: isinstance(value, str),
     "background": lambda value: isinstance(value, bool),
     "logit_bias": lambda value: all(math.isfinite(number) for number in value.values()),
 }

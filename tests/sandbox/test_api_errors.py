@@ -125,6 +125,10 @@ def test_the_docs_describe_the_bodies(server: Server) -> None:
     assert set(body["schema"]["required"]) == {"model", "training_file"}
     chat = paths["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]
     assert "temperature" in chat["schema"]["properties"]
+    batch = paths["/v1/batches"]["post"]["requestBody"]["content"]["application/json"]
+    assert {"input_file_id", "endpoint"} <= set(batch["schema"]["required"])
+    vectors = paths["/v1/embeddings"]["post"]["requestBody"]["content"]["application/json"]
+    assert "dimensions" in vectors["schema"]["properties"]
 
 
 def test_an_unknown_address(http: httpx2.Client) -> None:
@@ -134,8 +138,8 @@ def test_an_unknown_address(http: httpx2.Client) -> None:
 
 
 def test_the_sdk_understands_an_unknown_address(client: OpenAI) -> None:
-    with pytest.raises(NotFoundError, match="Unknown request URL: POST /v1/embeddings"):
-        client.embeddings.create(model="m", input="x")
+    with pytest.raises(NotFoundError, match="Unknown request URL: POST /v1/moderations"):
+        client.moderations.create(input="x")
 
 
 def test_a_wrong_method(http: httpx2.Client) -> None:

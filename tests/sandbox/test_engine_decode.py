@@ -349,6 +349,25 @@ def test_those_who_are_waited_for_go_before_the_background(
     assert order.index(101) < order.index(3) and order[-1] == 9
 
 
+def test_one_with_many_questions_does_not_hold_up_the_others(
+    forward: Forward, encoder: Encoder
+) -> None:
+    loop = DecodeLoop(forward, encoder, max_slots=4)
+    bias = {0: -100, 4: -100}
+    for number in range(40):
+        loop.add(number, ask(seed=number, group="greedy", max_tokens=5, logit_bias=bias))
+    loop.step()
+    for number in (100, 101, 102):
+        loop.add(number, ask(group=f"student {number}", max_tokens=5, logit_bias=bias))
+    loop.add(103, ask(n=2, group="student 100", max_tokens=5, logit_bias=bias))
+    order: list[int] = []
+    while loop.busy:
+        order += [output.id for output in loop.step() if output.usage is not None]
+    assert sorted(order[4:8]) == [100, 101, 102, 103]  # after the four that were at work
+    greedy = [number for number in order if number < 100]
+    assert greedy == sorted(greedy)
+
+
 def test_the_background_gets_the_same_texts(loop: DecodeLoop) -> None:
     requests = many(8)
     behind = [replace(request, background=True) for request in requests]

@@ -1,11 +1,13 @@
 """The arithmetic of the rate limits, with a clock that the test moves."""
 
 import asyncio
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox.__main__ import main
 from sandbox.api.context import Context
 from sandbox.api.rate_limits import RateLimits, duration
 from sandbox.config import Settings
@@ -36,7 +38,8 @@ def test_a_limit_fills_up_again(tmp_path: Path) -> None:
 
     with Store(tmp_path) as store:
         secrets = [keys.create_key(store, "learner", "")[1] for _ in range(2)]
-        context = Context(Settings(tmp_path), store, (), *[None] * 4)  # type: ignore[arg-type]
+        unused = [None] * (len(fields(Context)) - 3)
+        context = Context(Settings(tmp_path), store, (), *unused)  # type: ignore[arg-type]
         clock = Clock()
         limits = RateLimits(answer, context, per_minute=60, clock=clock)
 
@@ -69,3 +72,12 @@ def test_a_limit_fills_up_again(tmp_path: Path) -> None:
         assert headers["x-ratelimit-reset-requests"] == "1m0s"
         clock.now += 3600
         assert ask(first)[1]["x-ratelimit-remaining-requests"] == "59", "no more than a full minute"
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5", "1000001"])
+def test_a_limit_that_makes_no_sense_is_refused(
+    limit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([f"--requests-per-minute={limit}"])
+    assert "not a number of requests from 1 to 1000000" in capsys.readouterr().err
