@@ -20,6 +20,7 @@ MADE_BY = {
     "evaluation.csv": "07_evaluation",
     "errors_met.json": "10_when_things_go_wrong",
     "loss_by_hand.csv": "08_trainer_by_hand",
+    "plan.json": "11_beyond_one_laptop",
     "comparison.csv": "09_retrieval_or_fine_tuning",
 }
 

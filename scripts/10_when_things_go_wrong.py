@@ -16,14 +16,13 @@ from helpers.endpoint import connect
 from helpers.errors_lookup import explain
 from helpers.settings import load_settings
 
-HUGE = [{"role": "user", "content": "Imagine a superhero. " * 200}]
-HERO = [{"role": "user", "content": "Imagine a superhero."}]
+HERO, HUGE = ([{"role": "user", "content": "Imagine a superhero. " * n}] for n in (1, 200))
 
 
 def ask(client: OpenAI, **changes: Any) -> str:
     """A short call that works, unless something is changed so that it does not."""
-    request = {"model": load_settings().base_model, "messages": HERO, "max_completion_tokens": 20}
-    return client.chat.completions.create(**request | changes).choices[0].message.content
+    call = {"model": load_settings().base_model, "messages": HERO, "max_completion_tokens": 20}
+    return client.chat.completions.create(**call | changes).choices[0].message.content
 
 
 def accidents(client: OpenAI) -> dict[str, Callable[[], Any]]:
@@ -61,9 +60,8 @@ def patiently(call: Callable[[], Any], tries: int = 3) -> Any:
         except openai.APIError as error:
             if not left or not worth_another_try(error):
                 raise
-            response = getattr(error, "response", None)
-            wait = response.headers.get("retry-after") if response is not None else None
-            time.sleep(float(wait or 1))
+            answer = getattr(error, "response", None)
+            time.sleep(float(answer.headers.get("retry-after", 1)) if answer is not None else 1)
     raise ValueError("tries must be at least 1")
 
 

@@ -94,8 +94,8 @@ lines = Exercise(
     (
         "Compare the three requests with the first line of the file in section 2, field by field.",
         "One address is too long, one name is there twice, and one body does not say who is asked.",
-        "`url` is the same text as `endpoint` in `batches.create`. Each `custom_id` may occur once. "
-        "A `model` stands in each body.",
+        "`url` is the same text as `endpoint` in `batches.create`. Each `custom_id` may occur "
+        "once. A `model` stands in each body.",
     ),
 )
 
