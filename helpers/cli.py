@@ -29,22 +29,27 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(generate.generate)
-app.command()(cost.cost)
-app.add_typer(files.app, name="files")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(models.app, name="models")
-app.command()(prepare.prepare)
-app.command()(ask.complete)
-app.command()(ask.chat)
-app.add_typer(sandbox.app, name="sandbox")
-app.add_typer(keys.app, name="keys")
-app.command()(progress.progress)
-app.command()(progress.board)
-app.command()(progress.reset)
-app.command()(doctor.doctor)
-app.command()(fault.fault)
-app.command()(lookup.explain)
+DATA, MODELS, COURSE, MACHINE = "Training data", "Models", "The course", "This machine"
+
+app.command(rich_help_panel=DATA)(generate.generate)
+app.command(rich_help_panel=DATA)(prepare.prepare)
+app.command(rich_help_panel=DATA)(cost.cost)
+
+app.add_typer(files.app, name="files", rich_help_panel=MODELS)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=MODELS)
+app.add_typer(models.app, name="models", rich_help_panel=MODELS)
+app.command(rich_help_panel=MODELS)(ask.complete)
+app.command(rich_help_panel=MODELS)(ask.chat)
+
+app.command(rich_help_panel=COURSE)(progress.progress)
+app.command(rich_help_panel=COURSE)(progress.board)
+app.command(rich_help_panel=COURSE)(progress.reset)
+app.command(rich_help_panel=COURSE)(lookup.explain)
+
+app.command(rich_help_panel=MACHINE)(doctor.doctor)
+app.add_typer(sandbox.app, name="sandbox", rich_help_panel=MACHINE)
+app.add_typer(keys.app, name="keys", rich_help_panel=MACHINE)
+app.command(rich_help_panel=MACHINE)(fault.fault)
 
 
 @app.callback()

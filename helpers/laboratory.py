@@ -15,6 +15,7 @@ from helpers.embedded import run_keys
 from helpers.faults import clear_faults
 
 PROJECT = "laboratory"
+ENDED = ("succeeded", "failed", "cancelled")
 
 
 def open_laboratory(client: OpenAI) -> OpenAI:
@@ -38,11 +39,17 @@ def close_laboratory(lab: OpenAI) -> None:
 
 def _empty(lab: OpenAI) -> None:
     clear_faults(lab)
+    # Jobs first: one that still trains makes models and needs its file.
+    for job in lab.fine_tuning.jobs.list():
+        if job.status not in ENDED:
+            with suppress(openai.BadRequestError):  # it has ended at this moment
+                lab.fine_tuning.jobs.cancel(job.id)
     for model in lab.models.list():
         if model.owned_by == PROJECT:
-            lab.models.delete(model.id)
+            with suppress(openai.NotFoundError, openai.ConflictError):
+                lab.models.delete(model.id)
     for file in lab.files.list():
-        with suppress(openai.ConflictError):  # a job still needs it: the next visit takes it
+        with suppress(openai.NotFoundError, openai.ConflictError):
             lab.files.delete(file.id)
 
 

@@ -40,8 +40,8 @@ def draw_marks(axes: Axes, results: Results, title: str) -> str:
             labels[place] = way
             _bar(axes, place, results[way, group])
         place += 1.4
-        counted = "; ".join(f"{way}: {tally(results[way, group])}" for way in ways)
-        told.append(f"Questions about {group}. {counted}.")
+        told.append(f"Questions about: {group}")
+        told += [f"   {way}: {tally(results[way, group])}" for way in ways]
     axes.set_yticks(list(labels), list(labels.values()))
     axes.set_ylim(place - 0.4, -0.8)
     axes.set_xlim(0, 100)

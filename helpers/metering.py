@@ -7,35 +7,26 @@ forbids. The client itself stays a plain one.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import openai
 
-from helpers.costs import estimate_training_size, usage_cost
-from helpers.spending import BudgetExceeded, Diary, Entry, ceiling, diary
-from helpers.tokens import most_tokens
+from helpers.meters import AsyncTap, Meter, Tap, look_at_run, note_run, parsed
+from helpers.spending import BudgetExceeded, Entry, ceiling, diary
+from helpers.worst_case import batch_cost, call_cost, kind_of, training_cost_of
 
-# The end of a path that costs money, and what to call it.
-PAID = {
-    "/chat/completions": "chat",
-    "/completions": "completion",
-    "/embeddings": "embeddings",
-    "/responses": "response",
-    "/fine_tuning/jobs": "training",
-}
-FILES = re.compile(r"/files(/[^/]+)?$")
-LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-# Without a limit: the shortest one for plain completions is fixed by the API, and no model that
-# has a price in our table writes longer answers than this.
-SHORT_ANSWER, LONGEST_ANSWER = 16, 128_000
-NOTE = "heroes.spending"
+JOBS, BATCHES = "/fine_tuning/jobs", "/batches"
+RUN = re.compile(rf"({JOBS}|{BATCHES})/[^/]+(/cancel)?$")
+FILE = re.compile(r"/files(/[^/]+)?$")
+LARGEST_UPLOAD = 2**28  # bytes; a larger one is not looked at
+NOTE, UPLOAD = "heroes.spending", "heroes.upload"
 
-# The sizes of uploaded files, as the server told them: what training on one costs follows from it.
+# What the server and the uploads told about files: training and batches are paid by them.
 _sizes: dict[str, int] = {}
+_batches: dict[str, tuple[str, float | None]] = {}
 
 
 class NotAnApi(openai.OpenAIError):
@@ -46,17 +37,18 @@ def sync_hooks() -> dict[str, list[Callable[..., Any]]]:
     """`event_hooks` for the HTTP client of an `OpenAI` client."""
 
     def before(request: httpx2.Request) -> None:
-        if what := _paid(request):
+        if _is_of_interest(request):
             request.read()
-            _set_aside(request, what)
+            _before(request)
 
     def after(response: httpx2.Response) -> None:
-        meter = _meter(response)
-        if isinstance(meter, Meter) and _is_stream(response):
-            response.stream = _Tap(response.stream, meter)
-        elif meter:
+        _refuse_pages(response)
+        meter = _stream_meter(response)
+        if meter:
+            response.stream = Tap(response.stream, meter)
+        elif _is_told_of(response):
             response.read()
-            meter.whole(response.content)
+            _after(response)
 
     return {"request": [before], "response": [after]}
 
@@ -65,188 +57,113 @@ def async_hooks() -> dict[str, list[Callable[..., Any]]]:
     """`event_hooks` for the HTTP client of an `AsyncOpenAI` client."""
 
     async def before(request: httpx2.Request) -> None:
-        if what := _paid(request):
+        if _is_of_interest(request):
             await request.aread()
-            _set_aside(request, what)
+            _before(request)
 
     async def after(response: httpx2.Response) -> None:
-        meter = _meter(response)
-        if isinstance(meter, Meter) and _is_stream(response):
-            response.stream = _AsyncTap(response.stream, meter)
-        elif meter:
+        _refuse_pages(response)
+        meter = _stream_meter(response)
+        if meter:
+            response.stream = AsyncTap(response.stream, meter)
+        elif _is_told_of(response):
             await response.aread()
-            meter.whole(response.content)
+            _after(response)
 
     return {"request": [before], "response": [after]}
 
 
-def worst_case(what: str, body: dict[str, Any], size: int) -> tuple[int, int]:
-    """The most tokens in and out that a call with this body of `size` bytes can be billed for."""
-    if what == "embeddings":
-        return size, 0
-    limit = next((body[name] for name in LIMITS if body.get(name)), None)
-    longest = limit or (SHORT_ANSWER if what == "completion" else LONGEST_ANSWER)
-    prompts = body.get("prompt")
-    # A list of texts, or of lists of token ids, is several prompts; a list of ids is one.
-    several = isinstance(prompts, list) and prompts and not isinstance(prompts[0], int)
-    answers = max(body.get("n") or 1, body.get("best_of") or 1) * (len(prompts) if several else 1)
-    return size, int(longest) * int(answers)
-
-
-class Meter:
-    """Finds the usage in an answer, and writes down what it cost."""
-
-    def __init__(self, book: Diary, entry: Entry) -> None:
-        self._book, self._entry = book, entry
-        self._rest, self._usage = b"", None
-
-    def whole(self, content: bytes) -> None:
-        """An answer in one piece."""
-        self._usage = _usage_in(content)
-        self.end()
-
-    def chunk(self, data: bytes) -> None:
-        """A piece of a streamed answer."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if b'"usage"' in line:
-                self._usage = _usage_in(line.removeprefix(b"data:")) or self._usage
-
-    def end(self) -> None:
-        """Without a word about usage, what was set aside stays: the call may have cost it."""
-        if not self._usage:
-            return
-        usage, self._usage = self._usage, None
-        tokens_in = usage.get("prompt_tokens", usage.get("input_tokens")) or 0
-        tokens_out = usage.get("completion_tokens", usage.get("output_tokens")) or 0
-        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-        cached = details.get("cached_tokens") or 0
-        usd = usage_cost(self._entry.model, tokens_in, tokens_out, cached=cached)
-        self._book.settle(self._entry, usd, tokens_in, tokens_out)
-
-
-class JobMeter:
-    """Notes for which job the money is set aside; `settle_job` writes down what it did cost."""
-
-    def __init__(self, book: Diary, entry: Entry) -> None:
-        self._book, self._entry = book, entry
-
-    def whole(self, content: bytes) -> None:
-        """The answer to the creation of a job."""
-        if job_id := _parsed(content).get("id"):
-            self._book.belongs_to(self._entry, str(job_id))
-
-
-class FileMeter:
-    """Remembers the sizes of files."""
-
-    def whole(self, content: bytes) -> None:
-        """A file, or a list of them."""
-        answer = _parsed(content)
-        for file in answer.get("data") or [answer]:
-            if isinstance(file, dict) and isinstance(file.get("bytes"), int):
-                _sizes[str(file.get("id"))] = file["bytes"]
-
-
-class _Tap(httpx2.SyncByteStream):
-    """Passes a stream on and lets the meter see it."""
-
-    def __init__(self, stream: Any, meter: Meter) -> None:
-        self._stream, self._meter = stream, meter
-
-    def __iter__(self) -> Iterator[bytes]:
-        for data in self._stream:
-            self._meter.chunk(data)
-            yield data
-
-    def close(self) -> None:
-        self._meter.end()
-        self._stream.close()
-
-
-class _AsyncTap(httpx2.AsyncByteStream):
-    """The same, with await."""
-
-    def __init__(self, stream: Any, meter: Meter) -> None:
-        self._stream, self._meter = stream, meter
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for data in self._stream:
-            self._meter.chunk(data)
-            yield data
-
-    async def aclose(self) -> None:
-        self._meter.end()
-        await self._stream.aclose()
-
-
-def _paid(request: httpx2.Request) -> str | None:
+def _is_of_interest(request: httpx2.Request) -> bool:
+    """Must the body be read? For what is paid, and for what is uploaded."""
     if request.method != "POST":
-        return None
-    return next((what for end, what in PAID.items() if request.url.path.endswith(end)), None)
+        return False
+    path = request.url.path
+    if path.endswith("/files"):
+        return int(request.headers.get("content-length", LARGEST_UPLOAD)) < LARGEST_UPLOAD
+    return kind_of(path) is not None or path.endswith((JOBS, BATCHES))
 
 
-def _set_aside(request: httpx2.Request, what: str) -> None:
-    """Raise BudgetExceeded if the call could break a ceiling; it has not left yet."""
-    try:
-        body = json.loads(request.content)
-        model = str(body["model"])
-    except (ValueError, KeyError, TypeError):
+def _before(request: httpx2.Request) -> None:
+    """Set aside what the call can cost, or raise BudgetExceeded: it has not left yet."""
+    path, body = request.url.path, parsed(request.content)
+    if path.endswith("/files"):
+        request.extensions[UPLOAD] = batch_cost(request.content)
+        return
+    if path.endswith(BATCHES):
+        entry = _reserve_batch(str(body.get("input_file_id")))
+    elif "model" not in body:
         return  # the server refuses it, and bills nothing
-    if what == "training":
-        usd = _training_cost(model, body)
+    elif path.endswith(JOBS):
+        entry = _reserve_training(body)
     else:
-        usd = usage_cost(model, *worst_case(what, body, most_tokens(request.content)))
-    book = diary()
-    request.extensions[NOTE] = (book, book.reserve(what, model, usd))
+        what = kind_of(path) or "call"
+        usd = call_cost(what, body, len(request.content))
+        entry = diary().reserve(what, str(body["model"]), usd)
+    request.extensions[NOTE] = entry
 
 
-def _training_cost(model: str, body: dict[str, Any]) -> float | None:
-    """An estimate: nobody can tell before how many tokens the server will count."""
-    method = body.get("method") or {}
-    options = method.get(method.get("type") or "supervised") or {}
-    numbers = options.get("hyperparameters") or body.get("hyperparameters") or {}
-    epochs = numbers.get("n_epochs")
+def _reserve_training(body: dict[str, Any]) -> Entry:
     size = _sizes.get(file_id := str(body.get("training_file")))
     if size is None and ceiling() is not None:
         raise BudgetExceeded(
             f"How large {file_id} is, and so what training would cost, is not known yet. Look at "
             f"it first, client.files.retrieve({file_id!r}), and try again. Nothing was called."
         )
-    if size is None:
-        return None
-    return estimate_training_size(size, model, epochs if isinstance(epochs, int) else None).usd
+    usd = None if size is None else training_cost_of(body, size)
+    return diary().reserve("training", str(body["model"]), usd)
 
 
-def _meter(response: httpx2.Response) -> Meter | JobMeter | FileMeter | None:
-    """The meter for a paid answer; a refused call is struck out."""
+def _reserve_batch(file_id: str) -> Entry:
+    model, usd = _batches.get(file_id, ("(batch)", None))
+    if file_id not in _batches and ceiling() is not None:
+        raise BudgetExceeded(
+            f"What the batch in {file_id} can cost is not known, since another program uploaded "
+            "it. Upload it again here, so that the ceiling can be kept. Nothing was called."
+        )
+    return diary().reserve("batch", model, usd)
+
+
+def _refuse_pages(response: httpx2.Response) -> None:
     if response.is_success and "text/html" in response.headers.get("content-type", ""):
         raise NotAnApi(
             f"{response.request.url.host} answers with a web page, which is no API. Look at "
             "OPENAI_BASE_URL: it usually ends in /v1."
         )
-    if (noted := response.request.extensions.pop(NOTE, None)) is None:
-        is_file = response.is_success and FILES.search(response.request.url.path)
-        return FileMeter() if is_file and response.request.method in ("GET", "POST") else None
-    book, entry = noted
-    if response.is_success:
-        return JobMeter(book, entry) if entry.what == "training" else Meter(book, entry)
-    book.void(entry)
-    return None
 
 
-def _is_stream(response: httpx2.Response) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+def _stream_meter(response: httpx2.Response) -> Meter | None:
+    """The meter for a paid answer that is streamed."""
+    streams = response.headers.get("content-type", "").startswith("text/event-stream")
+    entry = response.request.extensions.get(NOTE)
+    return Meter(diary(), entry) if entry and streams and response.is_success else None
 
 
-def _usage_in(data: bytes) -> dict[str, Any] | None:
-    found = _parsed(data)
-    return found.get("usage") or (found.get("response") or {}).get("usage")
+def _is_told_of(response: httpx2.Response) -> bool:
+    """Does the answer say something about money?"""
+    path = response.request.url.path
+    about_files = response.request.method in ("GET", "POST") and FILE.search(path)
+    return NOTE in response.request.extensions or bool(about_files or RUN.search(path))
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _after(response: httpx2.Response) -> None:
+    request, content = response.request, response.content
+    entry = request.extensions.pop(NOTE, None)
+    if not response.is_success:
+        if entry:
+            diary().void(entry)
+    elif entry and entry.what in ("training", "batch"):
+        note_run(diary(), entry, content)
+    elif entry:
+        Meter(diary(), entry).whole(content)
+    elif RUN.search(request.url.path):
+        look_at_run(content)
+    else:
+        _remember_files(request, parsed(content))
+
+
+def _remember_files(request: httpx2.Request, answer: dict[str, Any]) -> None:
+    for file in answer.get("data") or [answer]:
+        if isinstance(file, dict) and isinstance(file.get("bytes"), int):
+            _sizes[str(file.get("id"))] = file["bytes"]
+    if cost := request.extensions.pop(UPLOAD, None):
+        _batches[str(answer.get("id"))] = cost

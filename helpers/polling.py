@@ -18,7 +18,6 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from helpers.display import in_notebook
 from helpers.live_view import LiveView
-from helpers.spending import settle_job
 from helpers.training_log import all_events, loss_frame, metrics_of, result_frame
 
 __all__ = ["ConnectionLost", "all_events", "follow", "loss_frame", "result_frame"]
@@ -104,7 +103,6 @@ def follow(
     except KeyboardInterrupt:
         print(_left("Stopped following"))
         return watch.job or client.fine_tuning.jobs.retrieve(job_id)
-    settle_job(job)
     at_rest = job.status in (*ENDED, "paused")
     print(_ending(watch) if at_rest else _left("Time is up for following"))
     return job

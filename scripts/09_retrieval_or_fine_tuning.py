@@ -1,79 +1,82 @@
-"""Notebook 09 in short: look a fact up, by words or by embeddings, and put it into the prompt.
+"""Notebook 09 in short: look facts up, or learn them by heart? The same questions both ways.
 
-python scripts/09_retrieval_or_fine_tuning.py "What is the power of Pilar?"
+python scripts/09_retrieval_or_fine_tuning.py
 """
 
 from __future__ import annotations
 
-import argparse
+import asyncio
 
 import pandas as pd
 from openai import OpenAI
 
-from helpers.artefacts import find
-from helpers.endpoint import connect
+from helpers.artefacts import find, my
+from helpers.endpoint import connect, connect_async
 from helpers.facts import card_text, marks, questions, tally
-from helpers.retrieval import Scores, cosine_scores, found, top, word_scores
+from helpers.jobs import upload
+from helpers.jsonl import write_jsonl
+from helpers.polling import follow
+from helpers.retrieval import cosine_scores, found, top, word_scores
 from helpers.settings import load_settings
 
-
-def vectors(client: OpenAI, texts: list[str]) -> list[list[float]]:
-    """An embedding for each text: texts about the same thing get similar numbers."""
-    reply = client.embeddings.create(model=load_settings().base_model, input=texts)
-    return [item.embedding for item in reply.data]
+SETTINGS = load_settings()
 
 
-def ask(client: OpenAI, question: str, card: str | None = None) -> str:
-    """A question, with the card above it if there is one."""
-    prompt = f"Facts:\n- {card}\n\nQuestion: {question}" if card else question
-    model = load_settings().base_model
-    answer = client.chat.completions.create(
-        model=model,
-        messages=[{"role": "user", "content": prompt}],
-        temperature=0,
-        max_completion_tokens=40,
-        **load_settings().options_for(model),
+def message(role: str, text: str) -> dict[str, str]:
+    return {"role": role, "content": text}
+
+
+async def ask_all(model: str, prompts: list[str]) -> list[str]:
+    """Many questions, some of them side by side, each in a chat of its own."""
+    answers, most = [], SETTINGS.concurrency
+    call = {"model": model, "temperature": 0, "max_completion_tokens": 40}
+    call |= SETTINGS.options_for(model)
+    async with connect_async() as client:
+        create = client.chat.completions.create
+        for part in (prompts[start : start + most] for start in range(0, len(prompts), most)):
+            calls = [create(messages=[message("user", prompt)], **call) for prompt in part]
+            answers += [reply.choices[0].message.content for reply in await asyncio.gather(*calls)]
+    return answers
+
+
+def learn(client: OpenAI, asked: pd.DataFrame) -> str:
+    """A model that learns the answers by heart; its name comes back when it is trained."""
+    pairs = asked[["question", "answer"]].to_numpy()
+    rows = [{"messages": [message("user", q), message("assistant", a)]} for q, a in pairs]
+    numbers = {"n_epochs": 12, "batch_size": 8, "learning_rate_multiplier": 2}
+    job = client.with_options(max_retries=0).fine_tuning.jobs.create(
+        model=SETTINGS.base_model,
+        training_file=upload(client, write_jsonl(my("script_by_heart.jsonl"), rows)).id,
+        suffix="by-heart",
+        method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
+        **SETTINGS.job_options,
     )
-    return answer.choices[0].message.content
-
-
-def recall(name: str, scores: Scores, right: list[int]) -> None:
-    """How often the right card is the first, and among the first three."""
-    first, three = (sum(found(scores, right, k)) for k in (1, 3))
-    print(f"{name:<11} right card first: {first} of {len(right)}, among three: {three}")
+    return follow(client, job.id).fine_tuned_model
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("question", nargs="?", default="What is the power of Pilar?")
-    question = parser.parse_args().question
-
-    client = connect()
+    client, base = connect(), SETTINGS.base_model
     heroes = pd.read_csv(find("hero_facts.csv"))
     cards = [card_text(hero) for hero in heroes.to_dict("records")]
-    shelf = vectors(client, cards)
-
-    print(f"\n{len(cards)} cards. The question: {question}")
-    by_words = word_scores(cards, [question])
-    by_meaning = cosine_scores(shelf, vectors(client, [question]))
-    for name, scores in (("by words", by_words), ("embeddings", by_meaning)):
-        print(f"  {name:<11}", cards[top(scores)[0][0]])
-
     asked = questions(heroes)
-    texts, right = asked["question"].tolist(), list(asked.index)
-    print(f"\nAll {len(asked)} questions:")
-    words = word_scores(cards, texts)
-    recall("by words", words, right)
-    recall("embeddings", cosine_scores(shelf, vectors(client, texts)), right)
+    texts = asked["question"].tolist()
+    scores = {"words": word_scores(cards, texts)}
+    if model := SETTINGS.embedding_model:
+        made = client.embeddings.create(model=model, input=cards + texts).data
+        vectors = [each.embedding for each in made]
+        scores["embeddings"] = cosine_scores(vectors[: len(cards)], vectors[len(cards) :])
+    for way, table in scores.items():
+        print(f"By {way}, {sum(found(table, list(asked.index)))} of {len(texts)} cards are found.")
 
-    some = asked.iloc[::4]
-    best = [cards[number] for number in top(words)[::4, 0]]
-    alone = [ask(client, text) for text in some["question"]]
-    helped = [ask(client, text, card) for text, card in zip(some["question"], best, strict=True)]
-    print(f"\n{len(some)} answers without a card: {tally(marks(alone, some))}")
-    print(f"{len(some)} answers with the card:    {tally(marks(helped, some))}")
-    print(f"\nYour question alone:     {ask(client, question)}")
-    print(f"Your question with card: {ask(client, question, cards[top(by_words)[0][0]])}")
+    best = top(scores["words"])[:, 0]
+    helped = [f"Facts:\n- {cards[n]}\n\nQuestion: {q}" for n, q in zip(best, texts, strict=True)]
+    old = (heroes["added"] == "before training")[asked.index].to_numpy()
+    heart = learn(client, asked[old])
+    ways = {"base alone": (base, texts), "retrieval": (base, helped), "by heart": (heart, texts)}
+    for way, (model, prompts) in ways.items():
+        marked = pd.Series(marks(asyncio.run(ask_all(model, prompts)), asked))
+        print(f"{way}: facts before the training: {tally(marked[old])}")
+        print(f"{way}: facts added afterwards:    {tally(marked[~old])}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Import the fixture into a test module: `from heroes_command import Heroes, heroe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from live_sandbox import LiveSandbox
@@ -72,6 +73,59 @@ class Heroes:
             start_new_session=sys.platform != "win32",
             creationflags=flags,
         )
+
+
+class Terminal:
+    """`heroes` on a pseudo-terminal, as a person sees it; not on Windows."""
+
+    def __init__(self, heroes: Heroes, *words: str, columns: int = 80) -> None:
+        import pty
+
+        self._master, slave = pty.openpty()
+        # Its keyboard sends Ctrl-C only to the program whose terminal it is.
+        own = "import fcntl, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", own + RUN, *words],
+            cwd=ROOT,
+            env={**heroes.environment, "TERM": "xterm", "COLUMNS": str(columns)},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.kill()
+        self._child.wait()
+        os.close(self._master)
+
+    def write(self, text: str) -> None:
+        """Type it."""
+        os.write(self._master, text.encode())
+
+    def read_until(self, text: str) -> str:
+        """What is shown until this text has appeared."""
+        seen = b""
+        while text.encode() not in seen:
+            seen += os.read(self._master, 1)
+        return seen.decode()
+
+    def read_all(self) -> str:
+        """What is shown until the program ends."""
+        seen = b""
+        # Reading from a terminal that is gone is an error on Linux, and nothing on macOS.
+        with contextlib.suppress(OSError):
+            while data := os.read(self._master, 1024):
+                seen += data
+        return seen.decode()
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self._child.wait(60)
 
 
 def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:

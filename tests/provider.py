@@ -42,7 +42,10 @@ def error(code: str | None, message: str = "no") -> dict[str, Any]:
 
 @dataclass
 class Provider:
-    """Serves `script(number, body)` for the calls it gets; number counts from 0."""
+    """Serves `script(number, body)` for the calls it gets; number counts from 0.
+
+    The body of a GET or an upload is empty.
+    """
 
     script: Callable[[int, dict[str, Any]], Answer]
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -56,7 +59,14 @@ class Provider:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                sent = self.rfile.read(int(self.headers["content-length"]))
+                is_json = self.headers.get("content-type", "").startswith("application/json")
+                self._answer(json.loads(sent) if is_json else {})
+
+            def do_GET(self) -> None:
+                self._answer({})
+
+            def _answer(self, body: dict[str, Any]) -> None:
                 with lock:
                     number = len(outer.calls)
                     outer.calls.append(body)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from heroes_command import Heroes, heroes, interrupt
+from heroes_command import Heroes, Terminal, heroes, interrupt
 from live_sandbox import LiveSandbox, chat_examples, live_client, live_model, live_sandbox
 from openai import NotFoundError, OpenAI
 from proxy import Proxy
@@ -74,6 +75,17 @@ def test_lists_are_cut_only_with_a_word(heroes: Heroes, train: Path) -> None:
     assert len(cut.stdout.splitlines()) == 3
     assert "--all" in cut.stderr
     assert len(heroes.json("files", "list", "--all")) >= 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_window_breaks_an_id(heroes: Heroes, train: Path, columns: int) -> None:
+    file_id = heroes("files", "upload", str(train)).stdout.strip()
+    with Terminal(heroes, "files", "list", columns=columns) as terminal:
+        shown = terminal.read_all()
+        assert terminal.wait() == 0
+    assert file_id in shown
+    assert ("─" in shown) == (columns == 200)  # drawn where there is room
 
 
 def test_a_job_from_two_paths_to_its_model(

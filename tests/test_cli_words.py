@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
-from typing import Self
 
 import pandas as pd
 import pytest
-from heroes_command import Heroes, heroes, interrupt
+from heroes_command import Heroes, Terminal, heroes, interrupt
 from live_sandbox import live_model, live_sandbox
 from provider import Answer, Provider, completion, error
 
@@ -188,8 +186,23 @@ def test_a_conversation_on_a_terminal(heroes: Heroes) -> None:
         terminal.write("Who are you?\n")
         first = terminal.read_until("you> ")
         assert len(first) > 20
+        heroes("fault", "slow_stream", "seconds=0.5")
+        terminal.write("Tell me about flight\n")
+        terminal.read_until("\r\n")  # the terminal's echo of the question
+        terminal.read_until(" ")  # it has begun
+        terminal.write("\x03")
+        assert "(stopped)" in terminal.read_until("you> ")
         terminal.write("\x04")
         assert terminal.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_ctrl_c_at_the_question_ends_the_conversation(heroes: Heroes) -> None:
+    with Terminal(heroes, "chat") as terminal:
+        terminal.read_until("you> ")
+        terminal.write("\x03")
+        assert "Interrupted." in terminal.read_all()
+        assert terminal.wait() == 130
 
 
 def rows_in(ledger: Path) -> int:
@@ -244,36 +257,3 @@ def test_cost_of_a_file(heroes: Heroes) -> None:
     assert "davinci" not in known.stdout  # nobody can train it any more
     one = heroes.json("cost", "data/train.jsonl", "-m", "superhero-mini", "--epochs", "2")
     assert (len(one), one[0]["usd"]) == (1, 0)
-
-
-class Terminal:
-    """`heroes` on a pseudo-terminal, as a person sees it."""
-
-    def __init__(self, heroes: Heroes, *words: str) -> None:
-        import pty
-
-        self._child, self._master = pty.fork()
-        if self._child == 0:
-            os.execve(
-                sys.executable,
-                [sys.executable, "-m", "helpers.cli", *words],
-                {**heroes.environment, "TERM": "dumb"},
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._master)
-
-    def write(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def read_until(self, text: str) -> str:
-        seen = b""
-        while text.encode() not in seen:
-            seen += os.read(self._master, 1024)
-        return seen.decode()
-
-    def wait(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,22 @@ def live_keys() -> list[str]:
     ]
 
 
+def leave_a_job_behind(lab: openai.OpenAI) -> None:
+    """A job that is in the middle of its training, with checkpoints that come and go."""
+    pair = b'{"prompt": "%d ->", "completion": " A hero."}\n'
+    file = lab.files.create(file=b"".join(pair % n for n in range(12)), purpose="fine-tune")
+    numbers = {"n_epochs": 50}
+    job = lab.fine_tuning.jobs.create(
+        model="superhero-mini",
+        training_file=file.id,
+        method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
+    )
+    deadline = time.monotonic() + 120
+    while len(lab.models.list().data) < 3:
+        assert time.monotonic() < deadline, lab.fine_tuning.jobs.retrieve(job.id).status
+        time.sleep(0.05)
+
+
 def test_from_open_to_close(own_sandbox: None) -> None:
     client = connect(announce=False)
     mine = client.files.create(file=b"mine", purpose="user_data")
@@ -40,11 +57,13 @@ def test_from_open_to_close(own_sandbox: None) -> None:
     assert lab.max_retries == 0
     assert lab.api_key != client.api_key
     assert lab.files.list().data == []
-    lab.files.create(file=b"left behind", purpose="user_data")
+    leave_a_job_behind(lab)
     set_fault(lab, "server_error")
 
     again = open_laboratory(client)
     assert (again.files.list().data, list_faults(again)) == ([], [])
+    assert [job.status for job in again.fine_tuning.jobs.list()] == ["cancelled"]
+    assert [model.owned_by for model in again.models.list()] == ["sandbox"]
     assert len(live_keys()) == 1
     with pytest.raises(openai.AuthenticationError):
         lab.models.list()

@@ -31,16 +31,18 @@ def test_the_bars_are_as_long_as_the_shares() -> None:
 def test_the_sentence_says_the_same() -> None:
     told = draw_marks(axes(), RESULTS, "Title").splitlines()
     assert told == [
-        "Questions about known. base: 0 right, 4 no idea, 0 invented; "
-        "tuned: 3 right, 0 no idea, 1 invented.",
-        "Questions about nobody. base: 0 right, 4 no idea, 0 invented; "
-        "tuned: 0 right, 0 no idea, 4 invented.",
+        "Questions about: known",
+        "   base: 0 right, 4 no idea, 0 invented",
+        "   tuned: 3 right, 0 no idea, 1 invented",
+        "Questions about: nobody",
+        "   base: 0 right, 4 no idea, 0 invented",
+        "   tuned: 0 right, 0 no idea, 4 invented",
     ]
 
 
 def test_it_prints_the_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     mark_bars(RESULTS)
-    assert "Questions about nobody" in capsys.readouterr().out
+    assert "Questions about: nobody" in capsys.readouterr().out
 
 
 def test_nothing_to_draw_is_said() -> None:

@@ -20,9 +20,11 @@ from helpers import metering
 from helpers.costs import usage_cost
 from helpers.endpoint import connect, connect_async
 from helpers.jsonl import write_jsonl
-from helpers.metering import LONGEST_ANSWER, NotAnApi, worst_case
+from helpers.metering import NotAnApi
+from helpers.meters import look_at_run
 from helpers.polling import follow
-from helpers.spending import FILE, BudgetExceeded, spent
+from helpers.spending import FILE, BudgetExceeded, diary, spent
+from helpers.worst_case import LONGEST_ANSWER, batch_cost, most_billed
 
 __all__ = ["live_sandbox"]
 
@@ -246,6 +248,88 @@ def test_a_refused_job_costs_nothing(paid: OpenAI) -> None:
     assert (spent().usd, spent().calls) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("status", "tokens", "usd"),
+    [
+        ("succeeded", 100_000, 0.5),
+        ("failed", None, 0),
+        ("cancelled", 2_000, 0.01),
+        ("cancelled", None, 2.0),
+        ("running", None, 2.0),
+    ],
+)
+def test_a_job_is_settled_when_it_has_ended(
+    use: Use, status: str, tokens: int | None, usd: float
+) -> None:
+    entry = diary().reserve("training", BASE, 2.0)
+    diary().belongs_to(entry, "ftjob-1")
+    other = {"id": "ftjob-2", "status": "succeeded", "trained_tokens": 5}
+    for job in (other, {"id": "ftjob-1", "status": status, "trained_tokens": tokens}):
+        for _ in range(2):  # twice is once
+            look_at_run(json.dumps(job).encode())
+    assert spent().usd == pytest.approx(usd)
+
+
+def batch_line(number: int, max_tokens: int = 1000) -> dict[str, Any]:
+    body = {"model": LUNA, "messages": HELLO, "max_completion_tokens": max_tokens}
+    url = "/v1/chat/completions"
+    return {"custom_id": f"row-{number}", "method": "POST", "url": url, "body": body}
+
+
+def test_a_batch_is_paid_at_its_own_price(
+    use: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_jsonl(tmp_path / "batch.jsonl", [batch_line(n) for n in range(10)])
+    file = {"id": "file-b", "object": "file", "purpose": "batch", "bytes": 1, "filename": "b"}
+    usage = {"input_tokens": 100, "output_tokens": 5000, "total_tokens": 5100}
+    done = {"id": "batch_1", "object": "batch", "status": "completed", "usage": usage}
+
+    def script(number: int, body: dict[str, Any]) -> Answer:
+        return 200, {}, file if "input_file_id" not in body and number in (0, 2) else done
+
+    with Provider(script) as provider:
+        use(provider)
+        monkeypatch.setenv("HEROES_MAX_USD", "0.003")
+        with connect() as client:
+            client.files.create(file=path, purpose="batch")
+            job = client.batches.create(
+                input_file_id="file-b",
+                endpoint="/v1/chat/completions",
+                completion_window="24h",
+            )
+            assert 10 * 1000 * 0.25 / 1e6 < spent().open_usd < 0.003
+            # A second one would be too much, whatever the first one really costs.
+            client.files.create(file=path, purpose="batch")
+            with pytest.raises(BudgetExceeded, match="Nothing was called"):
+                client.batches.create(
+                    input_file_id="file-b",
+                    endpoint="/v1/chat/completions",
+                    completion_window="24h",
+                )
+            with pytest.raises(BudgetExceeded, match="another program uploaded"):
+                client.batches.create(
+                    input_file_id="file-x",
+                    endpoint="/v1/chat/completions",
+                    completion_window="24h",
+                )
+            assert len(provider.calls) == 3
+            client.batches.retrieve(job.id)
+    assert spent().open_usd == 0
+    assert spent().usd == pytest.approx((100 * 0.05 + 5000 * 0.25) / 1e6)
+
+
+def test_what_a_batch_can_cost() -> None:
+    lines = [json.dumps(batch_line(n)).encode() for n in range(3)]
+    upload = b"--boundary\r\nContent-Type: x\r\n\r\n" + b"\n".join(lines) + b"\r\n--boundary--"
+    model, usd = batch_cost(upload) or ("", None)
+    assert model == LUNA
+    assert usd == pytest.approx((sum(map(len, lines)) * 0.05 + 3000 * 0.25) / 1e6, rel=0.01)
+    mystery = json.dumps({**batch_line(1), "body": {"model": "mystery"}}).encode()
+    assert batch_cost(mystery) == ("mystery", None)
+    for nothing in (b"", b'{"custom_id": 1}', b'{"custom_id"', b'{"messages": []}'):
+        assert batch_cost(nothing) is None
+
+
 def test_the_sandbox_is_free_and_leaves_no_trace(
     use: Use, live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -274,4 +358,4 @@ def test_the_sandbox_is_free_and_leaves_no_trace(
     ],
 )
 def test_the_worst_case(what: str, body: dict[str, Any], tokens_out: int) -> None:
-    assert worst_case(what, body, 100) == (100, tokens_out)
+    assert most_billed(what, body, 100) == (100, tokens_out)

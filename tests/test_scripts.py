@@ -24,7 +24,7 @@ from tools.trained import trained_state
 
 SCRIPTS = ROOT / "scripts"
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
-LONGEST = 80  # lines
+LONGEST = 85  # lines
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +87,13 @@ class TestScripts:
         assert re.search(r"as it writes:\n\w.+\n$", said)
 
     def test_02_writes_heroes_and_never_twice(self, my_folder: Path) -> None:
-        assert "0 rows were there already, 5 are to be written." in run("02", "--rows", "5")
+        assert "0 rows were there already, 3 are to be written." in run("02", "--rows", "3")
         table = pd.read_csv(my_folder / "script_superheroes.csv")
-        assert list(table["finish_reason"]) == ["stop"] * 5
+        assert list(table["finish_reason"]) == ["stop"] * 3
         assert table["response_txt"].str.len().min() > 200
-        assert "5 rows were there already, 1 are to be written." in run("02", "--rows", "6")
+        assert "3 rows were there already, 1 are to be written." in run("02", "--rows", "4")
         longer = pd.read_csv(my_folder / "script_superheroes.csv")
-        pd.testing.assert_frame_equal(longer.head(5), table)
+        pd.testing.assert_frame_equal(longer.head(3), table)
 
     def test_03_writes_the_same_files_as_the_notebook(self, my_folder: Path) -> None:
         said = run("03")
@@ -122,8 +122,8 @@ class TestScripts:
         assert int(passed[1]) >= 5
 
     def test_07_scores_four_ways(self, my_folder: Path) -> None:
-        said = run("07", "--heroes", "8")
-        rates = dict(re.findall(r"^(\w+, [\w ]+): (\d+)% of 8 \(95 %", said, re.MULTILINE))
+        said = run("07", "--heroes", "6")
+        rates = dict(re.findall(r"^(\w+, [\w ]+): (\d+)% of 6 \(95 %", said, re.MULTILINE))
         assert list(rates) == [
             "base, note",
             "base, two examples",
@@ -141,16 +141,19 @@ class TestScripts:
         )
         assert after < before
 
-    def test_09_finds_cards_and_reads_them(self, my_folder: Path) -> None:
-        said = run("09", "What is the power of Zofia?")
-        assert len(re.findall(r"^  (?:by words|embeddings) +Zofia is", said, re.MULTILINE)) == 2
-        first = re.findall(r"right card first: (\d+) of 88, among three: (\d+)", said)
-        assert len(first) == 2
-        assert all(int(one) >= 70 and int(three) >= 80 for one, three in first)
-        alone, helped = (int(n) for n in re.findall(r"card: +(\d+) right", said))
-        assert alone < 3
-        assert helped > 15
-        assert "duplication" in said.splitlines()[-1]
+    def test_09_looks_up_and_learns(self, my_folder: Path) -> None:
+        said = run("09")
+        found = dict(re.findall(r"^By (\w+), (\d+) of 88 cards are found\.$", said, re.MULTILINE))
+        assert int(found["words"]) == 88
+        assert int(found["embeddings"]) >= 70
+        rows = re.findall(r"^([\w ]+): facts [\w ]+: +(\d+) right", said, re.MULTILINE)
+        assert [way for way, _ in rows[::2]] == ["base alone", "retrieval", "by heart"]
+        right = [int(number) for _, number in rows]
+        assert right[0] + right[1] <= 2  # the base model does not know these heroes
+        assert right[2] >= 50
+        assert right[3] >= 20
+        assert right[4] >= 40  # learned by heart
+        assert right[5] <= 5  # and nothing else
 
     def test_10_meets_errors_and_explains_them(self, my_folder: Path) -> None:
         said = run("10")

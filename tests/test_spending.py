@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.fine_tuning import FineTuningJob
 
 from helpers.settings import ROOT, SettingsError
 from helpers.spending import (
@@ -23,7 +22,6 @@ from helpers.spending import (
     at_most,
     ceiling,
     diary,
-    settle_job,
     spent,
 )
 
@@ -125,36 +123,6 @@ def test_a_block_has_a_ceiling_of_its_own() -> None:
         diary().reserve("chat", LUNA, 0.2)
     with at_most(None):
         diary().reserve("chat", LUNA, 10)
-
-
-def job(status: str, trained_tokens: int | None) -> FineTuningJob:
-    return FineTuningJob.model_construct(
-        id="ftjob-1", status=status, trained_tokens=trained_tokens, model="gpt-4.1-mini-2025-04-14"
-    )
-
-
-@pytest.mark.parametrize(
-    ("status", "tokens", "usd"),
-    [
-        ("succeeded", 100_000, 0.5),
-        ("failed", None, 0),
-        ("cancelled", 2_000, 0.01),
-        ("cancelled", None, 2.0),
-        ("running", None, 2.0),
-    ],
-)
-def test_a_job_is_settled_when_it_ends(status: str, tokens: int | None, usd: float) -> None:
-    entry = diary().reserve("training", "gpt-4.1-mini-2025-04-14", 2.0)
-    diary().belongs_to(entry, "ftjob-1")
-    settle_job(job("succeeded", 5).model_copy(update={"id": "ftjob-other"}))
-    settle_job(job(status, tokens))
-    settle_job(job(status, tokens))  # twice is once
-    assert spent().usd == pytest.approx(usd)
-
-
-def test_a_free_job_leaves_no_trace(own_folder: Path) -> None:
-    settle_job(job("succeeded", 5))
-    assert not (own_folder / FILE).exists()
 
 
 AMOUNTS = st.floats(0, 1, allow_nan=False)

@@ -33,7 +33,7 @@ R = TypeVar("R")
 # The exit codes; a usage error is 2, which typer gives.
 FAILED, NOT_THERE, INTERRUPTED = 1, 3, 130
 EXIT_CODES = (
-    "Exit codes: 0 done · 1 failed or refused · 2 wrong use · 3 not running, or not finished · "
+    "Exit codes: 0 done; 1 failed or refused; 2 wrong use; 3 not running, or not finished; "
     "130 interrupted."
 )
 
@@ -41,6 +41,9 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, do it.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to show.")]
 All = Annotated[bool, typer.Option("--all", help="Show every one.")]
+
+# Columns whose texts people copy.
+WHOLE = ("id", "model", "tuned model")
 
 # A pipe has no width: nothing is wrapped or cut off there.
 console = Console(
@@ -165,16 +168,23 @@ def show_table(
     cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
     if not cells:
         note(empty)
-    elif console.is_terminal:
-        table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in table.columns:
-            column.overflow = "fold"
-        for row in cells:
-            table.add_row(*(Text(cell, style=(colours or {}).get(cell, "")) for cell in row))
+        return
+    table = _drawn(columns, cells, colours or {})
+    natural = console.measure(table, options=console.options.update_width(100_000)).maximum
+    if console.is_terminal and (natural <= console.width or not set(WHOLE) & set(columns)):
         console.print(table, soft_wrap=False)
-    else:
+    else:  # in a pipe, and where a narrow window would break an id into pieces
         for line in _aligned([list(columns), *cells]):
             print(line)
+
+
+def _drawn(columns: Sequence[str], rows: list[list[str]], colours: Mapping[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in row))
+    return table
 
 
 def _aligned(rows: list[list[str]]) -> Iterator[str]:

@@ -32,14 +32,12 @@ Every = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks."
 def follow_job(api: OpenAI, job_id: str, every: float, json: bool) -> None:
     """Follow a job to its end; Ctrl-C ends only the following."""
     from helpers.job_stream import JobStream
-    from helpers.spending import settle_job
 
     stream = JobStream(api, job_id, every=every, on_trouble=note)
     try:
         job = _watch(stream, json)
     except KeyboardInterrupt:
         _left(job_id)
-    settle_job(job)
     _end(job, json)
 
 

@@ -33,6 +33,7 @@ def _own_card(hero: Mapping[str, Any], prompt: str) -> Iterator[Expectation]:
 def _break_even(
     calls: float, training: float, retrieval_call: float, tuned_call: float
 ) -> Iterator[Expectation]:
+    yield expect(calls is not None, "a number of calls", "nothing yet")
     yield expect(isinstance(calls, int | float), "a number of calls", type(calls).__name__)
     yield expect(calls > 0, "a number above zero", calls)
     saved = retrieval_call - tuned_call

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from sandbox.api import wire
 from sandbox.api.auth import Project
 from sandbox.api.batch_request import BatchRequest
-from sandbox.api.body import parse, read_bytes, read_object
+from sandbox.api.body import parse, read_object, refuse_body
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, BatchNotFound, FileNotFound
 from sandbox.api.openapi import body_of
@@ -51,8 +51,7 @@ async def cancel_batch(
     batch_id: str, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """Stop a batch. The lines that have been answered are in its output file."""
-    if (await read_bytes(request, context.settings.max_body_bytes)).strip() not in (b"", b"{}"):
-        raise BadRequest("This address takes no parameters in its body.")
+    await refuse_body(request, context.settings.max_body_bytes)
     await run_in_threadpool(_find, context, project, batch_id)
     try:
         await run_in_threadpool(batches.request_cancel, context.store, batch_id)

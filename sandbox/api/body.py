@@ -54,6 +54,12 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+async def refuse_body(request: Request, limit: int) -> None:
+    """Check that a request brings no parameters. Raises BadRequest or TooLarge."""
+    if (await read_bytes(request, limit)).strip() not in (b"", b"{}"):
+        raise BadRequest("This address takes no parameters in its body.")
+
+
 def parse(kind: type[Parameters], data: dict[str, Any]) -> Parameters:
     """Check ``data`` against a model of the parameters. Raises BadRequest naming the field."""
     try:

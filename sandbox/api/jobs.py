@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sandbox.api import wire
 from sandbox.api.auth import Project
-from sandbox.api.body import parse, read_bytes, read_object
+from sandbox.api.body import parse, read_object, refuse_body
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, JobNotFound
@@ -198,8 +198,7 @@ async def _ask(
     wish: Callable[[Store, str], JobRow],
 ) -> dict[str, Any]:
     """Ask something of a job and give its trainer a moment to do it."""
-    if (await read_bytes(request, context.settings.max_body_bytes)).strip() not in (b"", b"{}"):
-        raise BadRequest("This address takes no parameters in its body.")
+    await refuse_body(request, context.settings.max_body_bytes)
     await run_in_threadpool(_find, context, project, job_id)
     row = await run_in_threadpool(wish, context.store, job_id)
     deadline = time.monotonic() + PATIENCE_SECONDS

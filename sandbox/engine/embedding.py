@@ -151,7 +151,7 @@ class EmbedLoop:
                 "train again with a lower learning_rate_multiplier.",
             )
         ids = torch.tensor(prompt, device=logits.device)
-        expected = logits.log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
+        expected = logits.double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
         if not self._start:  # nothing stands before the first token: any is equally likely
             first = expected.new_full((1,), 1 / logits.shape[1]).log()
             expected = torch.cat([first, expected])

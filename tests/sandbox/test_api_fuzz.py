@@ -99,7 +99,9 @@ def test_any_body_as_an_upload(
 @LESS
 @given(
     content=st.binary(max_size=200),
-    path=st.sampled_from(["/fine_tuning/jobs", "/chat/completions", "/completions"]),
+    path=st.sampled_from(
+        ["/fine_tuning/jobs", "/chat/completions", "/completions", "/embeddings", "/batches"]
+    ),
 )
 def test_any_bytes_as_json(http: httpx2.Client, content: bytes, path: str) -> None:
     check(http.post(path, content=content, headers={"content-type": "application/json"}))
@@ -162,10 +164,53 @@ def test_any_training_file_fails_its_job_or_not(
         )
 
 
+@LESS
+@given(data=st.data())
+def test_any_batch(http: httpx2.Client, data: st.DataObject) -> None:
+    # No file is there, so that none of these becomes a batch.
+    required = {"input_file_id": "file-nothing", "endpoint": "/v1/completions"}
+    required["completion_window"] = "24h"
+    names = [*required, "metadata", "output_expires_after"]
+    answer = http.post("/batches", content=json.dumps(data.draw(bodies(required, names))))
+    check(answer)
+    assert answer.status_code in (400, 404)
+
+
+@FEW
+@given(data=st.data())
+def test_any_lines_of_a_batch_get_their_answers(
+    http: httpx2.Client, base_model: str, data: st.DataObject
+) -> None:
+    """Good lines and odd ones side by side: each of them ends in one of the two files."""
+    required = {"model": base_model, "prompt": "Hi", "max_tokens": 1}
+    odd = st.lists(bodies(required, [*CHAT, "prompt", "echo"]), min_size=1, max_size=4)
+    lines = [
+        {"custom_id": str(i), "method": "POST", "url": "/v1/completions", "body": required | body}
+        for i, body in enumerate(data.draw(odd))
+    ]
+    content = "\n".join(json.dumps(line) for line in lines).encode()
+    file = http.post("/files", data={"purpose": "batch"}, files={"file": content}).json()
+    order = {"input_file_id": file["id"], "endpoint": "/v1/completions"}
+    batch = http.post("/batches", json=order | {"completion_window": "24h"}).json()
+    while batch["status"] in ("validating", "in_progress", "finalizing"):
+        batch = http.get(f"/batches/{batch['id']}").json()
+    if batch["status"] == "failed":
+        assert batch["errors"]["data"][0]["line"] >= 1
+        return
+    assert batch["status"] == "completed"
+    answered: list[str] = []
+    for file_id in filter(None, (batch["output_file_id"], batch["error_file_id"])):
+        for line in http.get(f"/files/{file_id}/content").text.splitlines():
+            answer = json.loads(line)
+            assert answer["response"]["status_code"] < 500, answer
+            answered.append(answer["custom_id"])
+    assert sorted(answered) == sorted(line["custom_id"] for line in lines)
+
+
 @FEW
 @given(name=st.text(min_size=1, max_size=40), query=st.dictionaries(st.text(), st.text()))
 def test_any_address(http: httpx2.Client, name: str, query: dict[str, str]) -> None:
-    for path in ("files", "fine_tuning/jobs", "models"):
+    for path in ("files", "fine_tuning/jobs", "models", "batches"):
         check(http.get(f"{path}/{quote(name, safe='')}", params=query))
         check(http.delete(f"{path}/{quote(name, safe='')}"))
         check(http.get(path, params=query))
