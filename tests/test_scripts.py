@@ -54,7 +54,7 @@ def run(name: str, *arguments: str) -> str:
 
 
 def test_each_notebook_has_a_script() -> None:
-    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} <= set(NAMES)
+    assert NAMES == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("name", NAMES)
