@@ -18,7 +18,7 @@ import ipywidgets
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.display import in_notebook, show
+from helpers.drawing.display import in_notebook, show
 from helpers.jobs import COURSE
 from helpers.polling import ENDED
 from helpers.training_log import metrics_of

@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 from helpers.artefacts import replace_text
 from helpers.asking import GenerationError, Run
 from helpers.costs import Estimate, estimate_generation, money
-from helpers.display import progress_bar
+from helpers.drawing.display import progress_bar
 from helpers.grid import (
     AGES,
     GENDERS,

@@ -16,8 +16,8 @@ import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.display import in_notebook
-from helpers.live_view import LiveView
+from helpers.drawing.display import in_notebook
+from helpers.drawing.live_view import LiveView
 from helpers.training_log import all_events, loss_frame, metrics_of, result_frame
 
 __all__ = ["ConnectionLost", "all_events", "follow", "loss_frame", "result_frame"]

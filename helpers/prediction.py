@@ -10,7 +10,7 @@ from typing import Any
 from openai.types.fine_tuning import FineTuningJob
 
 from helpers.artefacts import replace_text
-from helpers.hero_card import HeroCard, hero_card
+from helpers.drawing.hero_card import HeroCard, hero_card
 from helpers.settings import Settings
 
 __all__ = ["HeroCard", "ModelRecord", "hero_card", "load_record", "record_of", "save_record"]

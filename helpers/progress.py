@@ -22,8 +22,8 @@ import pandas as pd
 
 from helpers.artefacts import MADE_BY, my_folder
 from helpers.check import Exercise
+from helpers.drawing.roadmap import STEPS
 from helpers.passed import ProgressError, forget, passed
-from helpers.roadmap import STEPS
 from helpers.settings import ROOT
 
 State = Literal["done", "begun", "open"]

@@ -13,10 +13,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import by_hand, training_plots, weights
+from helpers import by_hand, weights
 from helpers.artefacts import DATA
 from helpers.by_hand import JobOrder, TrainingView, batch_picture, label_table
-from helpers.token_view import TokenBoxes
+from helpers.drawing import training_plots
+from helpers.drawing.token_view import TokenBoxes
 
 
 class Letters:

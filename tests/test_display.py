@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tqdm.notebook import tqdm_notebook
 
-from helpers import display
-from helpers.display import in_notebook, progress_bar
+from helpers.drawing import display
+from helpers.drawing.display import in_notebook, progress_bar
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 

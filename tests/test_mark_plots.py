@@ -4,8 +4,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from helpers.drawing.mark_plots import draw_marks, mark_bars
 from helpers.facts import Mark
-from helpers.mark_plots import draw_marks, mark_bars
 
 RESULTS: dict[tuple[str, str], list[Mark]] = {
     ("base", "known"): ["no idea"] * 4,

@@ -34,9 +34,9 @@ from openai import AsyncOpenAI, OpenAI
 from typer.testing import CliRunner
 
 from helpers.cli import app
+from helpers.drawing.plots import loss_curve
 from helpers.evaluate import score
 from helpers.jsonl import check_file, read_jsonl, to_chat, to_completions, write_jsonl
-from helpers.plots import loss_curve
 from helpers.polling import follow, result_frame
 from sandbox.config import SHIPPED_BASE
 from tools import old_and_new

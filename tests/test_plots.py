@@ -11,7 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import plots
+from helpers.drawing import plots
 from helpers.evaluate import Rate
 
 

@@ -21,10 +21,11 @@ from live_sandbox import (  # noqa: F401
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers import display, live_view, polling
+from helpers import polling
+from helpers.drawing import display, live_view
+from helpers.drawing.live_view import LiveView
 from helpers.jobs import upload
 from helpers.jsonl import write_jsonl
-from helpers.live_view import LiveView
 from helpers.polling import ConnectionLost, all_events, follow, loss_frame, result_frame
 
 

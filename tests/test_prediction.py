@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.hero_card import EMBLEMS, _width, _wrap, emblem
+from helpers.drawing.hero_card import EMBLEMS, _width, _wrap, emblem
 from helpers.prediction import hero_card, load_record, record_of, save_record
 from helpers.settings import Settings
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from helpers.roadmap import IMAGES, NOW, STEPS, alt_text, road_svg, write_maps
+from helpers.drawing.roadmap import IMAGES, NOW, STEPS, alt_text, road_svg, write_maps
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import score_plots
+from helpers.drawing import score_plots
 from helpers.evaluate import Rate
 
 LOW = {"powers": Rate(0.5, 0.4, 0.6, 60), "ages": Rate(0.1, 0.0, 0.2, 60)}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from openai.types.fine_tuning import FineTuningJobEvent
 
-from helpers.live_view import loss_svg
+from helpers.drawing.live_view import loss_svg
 from helpers.training_log import _plain_csv, loss_frame, metrics_of
 
 CSV = b"step,train_loss\n1,2.5\n"

@@ -8,7 +8,7 @@ import pytest
 from live_sandbox import live_client, live_model, live_sandbox  # noqa: F401
 from openai import OpenAI, OpenAIError
 
-from helpers.widgets import hero_form, playground
+from helpers.drawing.widgets import hero_form, playground
 
 
 def test_the_playground_asks_the_model(live_client: OpenAI, live_model: str) -> None:  # noqa: F811

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from helpers.live_view import TRAIN_COLOUR, VALID_COLOUR
-from helpers.plots import show
+from helpers.drawing.live_view import TRAIN_COLOUR, VALID_COLOUR
+from helpers.drawing.plots import show
 
 
 def two_curves(frame: pd.DataFrame) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from helpers.drawing.live_view import TRAIN_COLOUR, VALID_COLOUR
+from helpers.drawing.plots import show
 from helpers.facts import KINDS, Mark, tally
-from helpers.live_view import TRAIN_COLOUR, VALID_COLOUR
-from helpers.plots import show
 
 # Told apart by eyes that see no colours, too: full, empty, hatched.
 FILLS = {

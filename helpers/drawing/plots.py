@@ -18,9 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from helpers.display import in_notebook
+from helpers.drawing.display import in_notebook
+from helpers.drawing.live_view import TRAIN_COLOUR, VALID_COLOUR
 from helpers.evaluate import Rate
-from helpers.live_view import TRAIN_COLOUR, VALID_COLOUR
 
 WIDTH_PIXELS = 640
 STYLE: dict[str, Any] = {

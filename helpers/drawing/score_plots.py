@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from helpers.drawing.live_view import TRAIN_COLOUR, VALID_COLOUR
+from helpers.drawing.plots import show
 from helpers.evaluate import Rate
-from helpers.live_view import TRAIN_COLOUR, VALID_COLOUR
-from helpers.plots import show
 
 # Colour, marker and dash: told apart by eyes that see no colours, too.
 STYLES = (

@@ -12,7 +12,7 @@ from html import escape
 import ipywidgets
 import pandas as pd
 
-from helpers.display import show
+from helpers.drawing.display import show
 
 TRAIN_COLOUR, VALID_COLOUR = "#0b6e8f", "#b8501f"  # told apart by colour-blind eyes, too
 WIDTH, HEIGHT, LEFT, BOTTOM = 480, 200, 44, 28

@@ -14,8 +14,8 @@ import ipywidgets
 import openai
 from openai import OpenAI
 
-from helpers.display import show
-from helpers.hero_card import hero_card
+from helpers.drawing.display import show
+from helpers.drawing.hero_card import hero_card
 from helpers.powers import power_names
 
 WIDE = {"width": "100%", "max_width": "680px"}
