@@ -12,11 +12,11 @@ import openai
 from openai import AsyncOpenAI
 from tqdm.std import tqdm
 
-from helpers.costs import money, usage_cost
 from helpers.ledger import Ledger
+from helpers.money.costs import money, usage_cost
+from helpers.money.spending import BudgetExceeded
+from helpers.money.tokens import estimate_tokens, most_tokens
 from helpers.pace import ATTEMPTS, Pace, retry_wait
-from helpers.spending import BudgetExceeded
-from helpers.tokens import estimate_tokens, most_tokens
 
 PACKAGING = 20  # tokens of a chat message around its text, generously
 HOPELESS = (

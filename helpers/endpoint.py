@@ -17,7 +17,7 @@ from helpers.embedded import (
     start_sandbox,
     stop_sandbox,
 )
-from helpers.metering import async_hooks, sync_hooks
+from helpers.money.metering import async_hooks, sync_hooks
 from helpers.settings import NAMES, Settings, SettingsError, load_settings, read_key
 
 __all__ = [

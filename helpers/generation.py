@@ -17,7 +17,6 @@ from openai import AsyncOpenAI
 
 from helpers.artefacts import replace_text
 from helpers.asking import GenerationError, Run
-from helpers.costs import Estimate, estimate_generation, money
 from helpers.drawing.display import progress_bar
 from helpers.grid import (
     AGES,
@@ -29,8 +28,9 @@ from helpers.grid import (
     superhero_grid,
 )
 from helpers.ledger import Ledger, LedgerBusy, row_key
+from helpers.money.costs import Estimate, estimate_generation, money
+from helpers.money.spending import BudgetExceeded
 from helpers.settings import Settings, load_settings
-from helpers.spending import BudgetExceeded
 
 __all__ = [
     "AGES",

@@ -16,9 +16,9 @@ import pandas as pd
 from openai import AsyncOpenAI
 
 from helpers.artefacts import my
-from helpers.costs import estimate_generation
 from helpers.endpoint import connect, connect_async
 from helpers.grid import superhero_grid
+from helpers.money.costs import estimate_generation
 from helpers.settings import load_settings
 
 

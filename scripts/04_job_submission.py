@@ -13,9 +13,9 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from helpers.artefacts import find
-from helpers.costs import estimate_training
 from helpers.endpoint import connect
 from helpers.jsonl import check_file
+from helpers.money.costs import estimate_training
 from helpers.settings import load_settings
 
 

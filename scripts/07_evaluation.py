@@ -12,12 +12,12 @@ import random
 import pandas as pd
 
 from helpers.artefacts import find
-from helpers.costs import usage_cost
 from helpers.endpoint import connect, connect_async
 from helpers.evaluate import pass_rate, reason_counts, score
 from helpers.grid import AGES, GENDERS, PROMPT
 from helpers.jobs import ensure_job
 from helpers.jsonl import read_jsonl
+from helpers.money.costs import usage_cost
 from helpers.polling import follow
 from helpers.powers import power_names
 from helpers.reciting import NEAR_COPY, copied

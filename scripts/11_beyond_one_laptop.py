@@ -13,10 +13,10 @@ from openai import OpenAI
 from openai.types import Batch
 
 from helpers.artefacts import my
-from helpers.costs import estimate_generation, money, shutdown_note
 from helpers.endpoint import connect
 from helpers.evaluate import pass_rate, score
 from helpers.grid import superhero_grid
+from helpers.money.costs import estimate_generation, money, shutdown_note
 from helpers.settings import load_settings
 
 ENDED = ("completed", "failed", "expired", "cancelled")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.costs import (
+from helpers.grid import superhero_grid
+from helpers.money.costs import (
     PRICES,
     auto_epochs,
     estimate_answer,
@@ -22,7 +23,6 @@ from helpers.costs import (
     training_cost,
     usage_cost,
 )
-from helpers.grid import superhero_grid
 from helpers.settings import PRESETS
 
 

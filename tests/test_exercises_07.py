@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from helpers.check import Exercise
-from helpers.costs import usage_cost
 from helpers.exercises import step_07
+from helpers.money.costs import usage_cost
 
 GOOD = (
     "Meet Amara, a 40-year-old woman from a quiet street behind the station who has the power of "

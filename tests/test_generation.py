@@ -17,7 +17,6 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 from provider import Answer, Provider, completion, error
 
-from helpers.costs import usage_cost
 from helpers.generation import (
     AGES,
     GENDERS,
@@ -30,7 +29,8 @@ from helpers.generation import (
     superhero_grid,
 )
 from helpers.ledger import Ledger
-from helpers.metering import async_hooks
+from helpers.money.costs import usage_cost
+from helpers.money.metering import async_hooks
 from helpers.settings import Settings
 
 HOSTED = Settings(

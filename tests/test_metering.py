@@ -16,15 +16,15 @@ from openai.types.fine_tuning import FineTuningJob
 from provider import Answer, Provider, completion, error
 from proxy import Proxy
 
-from helpers import metering
-from helpers.costs import usage_cost
 from helpers.endpoint import connect, connect_async
 from helpers.jsonl import write_jsonl
-from helpers.metering import NotAnApi
-from helpers.meters import look_at_run
+from helpers.money import metering
+from helpers.money.costs import usage_cost
+from helpers.money.metering import NotAnApi
+from helpers.money.meters import look_at_run
+from helpers.money.spending import FILE, BudgetExceeded, diary, spent
+from helpers.money.worst_case import LONGEST_ANSWER, batch_cost, most_billed
 from helpers.polling import follow
-from helpers.spending import FILE, BudgetExceeded, diary, spent
-from helpers.worst_case import LONGEST_ANSWER, batch_cost, most_billed
 
 __all__ = ["live_sandbox"]
 

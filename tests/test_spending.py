@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.settings import ROOT, SettingsError
-from helpers.spending import (
+from helpers.money.spending import (
     FILE,
     BudgetExceeded,
     Diary,
@@ -24,6 +23,7 @@ from helpers.spending import (
     diary,
     spent,
 )
+from helpers.settings import ROOT, SettingsError
 
 LUNA = "gpt-6-luna"
 
@@ -147,7 +147,7 @@ def test_no_order_of_calls_breaks_the_ceiling(
 
 SPENDER = """
 import random, sys
-from helpers.spending import BudgetExceeded, diary
+from helpers.money.spending import BudgetExceeded, diary
 random.seed(int(sys.argv[1]))
 for _ in range(30):
     worst = random.uniform(0.01, 0.1)
@@ -195,7 +195,9 @@ def test_many_threads_at_once_keep_the_ceiling(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_a_killed_program_set_aside_stays(own_folder: Path) -> None:
-    code = "import os; from helpers.spending import diary; diary().reserve('chat', 'm', 0.5); "
+    code = (
+        "import os; from helpers.money.spending import diary; diary().reserve('chat', 'm', 0.5); "
+    )
     killed = subprocess.run([sys.executable, "-c", f"{code}os._exit(9)"], cwd=ROOT, check=False)
     assert killed.returncode == 9
     assert spent().open_usd == 0.5

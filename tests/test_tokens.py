@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from live_sandbox import chat_examples, live_client, live_model, live_sandbox, pair_examples
 from openai import OpenAI
 
-from helpers.costs import estimate_training
 from helpers.jsonl import write_jsonl
+from helpers.money.costs import estimate_training
+from helpers.money.tokens import TokenCounter, counter_for, estimate_tokens, most_tokens
 from helpers.polling import follow
-from helpers.tokens import TokenCounter, counter_for, estimate_tokens, most_tokens
 
 __all__ = ["live_client", "live_model", "live_sandbox"]
 

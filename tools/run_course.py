@@ -28,9 +28,9 @@ import pandas as pd
 import psutil
 
 from helpers.artefacts import find, my, replace_text
-from helpers.costs import estimate_generation, estimate_training, money
 from helpers.endpoint import SandboxError, connect
 from helpers.grid import superhero_grid
+from helpers.money.costs import estimate_generation, estimate_training, money
 from helpers.prediction import ModelRecord, load_record
 from helpers.settings import NAMES, Settings, SettingsError, load_settings
 from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write

@@ -15,7 +15,7 @@ from helpers.commands.paying import Agreed, MaxUsd, paying
 if TYPE_CHECKING:
     from openai import OpenAI
 
-    from helpers.costs import Estimate
+    from helpers.money.costs import Estimate
     from helpers.talk import Messages, Piece, Wish
 
 Model = Annotated[
@@ -122,7 +122,7 @@ def _wish(
 
 
 def _estimate(wish: Wish, text: str) -> Estimate:
-    from helpers.costs import estimate_answer
+    from helpers.money.costs import estimate_answer
 
     return estimate_answer(text, wish.model, wish.max_tokens)
 

@@ -41,7 +41,7 @@ def cost(
 
 
 def _show_estimates(file: Path, models: list[str] | None, epochs: int, json: bool) -> None:
-    from helpers.costs import estimate_training, money, trainable_models
+    from helpers.money.costs import estimate_training, money, trainable_models
 
     names = models or trainable_models()
     estimates = [estimate_training(file, name, epochs, exact=True) for name in names]
@@ -63,8 +63,8 @@ def _show_estimates(file: Path, models: list[str] | None, epochs: int, json: boo
 
 
 def _show_spent(json: bool) -> None:
-    from helpers.costs import money
-    from helpers.spending import spent
+    from helpers.money.costs import money
+    from helpers.money.spending import spent
 
     total = spent()
     table = total.frame().to_dict("records")
@@ -90,7 +90,7 @@ def _show_spent(json: bool) -> None:
 
 
 def _end(model: str) -> str:
-    from helpers.costs import price_of
+    from helpers.money.costs import price_of
 
     price = price_of(model)
     return str(price.shutdown_date) if price and price.shutdown_date else ""

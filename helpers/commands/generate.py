@@ -58,8 +58,8 @@ def generate(
     """
     from helpers.artefacts import my
     from helpers.grid import POWERS, VALIDATION_POWERS, superhero_grid
+    from helpers.money.spending import at_most
     from helpers.settings import load_settings
-    from helpers.spending import at_most
 
     grid = superhero_grid(
         powers=powers or (VALIDATION_POWERS if exam else POWERS),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types.fine_tuning import FineTuningJob
 
-    from helpers.costs import Estimate
+    from helpers.money.costs import Estimate
     from helpers.new_job import NewJob
 
 
@@ -136,7 +136,7 @@ def _estimate(
     api: OpenAI, named: str, path: Path | None, model: str, epochs: int | None
 ) -> Estimate:
     """What training will cost, from the file's text or, if it is far away, from its size."""
-    from helpers.costs import estimate_training, estimate_training_size
+    from helpers.money.costs import estimate_training, estimate_training_size
 
     if path:
         return estimate_training(path, model, epochs, exact=True)

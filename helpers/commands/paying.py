@@ -11,7 +11,7 @@ import typer
 from helpers.commands.base import confirm, note
 
 if TYPE_CHECKING:
-    from helpers.costs import Estimate
+    from helpers.money.costs import Estimate
 
 MaxUsd = Annotated[
     float | None, typer.Option(min=0, help="Refuse to spend more dollars than this.")
@@ -28,7 +28,7 @@ def paying(estimate: Estimate, yes: bool, max_usd: float | None) -> Iterator[Non
     On the sandbox, which is free, nothing is told or asked. Raises BudgetExceeded before any call
     if a ceiling forbids it.
     """
-    from helpers.spending import at_most
+    from helpers.money.spending import at_most
 
     with at_most(max_usd):
         agree(estimate, yes)
@@ -37,8 +37,8 @@ def paying(estimate: Estimate, yes: bool, max_usd: float | None) -> Iterator[Non
 
 def agree(estimate: Estimate, yes: bool) -> None:
     """Tell what it will cost and ask, unless it is free."""
+    from helpers.money.spending import diary
     from helpers.settings import load_settings
-    from helpers.spending import diary
 
     if load_settings().provider != "sandbox":
         diary().check(estimate.model, estimate.usd)

@@ -9,8 +9,8 @@ from numbers import Real
 from statistics import NormalDist
 
 from helpers.check import Exercise, Expectation, expect
-from helpers.costs import usage_cost
 from helpers.evaluate import judge
+from helpers.money.costs import usage_cost
 
 HERO = (40, "woman", "flight")
 MOST_WORDS = 15

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Any
 
-from helpers.costs import estimate_tokens
 from helpers.jsonl.rules import texts_of
+from helpers.money.costs import estimate_tokens
 from helpers.prepare.columns import Shape, find_columns
 from helpers.prepare.reading import Source
 from helpers.prepare.rows import is_classification, is_open_ended

@@ -16,7 +16,7 @@ from typing import Literal
 import openai
 from filelock import FileLock
 
-from helpers.costs import money
+from helpers.money.costs import money
 from helpers.settings import SettingsError, read_variable
 
 CEILING = "HEROES_MAX_USD"

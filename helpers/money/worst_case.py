@@ -10,7 +10,7 @@ import json
 import math
 from typing import Any
 
-from helpers.costs import estimate_training_size, usage_cost
+from helpers.money.costs import estimate_training_size, usage_cost
 
 # The end of a path whose calls are paid by their tokens, and what to call it.
 PAID = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 
-from helpers.costs import training_cost, usage_cost
-from helpers.spending import Diary, Entry, diary
+from helpers.money.costs import training_cost, usage_cost
+from helpers.money.spending import Diary, Entry, diary
 
 Object = dict[str, Any]
 

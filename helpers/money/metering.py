@@ -14,9 +14,9 @@ from typing import Any
 import httpx2
 import openai
 
-from helpers.meters import AsyncTap, Meter, Tap, look_at_run, note_run, parsed
-from helpers.spending import BudgetExceeded, Entry, ceiling, diary
-from helpers.worst_case import batch_cost, call_cost, kind_of, training_cost_of
+from helpers.money.meters import AsyncTap, Meter, Tap, look_at_run, note_run, parsed
+from helpers.money.spending import BudgetExceeded, Entry, ceiling, diary
+from helpers.money.worst_case import batch_cost, call_cost, kind_of, training_cost_of
 
 JOBS, BATCHES = "/fine_tuning/jobs", "/batches"
 RUN = re.compile(rf"({JOBS}|{BATCHES})/[^/]+(/cancel)?$")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.artefacts import my_folder
-from helpers.costs import money
-from helpers.paid_calls import CEILING, BudgetExceeded, Diary, Entry, Limit, ceiling
+from helpers.money.costs import money
+from helpers.money.paid_calls import CEILING, BudgetExceeded, Diary, Entry, Limit, ceiling
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,7 +2,7 @@
 
 Prices are US dollars for a million tokens, from `data/prices.csv`; each row says where it was
 read and when. Prices change: look at the provider's page before you spend real money. What was
-spent is in `helpers.spending`.
+spent is in `helpers.money.spending`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helpers.money.tokens import CHARS_PER_TOKEN, TokenCounter, counter_for, estimate_tokens
 from helpers.settings import ROOT
-from helpers.tokens import CHARS_PER_TOKEN, TokenCounter, counter_for, estimate_tokens
 
 if TYPE_CHECKING:
     import pandas as pd
