@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from sandbox.config import SHIPPED_BASE, ConfigError, Settings
+from sandbox.config import SHIPPED_BASE, ConfigError, Settings, usual_trainers
 from sandbox.store import Store, StoreError, keys
 from sandbox.store.keys import KeyRow
 
@@ -55,6 +55,13 @@ def _serve_parser() -> argparse.ArgumentParser:
         metavar="PATH_OR_ID",
         help="a further base model: a Hugging Face folder or id; may be repeated",
     )
+    parser.add_argument(
+        "--trainers",
+        type=_trainers,
+        metavar="N",
+        help="how many jobs train at the same time; each takes half a gigabyte of memory and its "
+        "share of the cores; default: 2 with the shipped model, 1 with others",
+    )
     return parser
 
 
@@ -95,11 +102,18 @@ def _rate(text: str) -> int:
     return int(text)
 
 
+def _trainers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of trainers from 1 to 16")
+    return int(text)
+
+
 def _serve(options: argparse.Namespace) -> int:
     # Imported here: the keys commands need no web server.
     from sandbox.api.serve import serve
 
     shipped = [str(SHIPPED_BASE)] if SHIPPED_BASE.is_dir() else []
+    base_models = tuple(shipped + options.base_model) or DEFAULTS.base_models
     serve(
         Settings(
             state_dir=options.state,
@@ -107,7 +121,8 @@ def _serve(options: argparse.Namespace) -> int:
             port=options.port,
             seed=options.seed,
             requests_per_minute=options.requests_per_minute,
-            base_models=tuple(shipped + options.base_model) or DEFAULTS.base_models,
+            trainers=options.trainers or usual_trainers(base_models),
+            base_models=base_models,
         )
     )
     return 0

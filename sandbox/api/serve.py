@@ -46,15 +46,21 @@ def serve(settings: Settings) -> None:
 
 
 def build_app(settings: Settings, store: Store, bases: tuple[BaseModel, ...]) -> FastAPI:
-    """Return the application together with its two worker processes, not started yet."""
+    """Return the application together with its worker processes, not started yet."""
     sampler = SamplerClient([base.path for base in bases])
-    trainer = Worker(
-        "trainer",
-        trainer_arguments(store.state_dir, {base.name: base.path for base in bases}),
-        # The only trainer is gone: its job need not wait until the lease runs out.
-        on_exit=lambda: jobs.release_leases(store),
+    folders = {base.name: base.path for base in bases}
+    trainers = [_trainer(store, folders, number) for number in range(1, settings.trainers + 1)]
+    return create_app(settings, store, bases, sampler, workers=(sampler, *trainers))
+
+
+def _trainer(store: Store, folders: dict[str, Path], number: int) -> Worker:
+    name = f"trainer-{number}"
+    return Worker(
+        name,
+        trainer_arguments(store.state_dir, folders, name),
+        # When it is gone, its job need not wait until the lease runs out.
+        on_exit=lambda: jobs.release_leases(store, name),
     )
-    return create_app(settings, store, bases, sampler, workers=(sampler, trainer))
 
 
 class _Note:

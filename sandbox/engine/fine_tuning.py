@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from sandbox.engine.chat_format import Encoder
 from sandbox.engine.examples import TrainingFileError
 from sandbox.engine.hyperparameters import Hyperparameters, resolve
@@ -125,6 +127,7 @@ class _FineTuning:
         self._encoder = Encoder(self._start.folder)
         self._began = time.monotonic()
         self._first_step = 0
+        self._threads = torch.get_num_threads()
         self._wish: str | None = None
         self._last: StepReport | None = None
 
@@ -147,7 +150,11 @@ class _FineTuning:
             model, training, validation, self._numbers, self._job.seed, self._folder, self
         )
         self._began = time.monotonic()
-        self._run.start()
+        try:
+            self._share_cores()
+            self._run.start()
+        finally:
+            torch.set_num_threads(self._threads)
         self._finish(training.n_tokens * self._numbers.n_epochs)
 
     def on_step(self, report: StepReport) -> None:
@@ -191,10 +198,20 @@ class _FineTuning:
 
     def stop_wanted(self) -> bool:
         """Whether somebody wants the run to end here."""
+        self._share_cores()
         self._wish = self._lease.wish()
         if self._wish == "lost":
             raise LeaseLost(f"{self._lease.owner} does not hold {self._job.id} any more.")
         return self._wish is not None
+
+    def _share_cores(self) -> None:
+        """Take all cores alone, and a fair part of them beside other jobs.
+
+        The number of threads changes how long a step takes, and nothing else.
+        """
+        share = max(1, self._threads // max(1, jobs.count_leased(self._store)))
+        if share != torch.get_num_threads():
+            torch.set_num_threads(share)
 
     def _find_start(self, bases: Mapping[str, Path]) -> _Start:
         name = self._job.model

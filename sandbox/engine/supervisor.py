@@ -202,10 +202,15 @@ def sampler_arguments(preload: Iterable[Path]) -> list[str]:
     return ["-m", "sandbox.engine.sampler", *flags]
 
 
-def trainer_arguments(state_dir: Path, bases: dict[str, Path]) -> list[str]:
-    """Arguments of Python that start the trainer process; ``bases`` are name and folder."""
-    flags = [part for name, path in bases.items() for part in ("--base", f"{name}={path}")]
-    return ["-m", "sandbox.engine.trainer", "--state", str(state_dir), *flags]
+def trainer_arguments(
+    state_dir: Path, bases: dict[str, Path], name: str = "trainer-1"
+) -> list[str]:
+    """Arguments of Python that start a trainer process; ``bases`` are name and folder.
+
+    ``name`` tells it from other trainers of the same state; the leases of its jobs begin with it.
+    """
+    flags = [part for base, path in bases.items() for part in ("--base", f"{base}={path}")]
+    return ["-m", "sandbox.engine.trainer", "--state", str(state_dir), "--name", name, *flags]
 
 
 def worker_environment() -> dict[str, str]:

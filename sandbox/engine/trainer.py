@@ -22,7 +22,7 @@ from sandbox.store import Store, ids, jobs
 LOOK_SECONDS = 0.25  # between two looks at the queue
 
 
-def serve(store: Store, bases: dict[str, Path], out: BinaryIO) -> None:
+def serve(store: Store, bases: dict[str, Path], out: BinaryIO, name: str) -> None:
     """Say "ready", then train until standard input closes."""
     # Not before standard output was claimed: large libraries may print while they are loaded.
     from sandbox.engine.fine_tuning import run_job
@@ -34,7 +34,7 @@ def serve(store: Store, bases: dict[str, Path], out: BinaryIO) -> None:
     for folder in bases.values():
         _warm_up(folder)
     out.write(dump_line({"op": "ready"}))
-    owner = f"trainer-{os.getpid()}-{ids.random_text(8)}"
+    owner = f"{name}-{os.getpid()}-{ids.random_text(8)}"
     while not stopping.is_set():
         job = jobs.claim_next_job(store, owner, LEASE_SECONDS)
         if job is None:
@@ -65,12 +65,13 @@ def main() -> None:
     """Run the process until its parent is gone."""
     parser = argparse.ArgumentParser(description="Trains the jobs of a sandbox.")
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--name", default="trainer-1")
     parser.add_argument("--base", action="append", default=[], metavar="NAME=FOLDER")
     options = parser.parse_args()
     bases = {name: Path(folder) for name, _, folder in (b.partition("=") for b in options.base)}
     out = claim_stdout()
     with Store(options.state) as store:
-        serve(store, bases, out)
+        serve(store, bases, out, options.name)
 
 
 if __name__ == "__main__":

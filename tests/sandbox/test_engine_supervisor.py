@@ -151,7 +151,8 @@ def test_waits_grow_up_to_a_limit() -> None:
 def test_arguments() -> None:
     assert sampler_arguments([Path("a")]) == ["-m", "sandbox.engine.sampler", "--preload", "a"]
     arguments = trainer_arguments(Path("state"), {"tiny": Path("b")})
-    assert arguments == ["-m", "sandbox.engine.trainer", "--state", "state", "--base", "tiny=b"]
+    start = ["-m", "sandbox.engine.trainer", "--state", "state"]
+    assert arguments == [*start, "--name", "trainer-1", "--base", "tiny=b"]
 
 
 def test_the_api_side_loads_neither_torch_nor_transformers() -> None:

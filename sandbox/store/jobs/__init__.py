@@ -13,6 +13,7 @@ works, and ends it. Each step is one transaction that appends its event too.
 
 from sandbox.store.jobs.queue import (
     claim_next_job,
+    count_leased,
     release_leases,
     renew_lease,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "JobRow",
     "NewJob",
     "claim_next_job",
+    "count_leased",
     "create_job",
     "finish_cancelled",
     "finish_failed",

@@ -61,10 +61,24 @@ def renew_lease(store: Store, job_id: str, owner: str, lease_seconds: float) -> 
         return require_job(db, job_id).requested
 
 
-def release_leases(store: Store) -> None:
-    """End every lease at once: for whoever knows that no trainer is alive, as at start-up."""
+def count_leased(store: Store) -> int:
+    """How many jobs are being worked on just now."""
+    with store.read() as db:
+        found = db.execute("SELECT COUNT(*) FROM jobs WHERE lease_until > ?", (time.time(),))
+        return int(found.fetchone()[0])
+
+
+def release_leases(store: Store, trainer: str | None = None) -> None:
+    """End leases at once: for whoever knows that a trainer is gone, or all, as at start-up.
+
+    A trainer's leases are those whose owner begins with its name and a hyphen.
+    """
     with store.write() as db:
-        db.execute("UPDATE jobs SET lease_owner = NULL, lease_until = NULL")
+        db.execute(
+            "UPDATE jobs SET lease_owner = NULL, lease_until = NULL "
+            "WHERE ? IS NULL OR substr(lease_owner, 1, length(?) + 1) = ? || '-'",
+            (trainer, trainer, trainer),
+        )
         _settle_abandoned(db, time.time())
 
 
