@@ -284,7 +284,7 @@ def test_refreshing_stores_once_and_then_leaves_the_notebook_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], base_options: list[str]
 ) -> None:
     before = sandboxes()
-    path = tmp_path / "99_try.ipynb"
+    path = tmp_path / "00_try.ipynb"  # a later number would start with trained models
     write(notebook(CONNECTS, "print(len(client.files.list().data), client.base_url)"), path)
     assert not refresh_notebooks.refresh(path, check=True, options=base_options)
     assert read(path).cells[1].outputs == []

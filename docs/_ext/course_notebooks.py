@@ -50,7 +50,10 @@ def without_widgets(app: Sphinx, docname: str, content: list[str]) -> None:
     notebook["metadata"].pop("widgets", None)
     for each in notebook["cells"]:
         if each["cell_type"] == "code":
-            each["outputs"] = [o for o in each["outputs"] if WIDGET not in o.get("data", {})]
+            for output in each["outputs"]:
+                if WIDGET in output.get("data", {}):
+                    # Nothing moves on a page: the words that stand in the widget's place.
+                    output["data"] = {"text/plain": output["data"]["text/plain"]}
     content[0] = json.dumps(notebook, ensure_ascii=False)
 
 

@@ -11,11 +11,12 @@ QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 
 
 def kill_worker(server: Server, name: str) -> None:
-    """Kill one of the server's two workers."""
+    """Kill the server's workers of one kind."""
     workers = psutil.Process(server.process.pid).children()
     found = [worker for worker in workers if f"sandbox.engine.{name}" in worker.cmdline()]
-    assert len(found) == 1
-    found[0].kill()
+    assert found
+    for worker in found:
+        worker.kill()
 
 
 def event_texts(client: OpenAI, job_id: str) -> list[str]:
