@@ -40,14 +40,19 @@ def test_the_base_model_is_listed(client: OpenAI, base_model: str) -> None:
     assert model.created > 1_700_000_000
 
 
-def test_an_unknown_model_gets_a_hint(client: OpenAI, base_model: str) -> None:
+def test_an_unknown_model_gets_a_hint(
+    client: OpenAI, base_model: str, tuned: Callable[[], str]
+) -> None:
+    tuned(), tuned()
+    own = [model.id for model in client.models.list() if model.id != base_model]
+    known = [base_model, *own[::-1]][:20]  # the newest of its own are the likeliest to be meant
     for call in (client.models.retrieve, client.models.delete):
         with pytest.raises(NotFoundError) as caught:
             call("gpt-4o-mini")
         assert caught.value.code == "model_not_found"
         assert caught.value.body["message"] == (
             "The model `gpt-4o-mini` does not exist or you do not have access to it. "
-            f"This sandbox has: {', '.join(model.id for model in client.models.list())}."
+            f"This sandbox has: {', '.join(known)}."
         )
 
 
