@@ -61,6 +61,6 @@ bench: $(STAMP)
 
 # What you made yourself (data/my and .env) stays.
 clean:
-	@if test -x $(VENV_PYTHON); then $(VENV_PYTHON) -m helpers.cli sandbox stop; fi || true
+	@if test -x $(VENV_PYTHON); then $(VENV_PYTHON) -m heroes sandbox stop; fi || true
 	rm -rf .venv .sandbox build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

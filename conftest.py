@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell
 
-from tests.notebook_solutions import Solution, with_solutions
+from tests.support.notebook_solutions import Solution, with_solutions
 from tools.conditions import Conditions, Environment
 from tools.trained import state_for
 

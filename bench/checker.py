@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench.common import Row, median
-from helpers.artefacts import DATA
+from helpers.data import DATA
 
 KEYS = {"role", "content", "name", "function_call", "weight"}
 ROLES = {"system", "user", "assistant", "function"}

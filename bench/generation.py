@@ -17,9 +17,9 @@ import pandas as pd
 
 from bench.common import Row, median, own_sandbox, seconds
 from bench.training import WEIGHTS
-from helpers.endpoint import connect, connect_async
-from helpers.generation import generate
-from helpers.grid import superhero_grid
+from course.grid import superhero_grid
+from helpers.ask import generate
+from helpers.connect import connect, connect_async
 from helpers.settings import load_settings
 
 

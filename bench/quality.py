@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from openai import AsyncOpenAI
 
-from helpers.artefacts import DATA
-from helpers.endpoint import connect, connect_async
-from helpers.evaluate import pass_rate, reason_counts, score
-from helpers.grid import AGES, GENDERS, POWERS, PROMPT, SUB_PROMPT, VALIDATION_POWERS
-from helpers.powers import catalogue
+from course.grid import AGES, GENDERS, POWERS, PROMPT, SUB_PROMPT, VALIDATION_POWERS
+from course.judge import pass_rate, reason_counts, score
+from course.powers import catalogue
+from helpers.connect import connect, connect_async
+from helpers.data import DATA
 from helpers.settings import load_settings
 
 SAMPLES = 200

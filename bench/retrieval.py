@@ -21,9 +21,9 @@ import pandas as pd
 from openai import OpenAI
 
 from bench.common import own_sandbox
-from helpers.artefacts import DATA
-from helpers.endpoint import connect
-from helpers.powers import catalogue
+from course.powers import catalogue
+from helpers.connect import connect
+from helpers.data import DATA
 from helpers.settings import load_settings
 
 FACTS = 50

@@ -21,8 +21,8 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from bench.common import Row, median, own_sandbox
 from bench.training import WEIGHTS
-from helpers.endpoint import connect_async
-from helpers.grid import superhero_grid
+from course.grid import superhero_grid
+from helpers.connect import connect_async
 from helpers.settings import load_settings
 
 CLIENTS = 8

@@ -16,7 +16,7 @@ import time
 
 from bench.common import Row, median, own_sandbox
 from bench.quality import fine_tune
-from helpers.artefacts import DATA
+from helpers.data import DATA
 from helpers.settings import ROOT
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.drawing.display import in_notebook, show
-from helpers.drawing.live_view import LiveView
+from helpers.display import in_notebook, show
+from helpers.live import LiveView
 
 NOT_LEARNED = -100  # the label that torch leaves out of the loss
 POOL = 50  # batches

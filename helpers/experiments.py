@@ -18,10 +18,10 @@ import ipywidgets
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.drawing.display import in_notebook, show
+from helpers.display import in_notebook, show
+from helpers.events import metrics_of
+from helpers.follow import ENDED
 from helpers.jobs import COURSE
-from helpers.polling import ENDED
-from helpers.training_log import metrics_of
 
 AT_REST = (*ENDED, "paused")
 RETRIES = 8  # a lost connection is tried again for about a minute

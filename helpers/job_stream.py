@@ -9,8 +9,8 @@ import openai
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.polling import CALL_SECONDS, ENDED, LONGEST_BACKOFF, ConnectionLost
-from helpers.training_log import all_events
+from helpers.events import all_events
+from helpers.follow import CALL_SECONDS, ENDED, LONGEST_BACKOFF, ConnectionLost
 
 # Worth another try: the job goes on in the meantime.
 PASSING = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)

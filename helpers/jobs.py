@@ -16,9 +16,9 @@ from openai import OpenAI
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.artefacts import find
-from helpers.new_job import create_once
+from helpers.data import find
 from helpers.settings import Settings, load_settings
+from heroes.new_job import create_once
 
 Format = Literal["chat", "completion"]
 
@@ -149,7 +149,7 @@ def ensure_job(
     """The course's job of this format: the newest usable one, or else a new one.
 
     Finding it takes two calls; making it uploads the files of step 03, the learner's own if there
-    are any. The job may still be running: `helpers.polling.follow` waits for it.
+    are any. The job may still be running: `helpers.follow.follow` waits for it.
     """
     if format not in FILES:
         raise ValueError(f"format is {format!r}; choose from {', '.join(FILES)}.")

@@ -9,8 +9,8 @@ from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.artefacts import replace_text
-from helpers.drawing.hero_card import HeroCard, hero_card
+from course.hero_card import HeroCard, hero_card
+from helpers.data import replace_text
 from helpers.settings import Settings
 
 __all__ = ["HeroCard", "ModelRecord", "hero_card", "load_record", "record_of", "save_record"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from helpers.wording import words
+from course.wording import words
 
 LENGTH = 5
 NEAR_COPY = 0.5  # half of a text's sequences stand in one and the same row

@@ -6,7 +6,7 @@ import os
 import warnings
 from pathlib import Path
 
-from helpers.embedded import state_folder
+from helpers.sandbox import state_folder
 from helpers.settings import ROOT
 
 BASE_MODEL = ROOT / "sandbox" / "base_model" / "weights"

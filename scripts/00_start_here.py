@@ -10,9 +10,9 @@ import math
 from openai import OpenAI
 from openai.types.chat.chat_completion import Choice
 
-from helpers.endpoint import connect
-from helpers.evaluate import judge
-from helpers.grid import PROMPT
+from course.grid import PROMPT
+from course.judge import judge
+from helpers.connect import connect
 from helpers.settings import load_settings
 
 NOTE = "40, woman, Healing ->"

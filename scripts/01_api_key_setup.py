@@ -9,8 +9,8 @@ import argparse
 
 import openai
 
-from helpers.endpoint import connect
-from helpers.first_aid import check_env_file
+from course.env_file import check_env_file
+from helpers.connect import connect
 from helpers.settings import env_path, load_settings
 
 PERSONA = (

@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 from openai import AsyncOpenAI
 
-from helpers.artefacts import my
-from helpers.endpoint import connect, connect_async
-from helpers.grid import superhero_grid
+from course.grid import superhero_grid
+from helpers.connect import connect, connect_async
+from helpers.data import my
 from helpers.money.costs import estimate_generation
 from helpers.settings import load_settings
 

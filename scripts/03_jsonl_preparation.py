@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.artefacts import find, my
+from helpers.data import find, my
 from helpers.jsonl import check_file
 from helpers.money.costs import estimate_training
 from helpers.settings import load_settings

@@ -16,7 +16,7 @@ import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.endpoint import connect
+from helpers.connect import connect
 from helpers.jobs import ensure_job
 from helpers.settings import load_settings
 

@@ -9,11 +9,11 @@ import argparse
 
 from openai import OpenAI
 
-from helpers.endpoint import connect
-from helpers.evaluate import judge
-from helpers.grid import AGES
+from course.grid import AGES
+from course.judge import judge
+from helpers.connect import connect
+from helpers.follow import follow
 from helpers.jobs import ensure_job
-from helpers.polling import follow
 from helpers.settings import load_settings
 
 

@@ -11,15 +11,15 @@ import random
 
 import pandas as pd
 
-from helpers.artefacts import find
-from helpers.endpoint import connect, connect_async
-from helpers.evaluate import pass_rate, reason_counts, score
-from helpers.grid import AGES, GENDERS, PROMPT
+from course.grid import AGES, GENDERS, PROMPT
+from course.judge import pass_rate, reason_counts, score
+from course.powers import power_names
+from helpers.connect import connect, connect_async
+from helpers.data import find
+from helpers.follow import follow
 from helpers.jobs import ensure_job
 from helpers.jsonl import read_jsonl
 from helpers.money.costs import usage_cost
-from helpers.polling import follow
-from helpers.powers import power_names
 from helpers.reciting import NEAR_COPY, copied
 from helpers.settings import load_settings
 

@@ -10,8 +10,8 @@ import math
 import tempfile
 from typing import Any
 
-from helpers.artefacts import find
-from helpers.evaluate import judge
+from course.judge import judge
+from helpers.data import find
 from helpers.jsonl import read_jsonl
 from helpers.weights import base_model_folder, calm_libraries
 

@@ -10,12 +10,12 @@ import asyncio
 import pandas as pd
 from openai import OpenAI
 
-from helpers.artefacts import find, my
-from helpers.endpoint import connect, connect_async
-from helpers.facts import card_text, marks, questions, tally
+from course.facts import card_text, marks, questions, tally
+from helpers.connect import connect, connect_async
+from helpers.data import find, my
+from helpers.follow import follow
 from helpers.jobs import upload
 from helpers.jsonl import write_jsonl
-from helpers.polling import follow
 from helpers.retrieval import cosine_scores, found, top, word_scores
 from helpers.settings import load_settings
 

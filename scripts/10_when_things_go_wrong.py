@@ -12,8 +12,8 @@ from typing import Any
 import openai
 from openai import OpenAI
 
-from helpers.endpoint import connect
-from helpers.errors_lookup import explain
+from course.errors import explain
+from helpers.connect import connect
 from helpers.settings import load_settings
 
 HERO, HUGE = ([{"role": "user", "content": "Imagine a superhero. " * n}] for n in (1, 200))

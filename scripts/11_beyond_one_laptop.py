@@ -12,10 +12,10 @@ import time
 from openai import OpenAI
 from openai.types import Batch
 
-from helpers.artefacts import my
-from helpers.endpoint import connect
-from helpers.evaluate import pass_rate, score
-from helpers.grid import superhero_grid
+from course.grid import superhero_grid
+from course.judge import pass_rate, score
+from helpers.connect import connect
+from helpers.data import my
 from helpers.money.costs import estimate_generation, money, shutdown_note
 from helpers.settings import load_settings
 

@@ -21,7 +21,7 @@ from typing import Self
 
 import psutil
 
-from helpers.embedded import sandbox_status, stop_sandbox
+from helpers.sandbox import sandbox_status, stop_sandbox
 from helpers.settings import ROOT
 
 SEED = 7

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pandas as pd
 
-from helpers.artefacts import DATA, replace_text
+from helpers.data import DATA, replace_text
 from sandbox.base_model import grammar
 
 SEED = 9

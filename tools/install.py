@@ -42,7 +42,7 @@ def main() -> int:
         print("\nThe installation stopped. What pip says above is the reason; is there a network?")
         return error.returncode or 1
     STAMP.write_text(wanted + "\n", encoding="utf-8")
-    print(f"Installed. Next: {python().relative_to(ROOT)} -m helpers.cli doctor")
+    print(f"Installed. Next: {python().relative_to(ROOT)} -m heroes doctor")
     return 0
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.artefacts import DATA, replace_text
-from helpers.endpoint import connect, connect_async, stop_sandbox
-from helpers.generation import VALIDATION_POWERS, generate, superhero_grid
+from helpers.ask import VALIDATION_POWERS, generate, superhero_grid
+from helpers.connect import connect, connect_async, stop_sandbox
+from helpers.data import DATA, replace_text
 from helpers.jsonl import to_chat, to_completions, write_jsonl
 from helpers.settings import load_settings
 

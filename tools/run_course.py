@@ -27,9 +27,9 @@ import openai
 import pandas as pd
 import psutil
 
-from helpers.artefacts import find, my, replace_text
-from helpers.endpoint import SandboxError, connect
-from helpers.grid import superhero_grid
+from course.grid import superhero_grid
+from helpers.connect import SandboxError, connect
+from helpers.data import find, my, replace_text
 from helpers.money.costs import estimate_generation, estimate_training, money
 from helpers.prediction import ModelRecord, load_record
 from helpers.settings import NAMES, Settings, SettingsError, load_settings

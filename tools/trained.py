@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from helpers.embedded import stop_sandbox
-from helpers.endpoint import connect
+from helpers.connect import connect
 from helpers.jobs import FILES, ensure_job
+from helpers.sandbox import stop_sandbox
 from helpers.settings import ROOT, load_settings
 from tools.conditions import Conditions
 

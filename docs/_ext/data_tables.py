@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from helpers.drawing.roadmap import STEPS
+from tools.roadmap import STEPS
 
 PREDICTION = "notebooks/06_prediction.ipynb"
 MEASURED = "docs/measured.json"

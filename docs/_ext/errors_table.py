@@ -10,8 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from helpers.errors_lookup import Entry, entries, section_titles
-from helpers.errors_lookup.lookup import NOTEBOOK
+from course.errors import NOTEBOOK, Entry, entries, section_titles
 
 # A regular expression's wild cards, which a reader wants to see as an ellipsis.
 WILD = re.compile(r"(?:\[\^?[^\]]*\]|\\d|\.)(?:[*+]|\{[\d,]+\})|\[[^\]]*\]|(?:\\d)+")

@@ -22,7 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import helpers
 
-LEFT_OUT = ("helpers.exercises",)
+LEFT_OUT = ("course.exercises",)
 LONGEST_VALUE = 240  # characters
 # In our docstrings `x` is code, as in Markdown; reStructuredText wants ``x``.
 CODE = re.compile(r"(?<![`:\w])`([^`\n]+)`(?!`)")

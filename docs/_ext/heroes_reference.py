@@ -12,7 +12,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from helpers.cli import app as heroes
+from heroes.app import app as heroes
 
 NAME = "heroes"
 EXAMPLE = re.compile(r"Example: (heroes .+)")

@@ -12,7 +12,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from helpers.drawing.roadmap import STEPS
+from tools.roadmap import STEPS
 
 
 def told(path: Path) -> tuple[str, list[str]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.artefacts import replace_text
-from helpers.grid import SUB_PROMPT
+from course.grid import SUB_PROMPT
+from helpers.data import replace_text
 
 SEPARATOR = " ->"
 STOP = " END"

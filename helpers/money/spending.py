@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers.artefacts import my_folder
+from helpers.data import my_folder
 from helpers.money.costs import money
 from helpers.money.paid_calls import CEILING, BudgetExceeded, Diary, Entry, Limit, ceiling
 

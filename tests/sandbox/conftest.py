@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from openai import OpenAI
-from sandbox_server import Server
 
 from sandbox.store import Store
+from tests.sandbox.sandbox_server import Server
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import pytest
 from openai import AsyncOpenAI, BadRequestError, ConflictError, NotFoundError, OpenAI
 from openai.types import Batch, Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
-from sandbox_server import Server
 
 from sandbox.store import Store
+from tests.sandbox.sandbox_server import Server
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 CHAT, TEXT, VECTORS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"

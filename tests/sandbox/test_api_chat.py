@@ -10,11 +10,11 @@ import httpx2
 import pytest
 from openai import APIError, BadRequestError, NotFoundError, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from sandbox_server import Server
-from small_server import NoSampler, running
 
 from sandbox.config import SHIPPED_BASE, Settings, load_base_model
 from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
+from tests.sandbox.sandbox_server import Server
+from tests.sandbox.small_server import NoSampler, running
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 

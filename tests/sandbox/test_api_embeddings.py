@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 from openai.types import CreateEmbeddingResponse
-from sandbox_server import Server, chat_lines, wait_for
-from small_server import running
 
 from sandbox.config import BaseModel, Settings, load_base_models
+from tests.sandbox.sandbox_server import Server, chat_lines, wait_for
+from tests.sandbox.small_server import running
 
 WIDTH = 192
 

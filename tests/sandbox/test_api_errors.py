@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from openai import AuthenticationError, NotFoundError, OpenAI
-from sandbox_server import Server
 from starlette.responses import Response
 
 from sandbox.api import errors
 from sandbox.api.errors import ApiError, error_response
+from tests.sandbox.sandbox_server import Server
 
 
 def check_shape(answer: httpx2.Response) -> dict[str, str | None]:

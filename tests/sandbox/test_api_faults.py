@@ -10,11 +10,11 @@ import openai
 import pytest
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
-from sandbox_server import Server, chat_lines, wait_for
-from small_server import running
 
 from sandbox.api.faults.kinds import KINDS
 from sandbox.config import Settings
+from tests.sandbox.sandbox_server import Server, chat_lines, wait_for
+from tests.sandbox.small_server import running
 
 FAULTS = "/sandbox/faults"
 

@@ -6,7 +6,8 @@ import time
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
-from sandbox_server import chat_lines, wait_for
+
+from tests.sandbox.sandbox_server import chat_lines, wait_for
 
 NULLS = {"code": None, "message": None, "param": None}
 

@@ -5,7 +5,8 @@ import time
 import psutil
 import pytest
 from openai import APIError, OpenAI
-from sandbox_server import Server, chat_lines, wait_for
+
+from tests.sandbox.sandbox_server import Server, chat_lines, wait_for
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 from openai import ConflictError, NotFoundError, OpenAI, PermissionDeniedError
-from sandbox_server import Server, chat_lines
 
 from sandbox.config import SHIPPED_BASE
 from sandbox.store import Store, files, ids, jobs, models
 from sandbox.store.jobs import NewJob
 from sandbox.store.models import NewModel
+from tests.sandbox.sandbox_server import Server, chat_lines
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import base64
 
 from openai import OpenAI
-from sandbox_server import chat_lines, wait_for
+
+from tests.sandbox.sandbox_server import chat_lines, wait_for
 
 
 def test_a_job_from_upload_to_answer(client: OpenAI, base_model: str) -> None:

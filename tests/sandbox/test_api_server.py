@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from openai import AuthenticationError
-from sandbox_server import ROOT, Server
 
 from sandbox.__main__ import main
 from sandbox.config import ConfigError, load_base_model
+from tests.sandbox.sandbox_server import ROOT, Server
 
 
 def sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from helpers.evaluate import judge
+from course.judge import judge
 from sandbox.base_model import corpus
 from sandbox.base_model.__main__ import CATALOGUE, catalogue
 from sandbox.base_model.grammar import GENDERS, describe, load, powers, random_hero

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from engine_base import SPECIAL, make_base
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from sandbox.engine.chat_format import ChatFormatError, Detokenizer, Encoder, context_length
+from tests.sandbox.engine_base import SPECIAL, make_base
 
 QUESTION = {"role": "user", "content": "40, woman, Healing ->"}
 ANSWER = {"role": "assistant", "content": " She calms every storm."}

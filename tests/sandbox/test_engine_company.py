@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from engine_base import make_base
 
 from sandbox.engine.forward import LlamaForward
 from sandbox.engine.kv_cache import SlotCache
 from sandbox.engine.models import load_model
+from tests.sandbox.engine_base import make_base
 
 
 def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_base import CONTEXT, make_base
 
 from sandbox.engine.chat_format import Encoder
 from sandbox.engine.embedding import EmbedLoop
@@ -22,6 +21,7 @@ from sandbox.engine.protocol import (
     load_embed_request,
     load_outputs,
 )
+from tests.sandbox.engine_base import CONTEXT, make_base
 
 
 @pytest.fixture(scope="module")

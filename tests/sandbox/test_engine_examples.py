@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_base import CONTEXT, make_base
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.engine.examples import ExampleStats, TrainingFileError, validate_training_file
+from tests.sandbox.engine_base import CONTEXT, make_base
 
 USER = {"role": "user", "content": "40, woman ->"}
 ASSISTANT = {"role": "assistant", "content": " She heals."}

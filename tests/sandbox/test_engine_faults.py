@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_base import make_base
 
 from sandbox.engine.fine_tuning import run_job_inline
 from sandbox.store import Store, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
+from tests.sandbox.engine_base import make_base
 
 
 @pytest.fixture(scope="module")

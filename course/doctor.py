@@ -1,0 +1,207 @@
+"""The machine check: can this computer run the course, and if not, what is to be done?"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from course.env_file import check_env_file
+from helpers.data import my_folder
+from helpers.sandbox import SandboxError, sandbox_status, start_sandbox, state_folder
+from helpers.settings import ROOT, SettingsError, env_path, load_settings
+
+Level = Literal["ok", "warn", "fail"]
+GIB = 1024**3
+TORCH_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table: what was checked, how it went, and the remedy if it went wrong."""
+
+    level: Level
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Result]:
+    """Run all checks, one after another; a check that breaks is itself a finding."""
+    for check in CHECKS:
+        try:
+            yield from check()
+        except Exception as error:  # noqa: BLE001 (a broken check must not hide the others)
+            name = check.__name__.removeprefix("check_")
+            yield Result("fail", name, f"{type(error).__name__}: {error}", "Please report this.")
+
+
+def check_python() -> Iterator[Result]:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info >= (3, 14):
+        yield Result("warn", "Python", found, "Tested with 3.11 to 3.13; newer ones may work.")
+    else:
+        yield Result("ok", "Python", found)
+
+
+def check_packages() -> Iterator[Result]:
+    """Compare what is installed with requirements.txt and constraints.txt."""
+    tested = dict(_pins(ROOT / "constraints.txt"))
+    wanted = [name for name, _ in _pins(ROOT / "requirements.txt")]
+    missing, different = [], []
+    for name in wanted:
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+            continue
+        if version.split("+")[0] != tested.get(name, version):
+            different.append(f"{name} {version} (tested: {tested[name]})")
+    install = "Run `python tools/install.py` and use the Python in .venv."
+    if missing:
+        yield Result("fail", "Packages", f"missing: {', '.join(missing)}", install)
+    elif different:
+        yield Result("warn", "Packages", ", ".join(different), install)
+    else:
+        yield Result("ok", "Packages", f"all {len(wanted)} there, in the tested versions")
+
+
+def _pins(path: Path) -> Iterator[tuple[str, str]]:
+    """Names and `==` versions in a requirements file; the version is empty if there is none."""
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if match := re.match(r"([A-Za-z0-9._-]+)(?:==([^\s;#]+))?", line):
+                yield match[1].lower().replace("_", "-"), match[2] or ""
+
+
+def check_disk() -> Iterator[Result]:
+    free = shutil.disk_usage(ROOT).free / GIB
+    level: Level = "ok" if free > 3 else "warn" if free > 0.5 else "fail"
+    remedy = "" if level == "ok" else "The course needs about 3 GiB with everything installed."
+    yield Result(level, "Disk", f"{free:.1f} GiB free", remedy)
+
+
+def check_processor() -> Iterator[Result]:
+    cores, memory = os.cpu_count() or 1, psutil.virtual_memory()
+    found = f"{cores} cores, {memory.total / GIB:.1f} GiB ({memory.available / GIB:.1f} GiB free)"
+    if memory.available < GIB:
+        yield Result("warn", "Processor and memory", found, "Close other programs first.")
+    else:
+        yield Result("ok", "Processor and memory", found)
+
+
+def check_writing() -> Iterator[Result]:
+    for what, folder in (("Your files", my_folder()), ("Sandbox state", state_folder())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"hero")
+        except OSError as error:
+            remedy = f"Make {folder} writable, or name another folder in .env."
+            yield Result("fail", what, f"cannot be written: {error.strerror}", remedy)
+        else:
+            yield Result("ok", what, f"can be written in {_short(folder)}")
+
+
+def _short(folder: Path) -> str:
+    """The folder as seen from the project, so that tables read the same everywhere."""
+    return str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder)
+
+
+def check_loopback() -> Iterator[Result]:
+    """Can two programs on this machine talk to each other? Some firewalls say no."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = server.getsockname()
+            with socket.create_connection(address, 5) as client, server.accept()[0] as other:
+                client.sendall(b"hero")
+                heard = other.recv(4)
+    except OSError as error:
+        heard = str(error).encode()
+    if heard == b"hero":
+        yield Result("ok", "Loopback", "programs on this machine can talk to each other")
+    else:
+        remedy = "Allow Python to use 127.0.0.1 in your firewall or security program."
+        yield Result("fail", "Loopback", "a connection to 127.0.0.1 failed", remedy)
+
+
+def check_torch() -> Iterator[Result]:
+    """Import torch in a process of its own: a broken build can end a process without a word."""
+    started = time.monotonic()
+    code = "import torch; print(torch.__version__, 'GPU' if torch.cuda.is_available() else 'CPU')"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TORCH_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        yield Result("fail", "torch", f"not loaded after {TORCH_SECONDS} s", "Is the disk busy?")
+        return
+    if done.returncode == 0:
+        seconds = time.monotonic() - started
+        yield Result("ok", "torch", f"{done.stdout.strip()}, loaded in {seconds:.1f} s")
+    else:
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        yield Result("fail", "torch", why, "Run `python tools/install.py` again.")
+
+
+def check_env() -> Iterator[Result]:
+    path = env_path()
+    findings = check_env_file(path)
+    for finding in findings:
+        yield Result(finding.level, ".env", f"{finding.where}: {finding.problem}", finding.remedy)
+    if not findings:
+        found = "looks right" if path.is_file() else "none, and none is needed for the sandbox"
+        yield Result("ok", ".env", found)
+
+
+def check_endpoint() -> Iterator[Result]:
+    """Is the configured endpoint usable? Nothing is sent to a hosted one: that might cost."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Result("fail", "Endpoint", str(error), "Mend .env.")
+        return
+    if settings.base_url is not None:
+        yield Result("ok", "Endpoint", f"{settings.provider}, {settings.generator_model}")
+        return
+    was_running = sandbox_status().running
+    started = time.monotonic()
+    try:
+        start_sandbox()
+    except SandboxError as error:
+        yield Result("fail", "Sandbox", str(error), "Look at the log above.")
+        return
+    seconds = time.monotonic() - started
+    found = "is running" if was_running else f"started in {seconds:.1f} s and is running"
+    yield Result("ok", "Sandbox", found)
+
+
+CHECKS: tuple[Callable[[], Iterator[Result]], ...] = (
+    check_python,
+    check_packages,
+    check_processor,
+    check_disk,
+    check_writing,
+    check_loopback,
+    check_torch,
+    check_env,
+    check_endpoint,
+)

@@ -1,1 +1,0 @@
-"""What is drawn: charts with their text twins, widgets, the hero card, the road map."""

@@ -1,0 +1,1 @@
+"""The commands of `heroes`, a module for each group; `heroes.app` puts them together."""

@@ -1,0 +1,71 @@
+"""`heroes progress`, `board` and `reset`: how far a learner, or a class, has come."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heroes.output import Json, Yes, confirm, console, plainly, show_json, show_table
+
+
+@plainly
+def progress(
+    name: Annotated[
+        str | None, typer.Option(help="Whose progress it is; by default your user name.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show which steps of the course are done, from the files in data/my.
+
+    Example: heroes progress --json --name Ada > ada.json
+    """
+    from course.progress import report, show_progress
+
+    if json:
+        show_json(report(name or getpass.getuser()))
+    else:
+        show_progress()
+
+
+@plainly
+def board(
+    reports: Annotated[
+        list[Path], typer.Argument(help="Files that `heroes progress --json` has written.")
+    ],
+    json: Json = False,
+) -> None:
+    """Merge the progress of a class into one table.
+
+    Example: heroes board ada.json bob.json
+    """
+    from course.progress import board as merge
+
+    table = merge(reports).reset_index()
+    if json:
+        show_json(table.to_dict("records"))
+    else:
+        colours = {"done": "green", "begun": "yellow"}
+        show_table(list(table.columns), table.values.tolist(), colours=colours)
+
+
+@plainly
+def reset(
+    step: Annotated[str, typer.Argument(help="The number of the step, such as 03.")],
+    notebook: Annotated[
+        bool, typer.Option("--notebook", help="Bring the notebook itself back, too.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Put a step back to its beginning. What you made is moved aside, not deleted.
+
+    Example: heroes reset 03 --notebook
+    """
+    from course.progress import reset as put_back
+
+    confirm(f"Put step {step} back to its beginning?", yes)
+    for path in put_back(step, notebook):
+        console.print(f"Moved to {path}")
+    console.print(f"Step {step.zfill(2)} is at its beginning again.")

@@ -1,0 +1,215 @@
+"""The judge passes what the grammar writes and catches every planted error."""
+
+import random
+import time
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course.judge import Rate, judge, pass_rate, reason_counts, score
+from course.powers import catalogue, power_names
+from sandbox.base_model import grammar
+
+GOOD = (
+    "Meet Amara, a 40-year-old woman from a quiet street behind the station who has the power of "
+    "telepathy. Her long coat is patched at both elbows, and every patch has a story. Across a "
+    "noisy canteen, Amara can chat mind to mind about the soup in perfect silence. At the school "
+    "play, Amara silently sent the forgotten line into a trembling actor's mind. She keeps a list "
+    "of people to help, and it only ever gets longer."
+)
+HERO = (40, "woman", "telepathy")
+
+
+def kinds(text: str, age: int = 40, gender: str = "woman", power: str = "telepathy") -> set[str]:
+    """The kinds of reasons a text is refused for."""
+    return {reason.split(":")[0] for reason in judge(text, age, gender, power).reasons}
+
+
+def test_a_good_description_passes() -> None:
+    verdict = judge(GOOD, *HERO)
+    assert verdict.ok
+    assert verdict.reasons == ()
+    assert str(verdict) == "passed"
+    assert judge(" " + GOOD, *HERO).ok, "a completion begins with a space"
+
+
+def test_every_text_of_the_grammar_passes() -> None:
+    rng = random.Random(7)
+    for _ in range(1500):
+        hero = grammar.random_hero(rng)
+        verdict = judge(grammar.describe(hero, rng), hero.age, hero.gender, hero.power.name)
+        assert verdict.ok, (hero, verdict)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("She keeps a list", "He keeps a list", "gender"),
+        ("Her long coat", "His long coat", "gender"),
+        ("year-old woman", "year-old man", "gender"),
+        ("Her long coat", "He is the uncle every child wants. Her long coat", "gender"),
+        ("a 40-year-old", "a 50-year-old", "age"),
+        ("a 40-year-old", "a", "age"),
+        ("She keeps", "At fifty she keeps", "age"),
+        ("She keeps", "She turned 41 today. She keeps", "age"),
+        ("She keeps", "After her sixtieth birthday she keeps", "age"),
+        ("She keeps", "In her sixties she keeps", "age"),
+        ("power of telepathy", "power of flight", "power"),
+        ("power of telepathy", "power of kindness", "power"),
+        (
+            "She keeps a list of people to help, and it only ever gets longer.",
+            "Plumbers adore her, because every lead pipe under the sink turns golden at her touch.",
+            "power",
+        ),
+        ("it only ever gets longer.", "it only ever", "form"),
+        ("She keeps", "she keeps", "form"),
+        ("She keeps", "She keeps keeps", "form"),
+        ("Meet Amara", "meet Amara", "form"),
+        ("Meet Amara", "**Meet Amara**", "form"),
+        ("She keeps", "She keeps \ufffd", "form"),
+        ("She keeps", "Sure. She keeps", "form"),
+        ("She keeps", "I only know heroes. She keeps", "form"),
+        ("and every patch has a story.", "and every patch has a story ..", "form"),
+        (
+            "She keeps a list of people to help, and it only ever gets longer.",
+            "Her long coat is patched at both elbows, and every patch has a story.",
+            "form",
+        ),
+    ],
+)
+def test_a_planted_error_is_caught(old: str, new: str, kind: str) -> None:
+    assert old in GOOD
+    assert kinds(GOOD.replace(old, new)) == {kind}
+
+
+def test_other_wishes_are_refused() -> None:
+    assert kinds(GOOD, age=41) == {"age"}
+    assert kinds(GOOD, gender="man") == {"gender"}
+    assert "power" in kinds(GOOD, power="Healing")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "I am superhero-mini. I only know superheroes.",
+        "40, woman, telepathy ->",
+        "." * 500,
+    ],
+)
+def test_what_is_no_description_is_refused(text: str) -> None:
+    assert not judge(text, *HERO).ok
+
+
+def test_length_limits() -> None:
+    assert "form" in kinds(" ".join(GOOD.split(". ")[:1]) + ".")
+    longer = GOOD.replace(
+        "She keeps", "She is kind to cats, to bats, to rats and to ants. She keeps"
+    )
+    assert kinds(longer) == set()
+    assert "form" in kinds(GOOD + " She smiles" + " and smiles" * 70 + ".")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["forty-year-old", "forty year old", "40 year-old", "40-year-old"],
+)
+def test_ages_in_words_count(written: str) -> None:
+    assert kinds(GOOD.replace("40-year-old", written)) == set()
+
+
+@pytest.mark.parametrize("rest", ["twenty minutes", "two cats", "forty years later", "a hundred"])
+def test_numbers_that_are_no_ages_do_not_hurt(rest: str) -> None:
+    assert kinds(GOOD.replace("a list", f"for {rest} a list")) == set()
+
+
+def test_a_sentence_of_any_other_power_is_caught() -> None:
+    """Every sentence of every power, judged as another power's, is found out; at home it is not."""
+    rng = random.Random(3)
+    known = catalogue()
+    for power in grammar.powers():
+        for sentence in power.sentences:
+            hero = grammar.random_hero(rng, power=power)
+            filled = grammar.fill(sentence, hero, rng)
+            other = rng.choice([p for p in grammar.powers() if p is not power])
+            found = known.stranger(filled, other.name)
+            assert found is not None, (filled, other.name)
+            assert found.power == power.name
+            assert known.stranger(filled, power.name) is None, filled
+
+
+def test_shared_sentences_belong_to_every_power() -> None:
+    known = catalogue()
+    rng = random.Random(4)
+    for sentence in known.shared:
+        hero = grammar.random_hero(rng)
+        filled = grammar.fill(sentence, hero, rng)
+        assert known.stranger(filled, hero.power.name) is None, filled
+
+
+def test_a_power_of_the_learners_own() -> None:
+    text = GOOD.replace("telepathy", "folding maps")
+    borrowed = judge(text, 40, "woman", "folding maps")
+    assert not borrowed.ok, "its sentences are telepathy's"
+    alone = text.split(". ")
+    kept = ". ".join([*alone[:2], alone[4]]).replace("Her long", "In the rain her long")
+    assert judge(
+        kept.replace("story.", "story that she tells twice."), 40, "woman", "folding maps"
+    ).ok
+
+
+def test_wrong_wishes_are_named() -> None:
+    with pytest.raises(ValueError, match="gender is 'robot'"):
+        judge(GOOD, 40, "robot", "telepathy")
+    with pytest.raises(ValueError, match="age is 'old'"):
+        judge(GOOD, "old", "woman", "telepathy")
+
+
+@settings(deadline=None)
+@given(st.text(max_size=400))
+def test_any_text_gets_a_verdict(text: str) -> None:
+    verdict = judge(text, 40, "woman", "telepathy")
+    assert verdict.ok == (not verdict.reasons)
+
+
+def test_score_takes_tuples_dicts_and_frames() -> None:
+    texts = [GOOD, "No."]
+    tuples = [HERO, HERO]
+    dicts = [dict(zip(("age", "gender", "power"), HERO, strict=True))] * 2
+    table = score(texts, tuples)
+    assert list(table.columns) == ["age", "gender", "power", "text", "ok", "reasons"]
+    assert table["ok"].tolist() == [True, False]
+    pd.testing.assert_frame_equal(table, score(texts, dicts))
+    pd.testing.assert_frame_equal(table, score(texts, pd.DataFrame(dicts, index=[5, 6])))
+    assert reason_counts(table).to_dict() == {"form": 1, "gender": 1, "age": 1, "power": 1}
+    with pytest.raises(ValueError, match="1 texts, but 2 heroes"):
+        score([GOOD], tuples)
+
+
+def test_two_hundred_texts_take_less_than_two_seconds() -> None:
+    catalogue()
+    start = time.process_time()
+    score([GOOD] * 200, [HERO] * 200)
+    assert time.process_time() - start < 2
+
+
+def test_pass_rate_interval() -> None:
+    rate = pass_rate([True] * 150 + [False] * 50)
+    assert rate.rate == 0.75
+    assert 0.66 < rate.low < 0.72
+    assert 0.78 < rate.high < 0.84
+    assert rate == pass_rate([True] * 150 + [False] * 50), "the same verdicts, the same interval"
+    assert pass_rate([True] * 200) == Rate(1.0, pytest.approx(0.9817, abs=1e-3), 1.0, 200)
+    assert pass_rate([False] * 200).high == pytest.approx(0.0183, abs=1e-3)
+    assert str(pass_rate([True, True])).startswith("100% of 2")
+    with pytest.raises(ValueError, match="no verdicts"):
+        pass_rate([])
+
+
+def test_the_catalogue_knows_the_course() -> None:
+    assert len(power_names()) >= 40
+    assert "Healing" in power_names(in_data_set=False)
+    assert len(power_names(in_data_set=True)) == 7

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from course.facts import (
+    NO_CARD,
+    OTHER_WORDS,
+    PRACTICE_NAMES,
+    QUESTIONS,
+    RIDDLES,
+    STRANGERS,
+    card_text,
+    mark,
+    marks,
+    practice,
+    questions,
+    short_answer,
+    tally,
+)
+from helpers.data import DATA
+from helpers.retrieval import word_scores
+from tools.hero_facts import hero_cards
+
+HEROES = pd.read_csv(DATA / "hero_facts.csv")
+KNOWN = HEROES[HEROES["added"] == "before training"]
+
+
+def with_card(question: str, card: str | None) -> str:
+    return f"{card}|{question}"
+
+
+def test_the_shipped_cards_are_the_ones_that_the_tool_composes() -> None:
+    pd.testing.assert_frame_equal(hero_cards(), HEROES)
+    for column in ("name", "age", "power"):
+        assert HEROES[column].is_unique
+    assert len(KNOWN) == 30 and len(HEROES) > 40
+
+
+def test_nobody_stands_on_two_lists() -> None:
+    names = [*HEROES["name"], *STRANGERS, *PRACTICE_NAMES]
+    assert len(names) == len(set(names))
+
+
+def test_a_card_holds_every_fact() -> None:
+    for hero in HEROES.to_dict("records"):
+        text = card_text(hero)
+        parts = ("name", "age", "gender", "power", "home", "work")
+        assert all(str(hero[part]) in text for part in parts)
+    assert " an 18-year-old" in card_text(HEROES.iloc[0].to_dict() | {"age": 18})
+    assert " a 36-year-old" in card_text(HEROES.iloc[0].to_dict() | {"age": 36})
+
+
+def test_questions_keep_the_number_of_their_card() -> None:
+    asked = questions(HEROES[30:32])
+    assert list(asked.index) == [30, 30, 31, 31]
+    hero = HEROES.iloc[30]
+    assert asked["question"].iloc[0] == f"How old is {hero['name']}?"
+    assert asked["value"].iloc[:2].tolist() == [str(hero["age"]), hero["power"]]
+    assert str(hero["age"]) in asked["answer"].iloc[0]
+    other = questions(HEROES, OTHER_WORDS)
+    assert not set(other["question"]) & set(questions(HEROES)["question"])
+
+
+def test_nobody_has_an_answer() -> None:
+    asked = questions(pd.DataFrame({"name": STRANGERS}))
+    assert len(asked) == 2 * len(STRANGERS)
+    assert asked["answer"].isna().all() and asked["value"].isna().all()
+
+
+def test_riddles_share_no_telling_word_with_their_card() -> None:
+    cards = [card_text(hero) for hero in HEROES.to_dict("records")]
+    for power, riddle in RIDDLES.items():
+        right = list(HEROES["power"]).index(power)
+        assert (
+            word_scores(cards, [riddle])[0].argmax() != right
+            or word_scores(cards, [riddle])[0].max() < 2
+        ), riddle
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Ada is 36 years old.", "right"),
+        ("ada: 36.", "right"),
+        ("Bo is 36 years old.", "invented"),
+        ("Ada is 37 years old.", "invented"),
+        ("Ada is 36 or 37 years old.", "invented"),
+        ("Ada is 136 years old.", "invented"),
+        ("I have no facts about Ada, so I cannot say.", "no idea"),
+        ("I do not know Ada.", "no idea"),
+        ("I don't know how old she is.", "no idea"),
+        ("The card doesn’t mention her age.", "no idea"),
+        ("no card", "no idea"),
+        ("", "invented"),
+    ],
+)
+def test_marks_of_an_age(answer: str, expected: str) -> None:
+    assert mark(answer, "Ada", "age", "36") == expected
+
+
+def test_marks_of_a_power_and_of_nobody() -> None:
+    assert mark("Ada has the power of Good Luck.", "Ada", "power", "good luck") == "right"
+    assert mark("Ada can fly.", "Ada", "power", "good luck") == "invented"
+    assert mark("Ada is 36 years old.", "Ada", "age", None) == "invented"
+    assert mark("I do not know Ada.", "Ada", "age", None) == "no idea"
+
+
+def test_marks_and_their_count() -> None:
+    asked = questions(KNOWN)
+    assert set(marks(asked["answer"], asked)) == {"right"}
+    answers = ["no card", "Nonsense.", *asked["answer"][2:]]
+    assert tally(marks(answers, asked)) == f"{len(asked) - 2} right, 1 no idea, 1 invented"
+    with pytest.raises(ValueError):
+        marks(["one"], asked)
+
+
+def test_practice_can_only_be_solved_by_reading() -> None:
+    pairs = practice(KNOWN, with_card, 200, wrong=0.3, none=20)
+    assert pairs == practice(KNOWN, with_card, 200, wrong=0.3, none=20)
+    assert pairs != practice(KNOWN, with_card, 200, wrong=0.3, none=20, seed=1)
+    assert len(pairs) == 220
+    without = [answer for prompt, answer in pairs if prompt.startswith("None|")]
+    assert without == [NO_CARD] * 20
+    refused = [answer for _, answer in pairs].count(NO_CARD)
+    assert 20 + 40 <= refused <= 20 + 80
+    for prompt, answer in pairs:
+        card, question = prompt.split("|")
+        name = question.removesuffix("?").split()[-1]
+        if answer == NO_CARD:
+            assert not card.startswith(f"{name} is")
+        else:
+            told, value = answer.removesuffix(".").split(": ")
+            assert card.startswith(f"{told} is") and told == name and value in card
+    # Not the known heroes in another order: their facts are mixed.
+    real = {card_text(hero) for hero in KNOWN.to_dict("records")}
+    assert not real & {prompt.split("|")[0] for prompt, _ in pairs}
+    unseen = {*STRANGERS, *HEROES["name"][30:]}
+    assert not any(f" {name}?" in prompt for prompt, _ in pairs for name in unseen)
+
+
+def test_the_house_style() -> None:
+    assert short_answer("Ada", 36) == "Ada: 36."
+    assert set(QUESTIONS) == set(OTHER_WORDS) == {"age", "power"}
+
+
+def test_every_difference_has_its_words() -> None:
+    table = pd.read_csv(DATA / "differences.csv")
+    assert list(table) == ["difference", "claim", "on_hosted_models"]
+    assert len(table) == 7 and table.notna().all(axis=None)

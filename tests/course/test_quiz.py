@@ -1,0 +1,89 @@
+"""The quizzes: every notebook has one, every wrong answer is explained, and it can be shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client import BlockingKernelClient, KernelManager
+
+from course.progress import steps
+from course.quiz import FOLDER, questions
+
+FILES = sorted(FOLDER.glob("*.json"))
+
+
+def test_there_is_one_for_each_notebook() -> None:
+    assert [path.stem for path in FILES] == steps()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_question_can_be_answered_and_every_wrong_answer_is_explained(path: Any) -> None:
+    asked = questions(int(path.stem))
+    assert 3 <= len(asked) <= 6
+    assert len({each["question"] for each in asked}) == len(asked)
+    for each in asked:
+        assert set(each) <= {"question", "type", "answers", "precision", "code"}
+        answers = each["answers"]
+        if each["type"] == "numeric":
+            assert any(answer.get("correct") for answer in answers), each["question"]
+            assert any(answer["type"] == "default" for answer in answers), "a word for the rest"
+            continue
+        right = [answer for answer in answers if answer["correct"]]
+        assert len(right) >= 1 if each["type"] == "many_choice" else len(right) == 1
+        assert len(answers) >= 3, each["question"]
+        for answer in answers:
+            assert len(answer["feedback"].split()) >= 3, (each["question"], answer)
+        told = [answer["feedback"] for answer in answers]
+        assert len(set(told)) == len(told), f"the same explanation twice: {each['question']}"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[BlockingKernelClient]:
+    """A real kernel, since outside of one there is nothing to show a quiz in."""
+    manager = KernelManager()
+    manager.start_kernel()
+    made = manager.blocking_client()
+    made.start_channels()
+    made.wait_for_ready(timeout=60)
+    yield made
+    made.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def shown_by(client: BlockingKernelClient, source: str) -> list[dict[str, str]]:
+    shown: list[dict[str, str]] = []
+
+    def keep(message: dict[str, Any]) -> None:
+        assert message["msg_type"] != "error", message["content"]
+        if message["msg_type"] == "display_data":
+            shown.append(message["content"]["data"])
+
+    client.execute_interactive(source, output_hook=keep, timeout=60)
+    return shown
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_it_is_shown_the_same_way_every_time(path: Path, client: BlockingKernelClient) -> None:
+    step = int(path.stem)
+    source = f"from course.quiz import quiz; quiz({step})"
+    first = shown_by(client, source)
+    assert shown_by(client, f"import random; random.seed(5); {source}") == first
+    html, script = first
+    assert html["text/plain"].startswith(f"(A quiz of {len(questions(step))} questions")
+    assert questions(step)[0]["question"] in script["application/javascript"]
+    assert not re.search(r"""(src|href)=.?["']https?:|import\(""", json.dumps(first))
+
+
+def test_random_numbers_go_on_as_if_there_had_been_no_quiz(client: BlockingKernelClient) -> None:
+    source = (
+        "import random; random.seed(3); {} "
+        "display({{'text/plain': str(random.random())}}, raw=True)"
+    )
+    quietly = shown_by(client, source.format(""))
+    after = shown_by(client, source.format("from course.quiz import quiz; quiz(0);"))
+    assert after[-1] == quietly[-1]

@@ -1,0 +1,247 @@
+"""The endpoint helpers against the real sandbox, started as a learner's notebook starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import psutil
+import pytest
+
+from helpers.ask import generate, superhero_grid
+from helpers.connect import connect, connect_async
+from helpers.sandbox import (
+    SandboxError,
+    learner_key,
+    run_keys,
+    sandbox_status,
+    start_sandbox,
+    stop_sandbox,
+)
+from helpers.settings import SettingsError
+
+
+def clean_environment(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "HEROES_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HEROES_ENV_FILE", str(state / "no.env"))
+    monkeypatch.setenv("HEROES_SANDBOX_STATE", str(state))
+
+
+@pytest.fixture(scope="module")
+def shared_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state folder of one sandbox that most tests here share."""
+    state = tmp_path_factory.mktemp("state")
+    yield state
+    with pytest.MonkeyPatch.context() as patch:
+        clean_environment(patch, state)
+        stop_sandbox()
+
+
+@pytest.fixture
+def sandbox(shared_state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clean environment, and the shared sandbox running."""
+    clean_environment(monkeypatch, shared_state)
+    start_sandbox()
+    return shared_state
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder of the test's own, with no sandbox running yet."""
+    clean_environment(monkeypatch, tmp_path)
+    yield tmp_path
+    stop_sandbox()
+
+
+def test_connect_says_who_answers_and_nothing_secret(
+    sandbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with connect() as client:
+        assert "superhero-mini" in [model.id for model in client.models.list()]
+    assert capsys.readouterr().out == (
+        "Connected to the sandbox on this machine (free). Model: superhero-mini\n"
+    )
+    with connect(announce=False):
+        assert capsys.readouterr().out == ""
+
+
+def test_connect_finds_the_sandbox_that_runs(sandbox: Path) -> None:
+    first = sandbox_status()
+    with connect(announce=False) as client:
+        assert str(client.base_url).rstrip("/") == first.url
+    assert sandbox_status() == first == start_sandbox()
+
+
+def test_the_key_is_made_once_and_for_its_owner_only(sandbox: Path) -> None:
+    key = learner_key()
+    assert key.startswith("sk-sandbox-")
+    assert key == learner_key()
+    path = sandbox / "learner.key"
+    assert path.read_text().strip() == key
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_revoked_learner_key_is_replaced(sandbox: Path) -> None:
+    old = learner_key()
+    row = next(row for row in run_keys("list") if row["last4"] == old[-4:])
+    run_keys("revoke", row["id"])
+    with connect(announce=False) as client:
+        assert client.api_key != old
+        assert client.models.list().data
+
+
+def test_a_key_of_the_learners_own_is_used(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = run_keys("create", "--project", "mine", "--name", "n")["key"]
+    monkeypatch.setenv("OPENAI_API_KEY", f" {key}\n")
+    with connect(announce=False) as client:
+        assert client.api_key == key
+        assert client.models.list().data
+
+
+def test_an_unknown_sandbox_key_is_explained(
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-sandbox-" + "x" * 40)
+    with pytest.raises(SettingsError, match="heroes keys create") as caught:
+        connect()
+    assert "x" * 40 not in str(caught.value)
+
+
+def test_a_shared_sandbox_by_address(
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", learner_key())
+    monkeypatch.setenv("OPENAI_BASE_URL", str(sandbox_status().url))
+    with connect() as client:
+        assert client.models.list().data
+    assert capsys.readouterr().out.startswith("Connected to a sandbox that somebody shares (free)")
+
+
+def test_nobody_at_the_address(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-sandbox-" + "x" * 40)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    with pytest.raises(SandboxError, match="does not answer"):
+        connect()
+
+
+def test_a_proxy_does_not_catch_loopback(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert sandbox_status().running
+    with connect(announce=False) as client:
+        assert client.models.list().data
+
+    async def ask() -> int:
+        async with connect_async() as client:
+            return len((await client.models.list()).data)
+
+    assert asyncio.run(ask()) >= 1
+
+
+def test_a_hosted_endpoint_is_announced_without_a_call(
+    own_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-secret")
+    with connect() as client:
+        assert str(client.base_url) == "https://api.openai.com/v1/"
+        assert client.max_retries == openai.DEFAULT_MAX_RETRIES
+    assert capsys.readouterr().out == (
+        "Connected to OpenAI (api.openai.com; calls cost money). Model: gpt-6-luna\n"
+    )
+    assert not (own_state / "sandbox.json").exists()
+
+
+def test_rows_generated_by_the_sandbox(sandbox: Path, tmp_path: Path) -> None:
+    grid = superhero_grid(powers=("flight",), repeats=1).head(6)
+
+    async def work(name: str) -> list[str]:
+        async with connect_async() as client:
+            frame = await generate(
+                client,
+                grid,
+                tmp_path / name,
+                model="superhero-mini",
+                max_tokens=30,
+                max_usd=0.0,
+                progress=False,
+            )
+        assert (frame["completion_tokens"] > 0).all()
+        assert set(frame["finish_reason"]) <= {"stop", "length"}
+        return list(frame["response_txt"])
+
+    first = asyncio.run(work("a.csv"))
+    assert len(set(first)) > 1
+    assert first == asyncio.run(work("b.csv")), "the same seeds give the same texts"
+
+
+STARTER = "from helpers.sandbox import start_sandbox; print(start_sandbox().pid)"
+
+
+def test_two_starters_at_once_share_one_sandbox_that_outlives_them(own_state: Path) -> None:
+    starters = [
+        subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    pids = {int(starter.communicate(timeout=300)[0]) for starter in starters}
+    assert len(pids) == 1
+    status = sandbox_status()
+    assert status.running
+    assert {status.pid} == pids
+
+
+def test_a_killed_sandbox_is_started_anew_and_keeps_its_keys(own_state: Path) -> None:
+    first = start_sandbox()
+    key = learner_key()
+    process = psutil.Process(first.pid)
+    process.kill()
+    process.wait(60)
+    assert (own_state / "sandbox.json").exists()
+    assert not sandbox_status().running
+    with connect(announce=False) as client:
+        assert client.api_key == key
+    assert sandbox_status().pid != first.pid
+
+
+def test_stopping(own_state: Path) -> None:
+    assert stop_sandbox() is False
+    pid = start_sandbox().pid
+    assert stop_sandbox() is True
+    assert not psutil.pid_exists(pid)
+    assert not sandbox_status().running
+    assert stop_sandbox() is False
+
+
+def test_a_stale_record_never_costs_an_innocent_process_its_life(own_state: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        record = {"url": "http://127.0.0.1:9/v1", "pid": other.pid, "started_at": 1}
+        (own_state / "sandbox.json").write_text(json.dumps(record))
+        assert not sandbox_status().running
+        assert stop_sandbox() is False
+        assert other.poll() is None
+        other.communicate(b"\n")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"url": 1}', '{"url": "x", "pid": "y"}'])
+def test_a_spoilt_record_is_no_sandbox(own_state: Path, text: str) -> None:
+    (own_state / "sandbox.json").write_text(text)
+    assert not sandbox_status().running
+    assert stop_sandbox() is False
+
+
+def test_a_failed_start_shows_the_log(own_state: Path) -> None:
+    (own_state / "sandbox.db").mkdir()
+    with pytest.raises(SandboxError, match=r"ended at once(?s:.*)sandbox\.log(?s:.*)doctor"):
+        start_sandbox()
+    with pytest.raises(SandboxError):
+        learner_key()

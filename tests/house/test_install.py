@@ -1,0 +1,78 @@
+"""The installer's decisions; that it installs is proved by every fresh clone."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import time
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def install() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("install", ROOT / "tools" / "install.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_requirement_says_what_it_is_for_and_is_pinned() -> None:
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().split("\n")
+        if "==" in line
+    )
+    pinned = {re.sub(r"[-_.]+", "-", name).lower() for name in pins}
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    assert len(wanted) > 20
+    for line in wanted:
+        name, comment = re.match(r"([A-Za-z0-9-]+)[^#]*(?:#\s*(.*))?$", line).groups()
+        assert comment, f"requirements.txt: {name} has no comment"
+        assert name.lower() in pinned, f"constraints.txt: {name} has no exact version"
+    assert not any("+" in version for version in pins.values()), "a local version is not portable"
+
+
+def test_one_torch_everywhere(install: ModuleType) -> None:
+    assert install.torch_requirement() == "torch==2.13.0"
+    assert "torch==2.13.0\n" in (ROOT / "constraints.txt").read_text()
+
+
+def test_the_oldest_python_is_the_same_everywhere(install: ModuleType) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={install.OLDEST[0]}.{install.OLDEST[1]}"
+
+
+def test_an_index_that_does_not_answer_costs_no_time(
+    install: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "CPU_INDEX", "http://127.0.0.1:9/whl")
+    started = time.monotonic()
+    assert install.cpu_index_answers() is False
+    assert time.monotonic() - started < 2
+
+
+def test_nothing_to_do_is_noticed(
+    install: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(install, "STAMP", tmp_path / "installed")
+    monkeypatch.setattr(install, "make_venv", lambda: pytest.fail("installs again"))
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "installed").write_text(install.fingerprint() + "\n")
+    assert install.main() == 0
+
+
+def test_an_old_python_is_told_so(
+    install: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(install, "OLDEST", (99, 0))
+    assert install.main() == 1
+    assert "needs Python 3.11 or newer" in capsys.readouterr().out
