@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import pandas as pd
 
-from bench.common import Row, median, own_sandbox, seconds
-from bench.training import WEIGHTS
+from bench.common import WEIGHTS, own_sandbox, seconds, show
 from course.grid import superhero_grid
-from helpers.ask import generate
+from helpers.ask import ask_many
 from helpers.connect import connect, connect_async
 from helpers.settings import load_settings
+from sandbox.engine.models import ModelShelf
+from sandbox.engine.protocol import GenerateRequest
 
 
-def concurrently(grid: pd.DataFrame) -> None:
+def side_by_side(grid: pd.DataFrame) -> None:
     """As notebook 02 does it, every row written to the disk as it comes."""
 
     async def work() -> None:
@@ -31,7 +32,7 @@ def concurrently(grid: pd.DataFrame) -> None:
             async with connect_async() as client:
                 model = load_settings().generator_model
                 path = Path(folder) / "rows.csv"
-                await generate(client, grid, path, model=model, progress=False)
+                await ask_many(client, grid, path, model=model, progress=False)
 
     asyncio.run(work())
 
@@ -49,27 +50,15 @@ def one_by_one(grid: pd.DataFrame) -> None:
         )
 
 
-def in_process(grid: pd.DataFrame) -> Callable[[], None]:
+def in_process(grid: pd.DataFrame) -> None:
     """The engine alone: the same prompts and seeds, no server."""
-    from sandbox.engine.models import ModelShelf
-    from sandbox.engine.protocol import GenerateRequest
-
     loop = ModelShelf().get(str(WEIGHTS))
-
-    def work() -> None:
-        for index, prompt in enumerate(grid["prompt"]):
-            request = GenerateRequest(
-                str(WEIGHTS),
-                [{"role": "user", "content": prompt}],
-                max_tokens=300,
-                seed=index,
-                stream=False,
-            )
-            loop.add(index, request)
-        while loop.busy:
-            loop.step()
-
-    return work
+    for index, prompt in enumerate(grid["prompt"]):
+        messages = [{"role": "user", "content": prompt}]
+        request = GenerateRequest(str(WEIGHTS), messages, max_tokens=300, seed=index, stream=False)
+        loop.add(index, request)
+    while loop.busy:
+        loop.step()
 
 
 def first_token() -> float:
@@ -89,40 +78,22 @@ def first_token() -> float:
     return waited
 
 
-def run(rounds: int = 3) -> list[Row]:
+def run(rounds: int = 3) -> None:
     grid = superhero_grid()
     with own_sandbox():
-        alone = in_process(grid)
         first_token()  # the sampler is warm from here on
-        together = [seconds(lambda: concurrently(grid)) for _ in range(rounds)]
+        together = [seconds(lambda: side_by_side(grid)) for _ in range(rounds)]
         serial = seconds(lambda: one_by_one(grid))
-        together.append(seconds(lambda: concurrently(grid)))
-        engine = median([seconds(alone) for _ in range(rounds)])
-        waited = median([first_token() for _ in range(9)])
+        together.append(seconds(lambda: side_by_side(grid)))
+        engine = median(seconds(lambda: in_process(grid)) for _ in range(rounds))
+        waited = median(first_token() for _ in range(9))
     http = median(together)
-    return [
-        Row(
-            "294 descriptions: one by one / concurrently",
-            serial / http,
-            "x",
-            ">= 5",
-            f"{serial:.1f} s / {http:.1f} s",
-        ),
-        Row(
-            "294 descriptions: through the SDK / engine alone",
-            http / engine,
-            "x",
-            "<= 1.3",
-            f"{http:.1f} s / {engine:.1f} s",
-        ),
-        Row("one prediction: time to first token", waited * 1000, "ms", "", "median of 9"),
-    ]
-
-
-def main() -> None:
-    for row in run():
-        print(row)
+    detail = f"{serial:.1f} s / {http:.1f} s"
+    show("294 descriptions: one by one / side by side", serial / http, "x", ">= 5", detail)
+    detail = f"{http:.1f} s / {engine:.1f} s"
+    show("294 descriptions: through the SDK / engine alone", http / engine, "x", "<= 1.3", detail)
+    show("one prediction: time to first token", waited * 1000, "ms", "", "median of 9")
 
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -16,11 +16,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from bench.common import Row, median, own_sandbox
-from bench.training import WEIGHTS
+from bench.common import WEIGHTS, own_sandbox, show
 from course.grid import superhero_grid
 from helpers.connect import connect_async
 from helpers.settings import load_settings
@@ -91,16 +91,13 @@ async def _tokens_per_second(client: AsyncOpenAI, model: str) -> float:
     return made / (time.perf_counter() - started)
 
 
-def measure_sandbox() -> float:
+def measure(url: str | None) -> float:
+    """The sandbox's tokens a second, or those of the server at `url`."""
+
     async def work() -> float:
-        async with connect_async() as client:
-            return await _tokens_per_second(client, load_settings().base_model)
-
-    return asyncio.run(work())
-
-
-def measure_url(url: str) -> float:
-    async def work() -> float:
+        if url is None:
+            async with connect_async() as client:
+                return await _tokens_per_second(client, load_settings().base_model)
         http = DefaultAsyncHttpxClient(trust_env=False)
         async with AsyncOpenAI(api_key="none", base_url=url, http_client=http) as client:
             return await _tokens_per_second(client, str(WEIGHTS))
@@ -108,24 +105,14 @@ def measure_url(url: str) -> float:
     return asyncio.run(work())
 
 
-def run(rounds: int = 3) -> list[Row]:
+def run(rounds: int = 3) -> None:
     with own_sandbox(), transformers_serve() as url:
-        measure_sandbox(), measure_url(url)  # warm
-        ours, theirs = [], []
-        for _ in range(rounds):
-            ours.append(measure_sandbox())
-            theirs.append(measure_url(url))
-    mine, other = median(ours), median(theirs)
-    detail = f"{mine:,.0f} / {other:,.0f} pieces/s"
-    return [
-        Row("8 clients, tokens/s: sandbox / transformers serve", mine / other, "x", ">= 3", detail)
-    ]
-
-
-def main() -> None:
-    for row in run():
-        print(row)
+        measure(None), measure(url)  # warm
+        pairs = [(measure(None), measure(url)) for _ in range(rounds)]
+    ours, theirs = (median(side) for side in zip(*pairs, strict=True))
+    name = f"{CLIENTS} clients, tokens/s: sandbox / transformers serve"
+    show(name, ours / theirs, "x", ">= 3", f"{ours:,.0f} / {theirs:,.0f} pieces/s")
 
 
 if __name__ == "__main__":
-    main()
+    run()

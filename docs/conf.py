@@ -29,10 +29,7 @@ extensions = [
     "book_pages",
     "course_notebooks",
     "data_tables",
-    "errors_table",
     "helpers_reference",
-    "heroes_reference",
-    "scripts_page",
 ]
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "notebooks/[0-9][0-9]_*.ipynb"]
@@ -43,7 +40,9 @@ exclude_patterns = [
     "build",
     "data",
     "docs/_*",
+    "course",
     "helpers",
+    "heroes",
     "sandbox",
     "scripts",
     "tests",

@@ -15,15 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))
 
-from tools import glossary, old_and_new  # noqa: E402
+from tools.pages import write_all  # noqa: E402
 
-DOCS = ROOT / "docs"
 OUT = ROOT / "build" / "docs"
-# An unfinished page is worse than none, so a warning stops the build; but all are listed.
-STRICT = ("-n", "-W", "--keep-going")
 
 
 def build(out: Path = OUT, *, quiet: bool = True) -> int:
@@ -32,9 +28,10 @@ def build(out: Path = OUT, *, quiet: bool = True) -> int:
     Every page is made anew: they depend on docstrings, commands and data that Sphinx doesn't watch.
     """
     doctrees = out.with_name(out.name + "-doctrees")
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", str(DOCS), "-d", str(doctrees)]
-    command += ["-E", "-a", *STRICT, *(["-q"] if quiet else [])]
-    command += [str(ROOT), str(out)]
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", str(ROOT / "docs")]
+    # An unfinished page is worse than none, so a warning stops the build; but all are listed.
+    command += ["-d", str(doctrees), "-E", "-a", "-n", "-W", "--keep-going"]
+    command += [*(["-q"] if quiet else []), str(ROOT), str(out)]
     # The reference imports the helpers, and a build must not open windows.
     environment = {**os.environ, "MPLBACKEND": "agg"}
     return subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode
@@ -46,16 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="show what Sphinx is doing")
     chosen = parser.parse_args(arguments)
     start = time.monotonic()
-    for made in (glossary, old_and_new):
-        if made.write():
-            print(f"{made.PAGE.relative_to(ROOT)} was brought up to date.")
+    write_all()
     code = build(chosen.out, quiet=not chosen.verbose)
-    if code == 0:
-        page = chosen.out / "index.html"
-        print(f"The book is ready after {time.monotonic() - start:.0f} seconds. Open:")
-        print(f"  {page}")
+    if code:
+        print("The book was not built. The lines above say why.", file=sys.stderr)
     else:
-        print("The book was not built. The lines above say what is in the way.", file=sys.stderr)
+        print(f"The book is ready after {time.monotonic() - start:.0f} seconds. Open:")
+        print(f"  {chosen.out / 'index.html'}")
     return code
 
 

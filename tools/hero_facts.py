@@ -27,36 +27,19 @@ AGES = range(16, 100)
 def hero_cards(seed: int = SEED) -> pd.DataFrame:
     """One card for each power: card, name, age, gender, power, home, work, added."""
     rng = random.Random(seed)
+    shared = grammar.load("shared")
     powers = rng.sample(grammar.powers(), len(grammar.powers()))
-    names = {gender: rng.sample(pool, len(pool)) for gender, pool in _names().items()}
+    names = {gender: rng.sample(pool, len(pool)) for gender, pool in shared["names"].items()}
     ages = rng.sample(AGES, len(powers))
-    homes = grammar.load("shared")["places"]["all"]
     rows = []
     for number, (power, age) in enumerate(zip(powers, ages, strict=True), start=1):
         gender = grammar.GENDERS[number % 2]
         hero = grammar.Hero(names[gender].pop(), age, gender, power)
-        rows.append(
-            {
-                "card": number,
-                "name": hero.name,
-                "age": age,
-                "gender": gender,
-                "power": power.phrase,
-                "home": rng.choice(homes),
-                "work": rng.choice(grammar.shared("work", hero)),
-                "added": "before training" if number <= KNOWN else "after training",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _names() -> dict[str, list[str]]:
-    return grammar.load("shared")["names"]
-
-
-def main() -> None:
-    replace_text(DATA / "hero_facts.csv", hero_cards().to_csv(index=False))
+        home, work = rng.choice(shared["places"]["all"]), rng.choice(grammar.shared("work", hero))
+        added = "before training" if number <= KNOWN else "after training"
+        rows.append((number, hero.name, age, gender, power.phrase, home, work, added))
+    return pd.DataFrame(rows, columns="card name age gender power home work added".split())
 
 
 if __name__ == "__main__":
-    main()
+    replace_text(DATA / "hero_facts.csv", hero_cards().to_csv(index=False))

@@ -55,23 +55,18 @@ class _ThisPython(KernelSpecManager):
         return self.kernel_spec_class(resource_dir=RESOURCES, **get_kernel_dict())
 
 
-def find_notebooks(only: Sequence[str] = (), last: int = 99) -> list[Path]:
-    """The numbered notebooks in their order, up to number `last`, or those that `only` names.
+def find_notebooks(only: Sequence[str] = ()) -> list[Path]:
+    """The numbered notebooks in their order, or those that `only` names.
 
-    A name may be a number ("3", "03") or a file. Raises ValueError for one that does not exist.
+    A name may be a number ("3", "03") or a file. Raises ValueError if there is none.
     """
     paths = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    if not only:
-        return [path for path in paths if int(path.name[:2]) <= last]
-    wanted = {_number(name) for name in only}
-    if unknown := wanted - {path.name[:2] for path in paths}:
+    wanted = {Path(name).name.split("_")[0].zfill(2) for name in only}
+    unknown = wanted - {path.name[:2] for path in paths}
+    if unknown or not paths:
         have = ", ".join(path.stem for path in paths) or "none"
-        raise ValueError(f"There is no notebook {', '.join(sorted(unknown))}. There are: {have}.")
-    return [path for path in paths if path.name[:2] in wanted]
-
-
-def _number(name: str) -> str:
-    return Path(name).name.split("_")[0].zfill(2)
+        raise ValueError(f"There is no notebook {' '.join(sorted(unknown))}. There are: {have}.")
+    return [path for path in paths if not only or path.name[:2] in wanted]
 
 
 def read(path: Path) -> NotebookNode:

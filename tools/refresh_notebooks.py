@@ -15,7 +15,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Refresh or check the notebooks; the exit code is 0 if all went well."""
     parser = argparse.ArgumentParser(description="Store the notebooks' outputs anew.")
     parser.add_argument("--only", nargs="+", default=[], metavar="NN", help="these notebooks")
-    parser.add_argument(
-        "--check", action="store_true", help="store nothing; fail if outputs are out of date"
-    )
+    parser.add_argument("--check", action="store_true", help="store nothing; fail if out of date")
     options = parser.parse_args(arguments)
     try:
         paths = find_notebooks(options.only)
     except ValueError as error:
         parser.error(str(error))
-    if not paths:
-        parser.error("there are no notebooks")
     try:
         good = [refresh(path, check=options.check) for path in paths]
     except KeyboardInterrupt:
@@ -131,94 +128,75 @@ def tidy_widgets(notebook: NotebookNode) -> None:
     With it a reader sees them, as they were at the end, without running anything.
     """
     state: dict[str, Any] = notebook.metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})
-    views = [
-        output.data[VIEW]
-        for cell in code_cells(notebook)
-        for output in cell.outputs
-        if VIEW in output.get("data", {})
-    ]
+    datas = [output.get("data", {}) for cell in code_cells(notebook) for output in cell.outputs]
+    views = [data[VIEW] for data in datas if VIEW in data]
     # In the order in which they are shown, so that the same notebook gets the same names.
-    reachable: dict[str, str] = {}
-    for view in views:
-        for model in _reach(view["model_id"], state):
-            reachable.setdefault(model, f"{len(reachable) + 1:032x}")
-    if not reachable:
-        notebook.metadata.pop("widgets", None)
-    else:
-        shown = json.dumps({old: state[old] for old in reachable})
-        for old, new in reachable.items():
+    names: dict[str, str] = {}
+    waiting = [view["model_id"] for view in views]
+    while waiting:
+        model = waiting.pop(0)
+        if model in state and model not in names:
+            names[model] = f"{len(names) + 1:032x}"
+            waiting[:0] = re.findall(r"IPY_MODEL_(\w+)", json.dumps(state[model]))
+    notebook.metadata.pop("widgets", None)
+    if names:
+        shown = json.dumps({model: state[model] for model in names})
+        for old, new in names.items():
             shown = shown.replace(old, new)
         whole = {"state": json.loads(shown), "version_major": 2, "version_minor": 0}
         notebook.metadata["widgets"] = {WIDGETS: whole}
     for view in views:
-        view["model_id"] = reachable.get(view["model_id"], "0" * 32)
-
-
-def _reach(model: str, state: dict[str, Any]) -> Iterator[str]:
-    """The model and those that it refers to, each once."""
-    waiting, seen = [model], set()
-    while waiting:
-        model = waiting.pop(0)
-        if model in seen or model not in state:
-            continue
-        seen.add(model)
-        yield model
-        waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(state[model]))
+        view["model_id"] = names.get(view["model_id"], "0" * 32)
 
 
 def differences(before: NotebookNode, after: NotebookNode) -> list[str]:
     """What has changed between two runs of a notebook, apart from what the tests let pass."""
-    rules = sanitize_rules()
     found = []
     pairs = zip(code_cells(before), code_cells(after), strict=True)
     for number, (old, new) in enumerate(pairs, start=1):
         if old.execution_count != new.execution_count:
             found.append(f"code cell {number} is counted anew")
-        elif NOT_COMPARED & tags(new):
-            continue
-        elif _comparable(old, rules) != _comparable(new, rules):
+        elif not NOT_COMPARED & tags(new) and comparable(old) != comparable(new):
             found.append(f"code cell {number} has other outputs")
     if not found and _frame(before) != _frame(after):
         found.append("metadata")
     return found
 
 
-def sanitize_rules() -> list[tuple[str, str]]:
-    """The rules of tests/sanitize.cfg, as nbval reads them: patterns and what replaces them."""
-    return get_sanitize_patterns(SANITIZE.read_text(encoding="ascii"))
-
-
-def sanitize(text: str, rules: Sequence[tuple[str, str]]) -> str:
-    """Apply the rules in their order, as nbval does."""
-    for pattern, replacement in rules:
-        text = re.sub(pattern, replacement, text)
-    return text
-
-
-def _comparable(cell: NotebookNode, rules: Sequence[tuple[str, str]]) -> str:
-    """The outputs with everything replaced that may differ, in one text."""
+def comparable(cell: NotebookNode) -> str:
+    """A cell's outputs as one text, with what may differ replaced as nbval does it."""
     outputs = copy.deepcopy(cell.outputs)
     for output in outputs:
         output.get("data", {}).pop(VIEW, None)
         output.pop("traceback", None)
-    return json.dumps(_sanitized(outputs, rules), sort_keys=True)
+    return json.dumps(_sanitized(outputs), sort_keys=True)
 
 
-def _sanitized(value: Any, rules: Sequence[tuple[str, str]]) -> Any:
+def sanitize(text: str, rules: Sequence[tuple[str, str]] | None = None) -> str:
+    """Apply the rules, those of tests/sanitize.cfg unless given, in their order."""
+    for pattern, replacement in sanitize_rules() if rules is None else rules:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+@cache
+def sanitize_rules() -> list[tuple[str, str]]:
+    """Patterns and what replaces them, as nbval reads them."""
+    return get_sanitize_patterns(SANITIZE.read_text(encoding="ascii"))
+
+
+def _sanitized(value: Any) -> Any:
     if isinstance(value, str):
-        return sanitize(value, rules)
+        return sanitize(value)
     if isinstance(value, dict):
-        return {key: _sanitized(part, rules) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_sanitized(part, rules) for part in value]
-    return value
+        return {key: _sanitized(part) for key, part in value.items()}
+    return [_sanitized(part) for part in value] if isinstance(value, list) else value
 
 
 def _frame(notebook: NotebookNode) -> list[Any]:
     """All of a notebook that is neither output nor widget."""
     cells = [(c.get("id"), c.cell_type, c.source, c.metadata) for c in notebook.cells]
-    about = {k: v for k, v in notebook.metadata.items() if k != "widgets"}
-    return [about, cells]
+    return [{k: v for k, v in notebook.metadata.items() if k != "widgets"}, cells]
 
 
 if __name__ == "__main__":

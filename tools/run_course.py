@@ -28,16 +28,17 @@ import pandas as pd
 import psutil
 
 from course.grid import superhero_grid
-from helpers.connect import SandboxError, connect
+from helpers.connect import connect
 from helpers.data import find, my, replace_text
-from helpers.money.costs import estimate_generation, estimate_training, money
-from helpers.prediction import ModelRecord, load_record
-from helpers.settings import NAMES, Settings, SettingsError, load_settings
+from helpers.money import estimate_generation, estimate_training
+from helpers.providers import PROVIDERS
+from helpers.sandbox import SandboxError
+from helpers.settings import Settings, SettingsError, load_settings
 from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write
 
 RUN = ROOT / "build" / "run"
 MEASURED = ROOT / "docs" / "measured.json"
-WITH_THE_HERO = "06"  # the notebook that leaves the model record behind
+WITH_THE_HERO = "06"  # the notebook that leaves the model's record behind
 NOTE = "40, woman, Healing ->"
 PREDICTION_SEED = 42
 
@@ -50,12 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the notebooks; the exit code is 0 if all of them ran to their ends."""
     parser = argparse.ArgumentParser(description="Run the course's notebooks for real.")
     parser.add_argument("--only", nargs="+", default=[], metavar="NN", help="these notebooks")
-    parser.add_argument(
-        "--yes", action="store_true", help="go ahead although a hosted provider costs money"
-    )
-    parser.add_argument(
-        "--publish", action="store_true", help="store the measured seconds for the book"
-    )
+    parser.add_argument("--yes", action="store_true", help="go ahead where a provider costs money")
+    parser.add_argument("--publish", action="store_true", help="store the seconds for the book")
     options = parser.parse_args(arguments)
     # The terminal may know fewer characters than a model can write.
     for stream in (sys.stdout, sys.stderr):
@@ -69,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NotebookFailed as error:
         print(failure_text(error))
     except openai.APIError as error:
-        print(f"\nThe endpoint did not answer as hoped: {type(error).__name__}: {error}")
+        print(f"\nThe endpoint answered with an error: {type(error).__name__}: {error}")
     except (SettingsError, SandboxError, CourseError, ValueError, OSError) as error:
         print(f"\n{error}")
     return 1
@@ -77,16 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(paths: Sequence[Path], settings: Settings, paid: bool, publish: bool = False) -> int:
     """Run the notebooks in order, then write the summary and show the hero."""
-    if not paths:
-        raise CourseError("There are no notebooks to run.")
+    title = PROVIDERS[settings.provider].title
     if settings.endpoint == "hosted":
-        print(cost_text(settings))
+        print(f"A key for {title} is configured, so this run costs money:\n{cost_text(settings)}")
         if not paid:
             print("\nNothing was run. To go ahead: add --yes. To stay free: take the key out of")
             print(".env (and out of the environment), and the sandbox answers instead.")
             return 1
     count = f"{len(paths)} notebook{'s' if len(paths) > 1 else ''}"
-    print(f"Running {count} on {NAMES[settings.provider]}.\n", flush=True)
+    print(f"Running {count} on {title}.\n", flush=True)
     seconds = {path.stem: run_notebook(path) for path in paths}
     print(f"\n{count} in {sum(seconds.values()):.0f} seconds.")
     if publish:
@@ -99,147 +95,117 @@ def run(paths: Sequence[Path], settings: Settings, paid: bool, publish: bool = F
 
 
 def cost_text(settings: Settings) -> str:
-    """What the road would cost on the configured provider, as far as it is known."""
+    """What the road costs on the configured provider, as far as that can be known before."""
     estimates = [estimate_generation(superhero_grid(), settings.generator_model)]
     with suppress(FileNotFoundError):  # then notebook 03, which makes the file, tells the price
         estimates.append(estimate_training(find("train.jsonl"), settings.base_model))
-    lines = [f"A key for {NAMES[settings.provider]} is configured, so this run costs money:"]
-    lines += [f"  {estimate}" for estimate in estimates]
-    known = [estimate.usd for estimate in estimates if estimate.usd is not None]
-    whole = money(sum(known)) if len(known) == len(estimates) else money(None)
-    return "\n".join([*lines, f"  together: {whole}, and a little for the conversations"])
+    return "\n".join([*(f"  {each}" for each in estimates), "  and a little for conversations"])
 
 
 def run_notebook(path: Path) -> float:
     """Run one notebook, keep the executed copy whatever happens, and return the seconds."""
-    progress = Progress(path.stem)
-    notebook = read(path)
-    try:
-        execute(notebook, path, progress.cell)
-    finally:
-        write(notebook, RUN / path.name)
-        progress.end()
-    return progress.seconds()
+    notebook, started, said = read(path), time.monotonic(), 0.0
+    alive = sys.stdout.isatty()
 
-
-class Progress:
-    """One line for each notebook: on a terminal it is alive, elsewhere it comes in a few pieces."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._started = self._said = time.monotonic()
-        self._alive = sys.stdout.isatty()
-        self._cells = 0
-
-    def seconds(self) -> float:
-        """Seconds since the start."""
-        return round(time.monotonic() - self._started, 1)
-
-    def cell(self, number: int, count: int) -> None:
-        """A cell begins. Into a file or a log, a line at most every ten seconds is enough."""
-        self._cells = count
-        line = f"  {self._name:<28} cell {number:>2} of {count}  {self.seconds():5.0f} s"
-        if self._alive:
+    def on_cell(number: int, count: int) -> None:
+        nonlocal said
+        seconds = time.monotonic() - started
+        line = f"  {path.stem:<28} cell {number:>2} of {count}  {seconds:5.0f} s"
+        if alive:
             print(f"\r{line}", end="", flush=True)
-        elif time.monotonic() - self._said > 10:
-            self._said = time.monotonic()
+        elif seconds - said > 10:  # a log needs no more than a line every ten seconds
+            said = seconds
             print(line, flush=True)
 
-    def end(self) -> None:
-        """The notebook has ended, well or not."""
-        line = f"  {self._name:<28} {self._cells:>2} cells       {self.seconds():6.1f} s"
-        print(f"\r{line}" if self._alive else line, flush=True)
+    try:
+        execute(notebook, path, on_cell)
+    finally:
+        write(notebook, RUN / path.name)
+        seconds = round(time.monotonic() - started, 1)
+        done = sum(cell.get("execution_count") is not None for cell in notebook.cells)
+        print(f"{chr(13) * alive}  {path.stem:<28} {done:>2} cells       {seconds:6.1f} s")
+    return seconds
 
 
 def publish_seconds(seconds: dict[str, float]) -> None:
     """Store what was measured for the book: a notebook that was not run keeps its old figure."""
     before = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.is_file() else {}
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
     measured = {
-        "machine": machine_in_words(),
+        "machine": f"{cores or psutil.cpu_count()} cores, {platform.system()} on "
+        f"{platform.machine()}, Python {platform.python_version()}, torch {version('torch')}",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "notebooks": dict(sorted({**before.get("notebooks", {}), **seconds}.items())),
     }
     replace_text(MEASURED, json.dumps({**before, **measured}, indent=2) + "\n")
 
 
-def machine_in_words() -> str:
-    """What somebody who compares seconds wants to know, and nothing that names the machine."""
-    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
-    return (
-        f"{cores or psutil.cpu_count()} cores, {platform.system()} on {platform.machine()}, "
-        f"Python {platform.python_version()}, torch {version('torch')}"
-    )
-
-
 def finish(settings: Settings, seconds: dict[str, float]) -> None:
     """Ask the tuned model for the hero, write the summary, and print the prediction."""
-    record = load_record(my("model.json"))
+    record = json.loads(my("model.json").read_text(encoding="utf-8"))
     with connect(announce=False) as client:
-        text = predict(client, settings, record)
-        job = client.fine_tuning.jobs.retrieve(record.job_id)
-    took = job.finished_at - job.created_at if job.finished_at else None
+        text = predict(client, settings, record["fine_tuned_model"])
+        job = client.fine_tuning.jobs.retrieve(record["job_id"])
     summary = {
         "endpoint": settings.endpoint,
         "generator_model": settings.generator_model,
-        "base_model": record.base_model,
-        "fine_tuned_model": record.fine_tuned_model,
-        "job_seconds": took,
+        "base_model": record["base_model"],
+        "fine_tuned_model": record["fine_tuned_model"],
+        "job_seconds": job.finished_at - job.created_at if job.finished_at else None,
         "rows": len(pd.read_csv(find("superheroes.csv"))),
         "prediction": text,
         "seconds": seconds,
     }
-    RUN.mkdir(parents=True, exist_ok=True)
-    file = RUN / "summary.json"
-    file.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    replace_text(RUN / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     print(hero_text(summary))
 
 
-def predict(client: openai.OpenAI, settings: Settings, record: ModelRecord) -> str:
+def predict(client: openai.OpenAI, settings: Settings, model: str) -> str:
     """The tuned model's answer to the bare note. Raises CourseError if there is none."""
     request: dict[str, Any] = {"temperature": 0.7, "max_completion_tokens": 250}
-    request |= settings.options_for(record.fine_tuned_model)
+    request |= settings.options_for(model)
     if settings.seeds:
         request["seed"] = PREDICTION_SEED
     try:
         answer = client.chat.completions.create(
-            model=record.fine_tuned_model,
-            messages=[{"role": "user", "content": NOTE}],
-            **request,
+            model=model, messages=[{"role": "user", "content": NOTE}], **request
         )
     except openai.NotFoundError as error:
         raise CourseError(
-            f"The model {record.fine_tuned_model} is not there any more; it was deleted. "
-            "Notebook 05 makes a new one: run this again with --only 05 06."
+            f"The model {model} was deleted. Notebook 05 makes a new one: run this again with "
+            "--only 05 06."
         ) from error
     text = (answer.choices[0].message.content or "").strip()
     if not text:
-        raise CourseError(f"The model {record.fine_tuned_model} gave an empty answer.")
+        raise CourseError(f"The model {model} gave an empty answer.")
     return text
 
 
 def hero_text(summary: dict[str, Any]) -> str:
     """The end of the road, for the terminal."""
-    lines = [
-        f"\n{summary['rows']} descriptions written by {summary['generator_model']}.",
-        f"{summary['base_model']} was fine-tuned on them"
-        + (f" in {summary['job_seconds']} seconds." if summary["job_seconds"] else "."),
-        f"The new model is {summary['fine_tuned_model']}. Asked",
-        f"\n    {NOTE}\n",
-        "it writes:\n",
-        textwrap.fill(summary["prediction"], 84, initial_indent="    ", subsequent_indent="    "),
-        "",
-    ]
-    return "\n".join(lines)
+    took = f" in {summary['job_seconds']} seconds" if summary["job_seconds"] else ""
+    hero = textwrap.fill(summary["prediction"], 84, initial_indent="    ", subsequent_indent="    ")
+    return f"""
+{summary["rows"]} descriptions written by {summary["generator_model"]}.
+{summary["base_model"]} was fine-tuned on them{took}.
+The new model is {summary["fine_tuned_model"]}. Asked
+
+    {NOTE}
+
+it writes:
+
+{hero}
+"""
 
 
 def failure_text(error: NotebookFailed) -> str:
-    """What went wrong and where, without the long traceback, which stands in the notebook."""
-    source = "\n".join(f"    {line}" for line in error.source.strip().splitlines()[:12])
-    kept = (RUN / error.path.name).relative_to(ROOT)
+    """What went wrong and where; the traceback is in the executed notebook."""
+    source = textwrap.indent("\n".join(error.source.strip().splitlines()[:12]), "    ")
     return (
         f"\n{error.path.name} stopped in code cell {error.cell}:\n\n{source}\n\n"
         f"{textwrap.shorten(error.error, 600)}\n\n"
-        f"The notebook with the whole error is {kept}. `heroes doctor` checks this machine."
+        f"The notebook with the whole error is {(RUN / error.path.name).relative_to(ROOT)}. "
+        "`heroes doctor` checks this machine."
     )
 
 

@@ -1,4 +1,4 @@
-"""Parts of pages that are made of data: the hero of the landing page, and measured seconds."""
+"""Parts of pages that are made of data: hero, road, errors, measured seconds."""
 
 from __future__ import annotations
 
@@ -14,32 +14,16 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
+from course.errors import NOTEBOOK, Entry, entries, section_titles
 from tools.roadmap import STEPS
 
 PREDICTION = "notebooks/06_prediction.ipynb"
 MEASURED = "docs/measured.json"
-HOW_TO_MEASURE = (
-    "> **Not measured yet.** `make run` runs the whole course, shows the seconds of each "
-    "notebook, and writes them down for this page."
-)
+# A regular expression's wild cards, which a reader wants to see as an ellipsis.
+WILD = re.compile(r"(?:\[\^?[^\]]*\]|\\d|\.)(?:[*+]|\{[\d,]+\})|\[[^\]]*\]|(?:\\d)+")
 
 
-class FromStored(SphinxDirective):
-    """A directive that shows a stored output of notebook 06."""
-
-    def notebook(self) -> dict[str, Any]:
-        path = Path(self.env.srcdir) / PREDICTION
-        self.env.note_dependency(str(path))
-        return load(path)
-
-    def stored(self, cell_id: str, kind: str) -> str:
-        for output in cell(self.notebook(), cell_id)["outputs"]:
-            if kind in output.get("data", {}):
-                return text_of(output["data"][kind])
-        raise ExtensionError(f"{PREDICTION}: the cell {cell_id!r} stores no {kind}")
-
-
-class BeforeAndAfter(FromStored):
+class BeforeAndAfter(SphinxDirective):
     """The same note, answered by the base model and by the tuned one: both as they are stored."""
 
     def run(self) -> list[nodes.Node]:
@@ -55,6 +39,15 @@ class BeforeAndAfter(FromStored):
             f"<p>{escape(after)}</p></div></div>"
         )
         return [nodes.raw("", html, format="html")]
+
+    def stored(self, cell_id: str, kind: str) -> str:
+        """A stored output of notebook 06."""
+        path = Path(self.env.srcdir) / PREDICTION
+        self.env.note_dependency(str(path))
+        for output in cell(load(path), cell_id)["outputs"]:
+            if kind in output.get("data", {}):
+                return text_of(output["data"][kind])
+        raise ExtensionError(f"{PREDICTION}: the cell {cell_id!r} stores no {kind}")
 
     def portrait(self) -> str:
         """The left part of the stored card. The text stands beside it, so it needs no words."""
@@ -83,29 +76,54 @@ class TheRoad(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+class ErrorsLookup(SphinxDirective):
+    """Every error that `explain` knows, a table for each section of notebook 10."""
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes(errors_table(), allow_section_headings=True)
+
+
+def errors_table() -> str:
+    """The errors as MyST, grouped by section."""
+    lines = []
+    for number, title in section_titles().items():
+        lines += [f"\n## {title}\n", "| error | what it means | what to do |", "|---|---|---|"]
+        for entry in entries():
+            if entry.number.split(".")[0] == number:
+                texts = (error_name(entry), entry.meaning, entry.remedy)
+                lines.append("| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |")
+    return "\n".join(lines)
+
+
+def error_name(entry: Entry) -> str:
+    """An error's name, linked to its cell, and the words by which a search finds it."""
+    # The first way in which the pattern can be met, without a regular expression's signs.
+    first = re.split(r"(?<!\\)\||\(\?", entry.pattern)[0]
+    words = re.sub(r"\\(.)", r"\1", WILD.sub("…", first)).replace("`", "'")
+    # The anchors of cells are the book's own, so Markdown's links don't know them.
+    link = f'<a href="../notebooks/{NOTEBOOK}.html#cell-{entry.cell}">{entry.title}</a>'
+    return f"{link}<br>`` {words} ``"
+
+
 class MeasuredSeconds(SphinxDirective):
-    """The table of measured seconds, or how to measure."""
+    """The table of measured seconds, from docs/measured.json."""
 
     def run(self) -> list[nodes.Node]:
         path = Path(self.env.srcdir) / MEASURED
         self.env.note_dependency(str(path))
-        if not path.is_file():
-            return self.parse_text_to_nodes(HOW_TO_MEASURE)
         return self.parse_text_to_nodes(seconds_table(json.loads(path.read_text(encoding="utf-8"))))
 
 
 def seconds_table(measured: dict[str, Any]) -> str:
     """The measurements as Markdown: a bar for people who look, numbers for people who read."""
     runs: dict[str, float] = measured["notebooks"]
-    longest = max(runs.values(), default=1.0) or 1.0
+    longest, total = max(runs.values()), sum(runs.values())
     rows = [
         f"| [{name[:2]} {name[3:].replace('_', ' ')}](../notebooks/{name}.ipynb) | {seconds:.1f} "
         f'| <meter min="0" max="{longest:.1f}" value="{seconds:.1f}" '
         f'title="{seconds:.1f} seconds"></meter> |'
         for name, seconds in sorted(runs.items())
     ]
-    total = sum(runs.values())
-    install = measured.get("install")
     lines = [
         f"Measured on {measured['date']}: {measured['machine']}.\n",
         "| notebook | seconds | |",
@@ -113,7 +131,7 @@ def seconds_table(measured: dict[str, Any]) -> str:
         *rows,
         f"| **all of them** | **{total:.0f}** | {total / 60:.1f} minutes |",
     ]
-    if install:
+    if install := measured.get("install"):
         lines.append(f"\nThe installation took {install:.0f} seconds.")
     return "\n".join(lines)
 
@@ -121,5 +139,6 @@ def seconds_table(measured: dict[str, Any]) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("before-and-after", BeforeAndAfter)
     app.add_directive("the-road", TheRoad)
+    app.add_directive("errors-lookup", ErrorsLookup)
     app.add_directive("measured-seconds", MeasuredSeconds)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

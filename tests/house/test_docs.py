@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sys
 from html import unescape
@@ -11,11 +10,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import typer.main
 
-from heroes.app import app
+from course.errors import NOTEBOOK, entries
 from tests.support.book import Book, book
-from tools import build_docs, glossary, old_and_new
+from tools import build_docs, pages
 from tools.notebooks import NOTEBOOKS, ROOT, code_cells, read
 
 __all__ = ["book"]
@@ -26,10 +24,7 @@ sys.path.insert(0, str(DOCS / "_ext"))
 
 import course_notebooks  # noqa: E402
 import data_tables  # noqa: E402
-import errors_table  # noqa: E402
 import helpers_reference  # noqa: E402
-import heroes_reference  # noqa: E402
-import scripts_page  # noqa: E402
 
 pytestmark = pytest.mark.slow
 NOTEBOOK_FILES = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -132,16 +127,6 @@ def test_widgets_are_left_out_and_their_twins_stay(book: Book) -> None:
                 assert " ".join(told[0].split())[:40] in text, f"{path.name}, {cell.id}"
 
 
-def test_stored_outputs_are_shown(book: Book) -> None:
-    for path in NOTEBOOK_FILES:
-        text = words(book.pages[f"notebooks/{path.stem}.html"].text)
-        for cell in code_cells(read(path)):
-            for output in cell.outputs:
-                if output.output_type == "stream" and "\x1b" not in output.text:
-                    first = " ".join(output.text.split())[:30]
-                    assert first in text, f"{path.name}, {cell.id}: {first}"
-
-
 def test_every_code_cell_has_an_anchor(book: Book) -> None:
     for path in NOTEBOOK_FILES:
         ids = book.pages[f"notebooks/{path.stem}.html"].ids
@@ -168,58 +153,10 @@ def test_a_cell_that_is_gone_stops_the_build() -> None:
         course_notebooks.cell({"cells": [{"id": "y"}]}, "x")
 
 
-def test_the_reference_tells_every_command(book: Book) -> None:
-    told = words(book.pages["docs/heroes.html"].text)
-    for name, command in heroes_reference.commands(typer.main.get_command(app)):
-        assert command.help, f"{name} does not say what it does"
-        assert name in told
-        for written, what in heroes_reference.parameters(command):
-            assert what.strip(), f"{name} {written} does not say what it does"
-
-
-def test_the_reference_tells_what_notebooks_import(book: Book) -> None:
-    told = book.pages["docs/helpers.html"].ids
-    for module, names in helpers_reference.imported(NOTEBOOK_FILES).items():
-        for name in names:
-            assert f"{module}.{name}" in told, f"{module}.{name}"
-
-
-def test_every_script_is_shown(book: Book) -> None:
-    page = book.pages["docs/scripts.html"]
-    shown = words(page.text)
-    scripts = sorted((ROOT / "scripts").glob("[0-9][0-9]_*.py"))
-    assert scripts
-    for path in scripts:
-        sentence, calls = scripts_page.told(path)
-        assert sentence, f"{path.name} does not say what it does"
-        for part in (sentence, *calls):
-            assert " ".join(part.split()) in shown, path.name
-
-
 def test_docstrings_keep_their_code_marks() -> None:
     lines = ["Gives `x` and ``y``, see :func:`z`."]
     helpers_reference.code_marks(None, "function", "f", None, None, lines)  # type: ignore[arg-type]
     assert lines == ["Gives ``x`` and ``y``, see :func:`z`."]
-
-
-def test_seconds_become_a_table() -> None:
-    measured = {
-        "machine": "2 cores",
-        "date": "2026-11-20",
-        "install": 84.0,
-        "notebooks": {"01_api_key_setup": 4.0, "00_start_here": 8.06},
-    }
-    table = data_tables.seconds_table(measured)
-    assert table.index("00 start here") < table.index("01 api key setup")
-    for part in ("2026-11-20: 2 cores", "| 8.1 |", "**12**", "0.2 minutes", "84 seconds"):
-        assert part in table
-
-
-def test_measured_seconds_name_notebooks_that_exist() -> None:
-    path = ROOT / data_tables.MEASURED
-    if path.is_file():
-        named = json.loads(path.read_text(encoding="utf-8"))["notebooks"]
-        assert named.keys() <= {each.stem for each in NOTEBOOK_FILES}
 
 
 def test_vendored_files_are_the_published_ones() -> None:
@@ -245,54 +182,61 @@ def test_the_book_is_light(book: Book) -> None:
 
 
 def test_a_warning_fails_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a setting that nobody knows, Sphinx warns; and `make docs` must notice."""
-    monkeypatch.setattr(build_docs, "STRICT", (*build_docs.STRICT, "-D", "no_such_setting=1"))
-    monkeypatch.setattr(build_docs, "ROOT", small_book(tmp_path))
-    monkeypatch.setattr(build_docs, "DOCS", tmp_path)
+    """A book of one page, which names another one that does not exist."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "conf.py").write_text("root_doc = 'index'\n", encoding="utf-8")
+    (tmp_path / "index.rst").write_text("A page\n======\n\n:doc:`elsewhere`\n", encoding="utf-8")
+    monkeypatch.setattr(build_docs, "ROOT", tmp_path)
     assert build_docs.build(tmp_path / "out") != 0
 
 
-def small_book(folder: Path) -> Path:
-    """A book of one page, which is built in a moment."""
-    (folder / "conf.py").write_text("root_doc = 'index'\n", encoding="utf-8")
-    (folder / "index.rst").write_text("A page\n======\n", encoding="utf-8")
-    return folder
-
-
-def test_a_book_without_warnings_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for made in (glossary, old_and_new):  # which would write into the repository
-        monkeypatch.setattr(made, "write", lambda: False)
-    monkeypatch.setattr(build_docs, "ROOT", small_book(tmp_path))
-    monkeypatch.setattr(build_docs, "DOCS", tmp_path)
-    assert build_docs.main(["--out", str(tmp_path / "out")]) == 0
-    assert str(tmp_path / "out" / "index.html") in capsys.readouterr().out
-
-
 def test_every_error_is_told(book: Book) -> None:
-    page = book.pages["docs/errors.html"]
-    told = words(page.text)
-    notebook = book.pages.get(f"notebooks/{errors_table.NOTEBOOK}.html")
-    for entry in errors_table.entries():
-        for part in (entry.title, errors_table.phrase(entry.pattern)):
-            assert part in told, f"{entry.id}: {part}"
-        if notebook:
-            assert f"cell-{entry.cell}" in notebook.ids, entry.id
+    told = words(book.pages["docs/errors.html"].text)
+    cells = book.pages[f"notebooks/{NOTEBOOK}.html"].ids
+    for entry in entries():
+        assert " ".join(entry.title.replace("`", "").split()) in told, entry.id
+        assert not entry.cell or f"cell-{entry.cell}" in cells, entry.id
 
 
-@pytest.mark.parametrize(
-    ("pattern", "expected"),
-    [
-        ("Missing credentials|api_key must be set", "Missing credentials"),
-        (r"Invalid URL \(", "Invalid URL ("),
-        (r"Error code: 5\d\d|InternalServerError", "Error code: 5…"),
-        (r"has [\d,]+ tokens, but", "has … tokens, but"),
-        ("The model `[^`]*` does not exist", "The model '…' does not exist"),
-        ("The model .{1,200} does not exist", "The model … does not exist"),
-        ("JSONL format(?!.*line starts with: \\[)", "JSONL format"),
-        ("must be bytes.*received", "must be bytes…received"),
-    ],
-)
-def test_a_pattern_becomes_words_to_search_for(pattern: str, expected: str) -> None:
-    assert errors_table.phrase(pattern) == expected
+def test_the_reference_has_every_helper(book: Book) -> None:
+    told = words(book.pages["docs/helpers.html"].text)
+    for path in [*(ROOT / "helpers").glob("[a-z]*.py"), *(ROOT / "course").glob("[a-z]*.py")]:
+        assert f"{path.parent.name}.{path.stem}" in told
+
+
+def test_made_pages_are_up_to_date(tmp_path: Path) -> None:
+    """They are made from data, from the notebooks' links and from the command line's help."""
+    remedy = "run tools/build_docs.py"
+    made = pages.old_and_new(pages.old_calls())
+    assert pages.OLD_AND_NEW.read_text(encoding="utf-8") == made, remedy
+    glossary = pages.GLOSSARY.read_text(encoding="utf-8")
+    assert pages.with_notebooks(glossary) == glossary, remedy
+    pages.write_commands(tmp_path / "heroes.md")
+    fresh = (tmp_path / "heroes.md").read_text(encoding="utf-8")
+    assert pages.COMMANDS.read_text(encoding="utf-8") == fresh, remedy
+
+
+def test_the_glossary_is_in_order_and_each_term_one_sentence() -> None:
+    text = pages.GLOSSARY.read_text(encoding="utf-8")
+    terms = {found["term"]: found for found in pages.TERM.finditer(text)}
+    assert len(terms) == len(re.findall(r"^## ", text, re.MULTILINE)) > 60
+    assert list(terms) == sorted(terms)
+    wrong = []
+    for term, found in terms.items():
+        told = found["told"]
+        # Capitals and marks are turned into anchors differently by GitHub and by JupyterLab.
+        good = re.fullmatch(r"[a-z0-9]+([ -][a-z0-9]+)*", term)
+        good = good and re.match(rf"(?:An? |The )?\*\*{re.escape(term)}\*\* ", told, re.IGNORECASE)
+        one_sentence = told.endswith(".") and not re.search(r"[.!?] [A-Z]", told)
+        if not (good and one_sentence and len(told.split()) <= 45):
+            wrong.append(term)
+    assert not wrong
+
+
+def test_links_into_the_glossary_hit_a_term_and_no_term_is_linked_twice() -> None:
+    text = pages.GLOSSARY.read_text(encoding="utf-8")
+    terms = {pages.anchor(found["term"]) for found in pages.TERM.finditer(text)}
+    linked = {path.name: pages.links(path) for path in NOTEBOOK_FILES}
+    assert {name: set(found) - terms for name, found in linked.items() if set(found) - terms} == {}
+    assert [name for name, found in linked.items() if len(found) != len(set(found))] == []
+    assert terms == {anchor for found in linked.values() for anchor in found}, "no notebook says it"

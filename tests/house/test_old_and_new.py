@@ -39,12 +39,12 @@ from tests.support.live_sandbox import (
     live_sandbox,
     pair_examples,
 )
-from tools import old_and_new
-from tools.old_and_new import Row
+from tools import pages
+from tools.pages import OldCall
 
 __all__ = ["live_sandbox"]
 
-ROWS = old_and_new.load()
+ROWS = pages.old_calls()
 NOTE = "40, woman, Healing ->"
 ENDED = ("succeeded", "failed", "cancelled")
 AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -239,7 +239,7 @@ def names_in(source: str) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def namespace(row: Row, world: World) -> dict[str, Any]:
+def namespace(row: OldCall, world: World) -> dict[str, Any]:
     """The names that a row uses, and no others: what is not needed is not made."""
     wanted = names_in(row.check) | (set() if row.is_command else names_in(row.new))
     made = {name: make() for name, make in world.things().items() if name in wanted}
@@ -279,7 +279,7 @@ def run_command(line: str, world: World) -> str:
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.old[:40]}")
-def test_todays_call_runs(row: Row, at_work: World) -> None:
+def test_todays_call_runs(row: OldCall, at_work: World) -> None:
     names = namespace(row, at_work)
     if row.is_command:
         names["out"] = run_command(row.new, at_work)
@@ -311,11 +311,6 @@ def test_the_package_has_no_command_line() -> None:
     assert not [each.name for each in scripts if each.group == "console_scripts"]
 
 
-def test_the_page_is_made_from_the_data() -> None:
-    made = old_and_new.render(ROWS)
-    assert old_and_new.PAGE.read_text(encoding="utf-8") == made, "run tools/old_and_new.py"
-
-
 def test_every_pair_stands_once() -> None:
     assert len({row.old for row in ROWS}) == len(ROWS)
 
@@ -323,16 +318,3 @@ def test_every_pair_stands_once() -> None:
 def test_named_notebooks_exist() -> None:
     have = {path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert {row.notebook for row in ROWS if row.notebook} <= have
-
-
-def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
-    data = tmp_path / "rows.toml"
-    data.write_text('[[part]]\ntitle = "A"\n[[part.row]]\nold = "x"\nnwe = "y"\ncheck = "1"\n')
-    with pytest.raises(TypeError, match="nwe"):
-        old_and_new.load(data)
-
-
-def test_phrases_are_no_code() -> None:
-    assert old_and_new.code("wait for the e-mail") == "wait for the e-mail"
-    assert old_and_new.code("heroes jobs list") == "`heroes jobs list`"
-    assert old_and_new.code("max_tokens=500") == "`max_tokens=500`"

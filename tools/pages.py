@@ -1,0 +1,126 @@
+"""The book's pages that are made from something else: old calls, commands, glossary.
+
+They are stored like any page, so that every site that shows Markdown shows them;
+`python tools/build_docs.py` brings them up to date first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+GLOSSARY = ROOT / "docs" / "glossary.md"
+COMMANDS = ROOT / "docs" / "heroes.md"
+OLD_CALLS = ROOT / "docs" / "old_and_new.toml"
+OLD_AND_NEW = ROOT / "docs" / "old_and_new.md"
+OPENING = """\
+<!-- Made from old_and_new.toml by `python tools/build_docs.py`: change it there. -->
+
+# Old call → today's call
+
+Between 2020 and 2024 many guides were written about fine-tuning at OpenAI. Nearly all of their \
+calls are gone. Here is what they are called today. Every line on the right is run by the course's \
+tests, against the sandbox; the same calls go to any provider that speaks this API.
+
+The names in capitals are yours to fill in. The Python package has had no command line since May \
+2026; `heroes` is the one of this course.
+"""
+LINK = re.compile(r"\]\(\.\./docs/glossary\.md(?:#([^)\s]*))?\)")
+TERM = re.compile(r"^## (?P<term>.+)\n\n(?P<told>.+?) First met in (?P<where>.+)\.$", re.MULTILINE)
+
+
+def write_all() -> None:
+    """Bring the three pages up to date."""
+    OLD_AND_NEW.write_text(old_and_new(old_calls()), encoding="utf-8", newline="\n")
+    glossary = with_notebooks(GLOSSARY.read_text(encoding="utf-8"))
+    GLOSSARY.write_text(glossary, encoding="utf-8", newline="\n")
+    write_commands(COMMANDS)
+
+
+def write_commands(page: Path) -> None:
+    """The page about the command `heroes`, as Typer writes it from the program's own help."""
+    command = [sys.executable, "-m", "typer", "heroes.app", "utils", "docs", "--name", "heroes"]
+    command += ["--title", "The command heroes", "--output", str(page)]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+# Old call -> today's call
+
+
+@dataclass(frozen=True)
+class OldCall:
+    """What the guides wrote, and what runs today; `check` is how a test runs it."""
+
+    part: str
+    old: str
+    new: str
+    check: str
+    note: str = ""
+    notebook: str = ""
+
+    @property
+    def is_command(self) -> bool:
+        return self.new.startswith("heroes ")
+
+
+def old_calls() -> list[OldCall]:
+    """The pairs in the order of the page. Raises TypeError for a field that is not known."""
+    data = tomllib.loads(OLD_CALLS.read_text(encoding="utf-8"))
+    return [OldCall(part["title"], **row) for part in data["part"] for row in part["row"]]
+
+
+def old_and_new(calls: list[OldCall]) -> str:
+    """The page, as Markdown: a table for each part."""
+    lines, part = [OPENING], ""
+    for call in calls:
+        if call.part != part:
+            part = call.part
+            lines += [f"\n## {part}\n", "| the old guides wrote | today | good to know |"]
+            lines += ["|---|---|---|"]
+        found = sorted(NOTEBOOKS.glob(f"{call.notebook}_*.ipynb")) if call.notebook else []
+        met = [f"[Notebook {path.name[:2]}](../notebooks/{path.name})" for path in found]
+        note = " ".join([*filter(None, [call.note]), *met])
+        lines.append(f"| {_code(call.old)} | {_code(call.new)} | {note} |")
+    return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    """A call as code, a phrase as words."""
+    is_call = any(mark in text for mark in "(=.{[") or text.startswith(("openai ", "heroes "))
+    return f"`{text}`" if is_call else text
+
+
+# Glossary: a notebook links a term where it explains it, and the first one that does is named
+
+
+def anchor(term: str) -> str:
+    """The anchor that GitHub, JupyterLab and the book make of a heading in small letters."""
+    return term.replace(" ", "-")
+
+
+def links(notebook: Path) -> list[str]:
+    """The glossary's anchors that a notebook's texts link to, in order."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    return [found for text in texts for found in LINK.findall(text)]
+
+
+def with_notebooks(text: str) -> str:
+    """The glossary with the right notebook at each term; one that none links to stays as it is."""
+    first: dict[str, str] = {}
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        for name in links(path):
+            first.setdefault(name, f"[notebook {path.name[:2]}](../notebooks/{path.name})")
+
+    def line(term: re.Match[str]) -> str:
+        where = first.get(anchor(term["term"]), term["where"])
+        return f"## {term['term']}\n\n{term['told']} First met in {where}."
+
+    return TERM.sub(line, text)
