@@ -19,7 +19,7 @@ import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from course.exercise import ProgressError, forget, numbers_of, passed
-from course.steps import STEPS, Step
+from course.steps import STEPS
 from helpers.data import my_folder
 from helpers.settings import ROOT
 
@@ -118,7 +118,10 @@ def reset(step: str, notebook: bool = False) -> list[str]:
     the edited notebook moves there too, and the version in git takes its place. Raises
     ProgressError, before anything is moved, for an unknown step or without a version in git.
     """
-    chosen = _find(step.zfill(2))
+    chosen = next((each for each in STEPS if each.number == step.zfill(2)), None)
+    if chosen is None:
+        known = ", ".join(each.number for each in STEPS)
+        raise ProgressError(f"There is no step {step.zfill(2)}. There are: {known}.")
     passed()  # a damaged record is refused before anything is moved
     original = _original(chosen.number) if notebook else None
     moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -132,14 +135,6 @@ def reset(step: str, notebook: bool = False) -> list[str]:
         path.write_bytes(content)
     forget(numbers_of(chosen.number))
     return [str(path) for path in moved if path]
-
-
-def _find(number: str) -> Step:
-    for step in STEPS:
-        if step.number == number:
-            return step
-    known = ", ".join(step.number for step in STEPS)
-    raise ProgressError(f"There is no step {number}. There are: {known}.")
 
 
 def _set_aside(path: Path, folder: Path) -> Path | None:

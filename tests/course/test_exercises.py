@@ -79,7 +79,7 @@ CURVE = pd.DataFrame(
 )
 NOTE = {"role": "user", "content": "33, man, Super Hearing ->"}
 PAIR = {"model": "m", "prompt": "50, woman, flight ->", "stop": " END", "max_tokens": 150}
-LONG = "Meet Amara, a 40-year-old woman from the old station, who has the power of flight."
+LONG = "Meet Amara, a woman of 40 from a town by the sea, who has the power of flight."
 ROW = {"input_ids": [0, 2, 7, 4, 3, 50, 51, 4], "labels": [-100] * 5 + [50, 51, 4]}
 HERO: dict[str, Any] = {
     "name": "Ada",
@@ -143,7 +143,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("0.2", ("40, Woman, Healing ->",), "man or woman"),
     ("0.2", ("40, woman,  ->",), "name of a power"),
     ("1.2", (TALK,), None),
-    ("1.2", ("You are a pirate.",), "a list"),
     ("1.2", (TALK[1:],), "4 messages"),
     ("1.2", ([SYSTEM, USER, ASSISTANT, ASSISTANT],), "a question again"),
     ("1.2", ([USER, ASSISTANT, AGAIN, SYSTEM],), "who the model is"),
@@ -151,7 +150,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("1.2", ([SYSTEM, USER, ASSISTANT, changed(AGAIN, content="")],), "few words"),
     ("1.3", (CHAT,), None),
     ("1.3", (changed(CHAT, stop=["."], temperature=1.2),), None),
-    ("1.3", (TALK,), "a dictionary"),
     ("1.3", ({"n": 3},), "a model"),
     ("1.3", (changed(CHAT, n=1),), "3 answers"),
     ("1.3", (changed(CHAT, max_tokens=40),), "today's name"),
@@ -168,7 +166,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("2.1", (superhero_grid(powers=["INVISIBILITY", "Ice"], repeats=1),), "saw INVISIBILITY"),
     ("4.1", (JOB,), None),
     ("4.1", (changed(JOB, validation_file="other", extra_body={}),), None),
-    ("4.1", ([],), "a dict"),
     ("4.1", ({},), "the setting model"),
     ("4.1", (changed(JOB, suffix="hero"),), "my-hero"),
     ("4.1", (changed(JOB, seed="7"),), "the seed 7"),
@@ -181,7 +178,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("4.1", (changed(JOB, epochs=2),), "saw epochs"),
     ("4.2", (a_job(), "one"), None),
     ("4.2", (None, "one"), "nothing yet"),
-    ("4.2", ("one", "one"), "saw str"),
     ("4.2", (a_job("failed"), "one"), "saw one that is failed"),
     ("4.2", (a_job(job_id="two"), "one"), "another cancelled"),
     ("5.1", (EVENTS, EVENTS), None),
@@ -196,14 +192,12 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("5.2", (3, CURVE), "the whole exam was held"),
     ("5.2", (6, CURVE), "a loss of 0.40"),
     ("6.1", ([NOTE],), None),
-    ("6.1", ("33, man, Super Hearing ->",), "a list"),
     ("6.1", ([SYSTEM, NOTE],), "system, user"),
     ("6.1", ([changed(NOTE, content="man, Super Hearing ->")],), "age 33"),
     ("6.1", ([changed(NOTE, content="33, man, Super Hearing")],), "an arrow"),
     ("6.1", ([changed(NOTE, content="33, man, Super Hearing -> ")],), "to the letter"),
     ("6.2", (PAIR,), None),
     ("6.2", (changed(PAIR, stop=[" END"], temperature=0),), None),
-    ("6.2", ([],), "a dict"),
     ("6.2", (changed(PAIR, model=""),), "a model"),
     ("6.2", (changed(PAIR, prompt="50, woman, flight"),), "training file"),
     ("6.2", (changed(PAIR, prompt="50, man, flight ->"),), "a woman of 50"),
@@ -216,7 +210,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("7.1", ("At 40 she is waiting.",), "finds the power"),
     ("7.1", ("",), "1 to 15 words, saw 0"),
     ("7.1", (LONG,), "1 to 15 words"),
-    ("7.1", (40,), "a text, saw int"),
     ("7.2", (67,), None),
     ("7.2", (70.0,), None),
     ("7.2", (True,), "a number of tokens"),
@@ -242,7 +235,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("8.2", (lambda logits, t: (logits / t**2).softmax(-1),), "divided by the temperature"),
     ("8.2", (lambda logits, t: logits / t,), "add up to 1"),
     ("8.2", (lambda logits, t: [1.0],), "for every token"),
-    ("8.2", (0.7,), "a function"),
     ("8.3", (24576, 16, 192, 4), None),
     ("8.3", (True, 16, 192, 4), "a whole number"),
     ("8.3", (16 * 192 * 192, 16, 192, 4), "far fewer"),
@@ -251,7 +243,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("8.3", (16 * 4 * 4 * 192, 16, 192, 4), "nothing counted twice"),
     ("9.1", (HERO, PROMPT), None),
     ("9.1", (HERO, "How old is Ada?"), "begins with the facts"),
-    ("9.1", ([], PROMPT), "a dict"),
     ("9.1", (changed(HERO, work=""), PROMPT), "no work"),
     ("9.1", (changed(HERO, name="Zofia"), PROMPT), "no card yet"),
     ("9.1", (HERO, None), "as text"),
@@ -268,7 +259,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("10.1", (lambda error: None,), "True or False for too many calls (429), saw nothing"),
     ("10.1", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
     ("10.1", (lambda e: isinstance(e, WAITS),), "False for money that is used up (429)"),
-    ("10.1", (3,), "a function"),
     ("11.1", (lines(), "m"), None),
     ("11.1", (step_11.broken_lines("m"), "m"), "an address in line 1"),
     ("11.1", (lines()[:2], "m"), "three requests, saw 2"),
@@ -286,7 +276,6 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("11.2", (lambda end, day: end is None or f"{day}" <= end,), "on the day of its end"),
     ("11.2", (lambda end, day: end is not None and ends(end, day),), "without a date"),
     ("11.2", (lambda end, day: day < date.fromisoformat(end),), "could not be read"),
-    ("11.2", (7,), "a function, saw int"),
 ]
 
 
@@ -300,13 +289,13 @@ def test_right_passes_and_a_mistake_is_named(
 
 
 @pytest.mark.parametrize("number", EXERCISES)
-@pytest.mark.parametrize("nothing", [..., None])
-def test_nothing_handed_in_is_said(number: str, nothing: object) -> None:
+@pytest.mark.parametrize("junk", [..., None, 7, "x", [], {}], ids=repr)
+def test_nothing_and_nonsense_are_not_yet(number: str, junk: object) -> None:
     given = next((artefacts[1:] for other, artefacts, _ in CASES if other == number), ())
-    outcome = EXERCISES[number].grade(nothing, *given)
+    outcome = EXERCISES[number].grade(junk, *given)
     assert not outcome
-    assert nothing is None or outcome.problem == NOTHING
-    assert "could not be read" not in str(outcome.problem)
+    assert outcome.problem == NOTHING or junk is not ...
+    assert "could not be read" not in str(outcome.problem) or junk is not None
 
 
 def test_each_exercise_has_its_texts_and_each_text_its_exercise() -> None:

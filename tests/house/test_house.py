@@ -1,7 +1,4 @@
-"""The plan of the house: who imports whom, no circles, and sizes that only ever go down.
-
-Most of it reads the source with `ast`; two tests import in a process of their own and look.
-"""
+"""The plan of the house: who imports whom, no circles, and sizes that only ever go down."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
@@ -31,9 +27,9 @@ LINES = {
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_300  # in the modules of ours that notebook 00 loads
-KNOWN_CIRCLES = {"sandbox.api": 14}  # a package whose modules import each other: how many may
+KNOWN_CIRCLES = {"sandbox.api": 14}  # how many of a package's modules may import each other
 
-# What the modules of a folder (or of a package in it) may import of ours.
+# What the modules of a folder, or of a package in it, may import of ours.
 MAY_IMPORT = {
     "helpers": {"helpers"},
     "course": {"course", "helpers"},
@@ -48,9 +44,9 @@ MAY_IMPORT = {
     "scripts": {"course", "helpers"},
     "notebooks": {"course", "helpers"},
 }
-FOLDERS = sorted({name.partition(".")[0] for name in MAY_IMPORT} - {"notebooks"})
+FOLDERS = {name.partition(".")[0] for name in MAY_IMPORT} - {"notebooks"}
 # In these, imports of ours inside functions are allowed: a quick --help, and torch only where used.
-LATE_IMPORTS = ("heroes", "sandbox", "bench")
+LATE_IMPORTS = {"heroes", "sandbox", "bench"}
 # A package that is part of one that requirements.txt names.
 COMES_WITH = {
     "IPython": "jupyterlab",
@@ -66,182 +62,143 @@ NOT_DECLARED = {"datasets", "trl", "course_notebooks"}
 
 
 class Import(NamedTuple):
-    """One imported name, in which line, and whether inside a function."""
+    """One imported name: in which module or notebook, in which line, inside a function or not."""
 
-    name: str
+    where: str
     line: int
+    name: str
     inside: bool
 
-
-def files(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
-
-
-def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    @property
+    def top(self) -> str:
+        return self.name.partition(".")[0]
 
 
-def imports(source: str) -> Iterator[Import]:
-    def walk(node: ast.AST, inside: bool) -> Iterator[Import]:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Import):
-                yield from (Import(each.name, child.lineno, inside) for each in child.names)
-            elif isinstance(child, ast.ImportFrom):
-                assert not child.level, f"line {child.lineno}: write the whole name of the module"
-                for each in child.names:
-                    yield Import(f"{child.module}.{each.name}", child.lineno, inside)
-            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from walk(child, inside or function)
-
-    yield from walk(ast.parse(source), False)
+def imports(where: str, node: ast.AST, inside: bool = False) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            stem = f"{child.module}." if isinstance(child, ast.ImportFrom) else ""
+            yield from (Import(where, child.lineno, stem + n.name, inside) for n in child.names)
+        function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        yield from imports(where, child, inside or function)
 
 
-@cache
-def modules() -> dict[str, Path]:
-    return {module_of(path): path for folder in FOLDERS for path in files(folder)}
-
-
-@cache
-def imported(path: Path) -> list[Import]:
-    return list(imports(path.read_text(encoding="utf-8")))
-
-
-def code_of(notebook: Path) -> list[str]:
+def code_of(notebook: Path) -> str:
     """The code of a notebook: its cells, and the solutions in its text."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    texts = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
-    fences = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-    code = [text for kind, text in texts if kind == "code"]
-    code += [found for kind, text in texts if kind == "markdown" for found in fences.findall(text)]
-    return [re.sub(r"^(\s*)[%!].*", r"\1pass", text, flags=re.MULTILINE) for text in code]
+    code = []
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        fenced = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        code += [text] if cell["cell_type"] == "code" else fenced
+    return "\n".join(code)
 
 
-def notebook_imports(notebook: Path) -> list[Import]:
-    return [each for code in code_of(notebook) for each in imports(code)]
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 def within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for folder in sorted(FOLDERS)
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
+SOURCES = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
+SOURCES |= {f"notebooks.{path.stem}": code_of(path) for path in NOTEBOOKS}
+IMPORTS = {name: list(imports(name, ast.parse(source))) for name, source in SOURCES.items()}
+ALL = [each for found in IMPORTS.values() for each in found]
+
+
 @pytest.mark.parametrize("place", MAY_IMPORT)
 def test_imports_go_one_way(place: str) -> None:
-    if place == "notebooks":
-        found = {path.name: notebook_imports(path) for path in NOTEBOOKS}
-    else:
-        paths = {name: path for name, path in modules().items() if within(name, place)}
-        found = {name: imported(path) for name, path in paths.items()}
-    assert found, f"There is nothing in {place}."
-    wrong = [
-        f"{name}, line {each.line}: {each.name}"
-        for name, all_of_it in found.items()
-        for each in all_of_it
-        if each.name.partition(".")[0] in FOLDERS
-        and not any(within(each.name, package) for package in MAY_IMPORT[place])
-    ]
-    assert not wrong, f"{place} may import {sorted(MAY_IMPORT[place])} of ours only"
+    found = [each for each in ALL if within(each.where, place) and each.top in FOLDERS]
+    allowed = MAY_IMPORT[place]
+    assert found or place == "sandbox.base_model", f"{place} imports nothing of ours?"
+    assert not [e for e in found if not any(within(e.name, package) for package in allowed)]
 
 
 def test_imports_of_ours_are_at_the_top() -> None:
-    wrong = [
-        f"{name}, line {each.line}: {each.name}"
-        for name, path in modules().items()
-        for each in imported(path)
-        if each.inside and each.name.partition(".")[0] in FOLDERS
-        if name.partition(".")[0] not in LATE_IMPORTS
-    ]
-    assert not wrong
+    late = [each for each in ALL if each.inside and each.top in FOLDERS]
+    assert not [e for e in late if e.where.partition(".")[0] not in {*LATE_IMPORTS, "notebooks"}]
 
 
 def test_the_store_needs_only_python() -> None:
-    wrong = [
-        f"{path.name}: {each.name}"
-        for path in files("sandbox/store")
-        for each in imported(path)
-        if (top := each.name.partition(".")[0]) != "sandbox" and top not in sys.stdlib_module_names
-    ]
-    assert not wrong
+    found = [each for each in ALL if within(each.where, "sandbox.store")]
+    assert found
+    assert {each.top for each in found} <= {"sandbox", *sys.stdlib_module_names}
 
 
 def test_no_module_leads_back_to_itself() -> None:
-    ours = modules()
-    # `from a import b` leads to the module a.b if there is one, else to a.
+    """Imports for type checkers count, too."""
     leads_to = {
-        name: {
-            each.name if each.name in ours else each.name.rpartition(".")[0]
-            for each in imported(path)
-        }
-        & (set(ours) - {name})
-        for name, path in ours.items()
+        # `from a import b` leads to the module a.b if there is one, else to a.
+        name: {e.name if e.name in MODULES else e.name.rpartition(".")[0] for e in IMPORTS[name]}
+        & (set(MODULES) - {name})
+        for name in MODULES
     }
 
-    def reached(start: str) -> set[str]:
+    def reached_from(start: str) -> set[str]:
         seen: set[str] = set()
-        left = list(leads_to[start])
+        left = [start]
         while left:
-            if (name := left.pop()) not in seen:
-                seen.add(name)
-                left += leads_to[name]
+            new = leads_to[left.pop()] - seen
+            seen |= new
+            left += new
         return seen
 
-    beyond = {name: reached(name) for name in ours}
-    circles = {frozenset(n for n in beyond[name] if name in beyond[n]) for name in ours} - {
-        frozenset()
-    }
+    reached = {name: reached_from(name) for name in MODULES}
+    in_circle = {name for name in MODULES if name in reached[name]}
     for package, most in KNOWN_CIRCLES.items():
-        known = {circle for circle in circles if all(within(name, package) for name in circle)}
-        assert sum(map(len, known)) <= most, f"the circle in {package} has grown"
-        circles -= known
-    assert not [sorted(circle) for circle in circles]
+        known = {name for name in in_circle if within(name, package)}
+        assert len(known) <= most, f"the circle in {package} has grown: {sorted(known)}"
+        in_circle -= known
+    assert not in_circle
 
 
 @pytest.mark.parametrize("folders", LINES)
 def test_sizes_only_go_down(folders: str) -> None:
     most, most_in_one = LINES[folders]
-    lengths = {
-        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
-        for folder in folders.split()
-        for path in files(folder)
-    }
+    paths = [path for folder in folders.split() for path in (ROOT / folder).rglob("*.py")]
+    lengths = {path.relative_to(ROOT).as_posix(): lines_of(path) for path in paths}
+    total = sum(lengths.values())
     assert not {name: lines for name, lines in lengths.items() if lines > most_in_one}
-    assert sum(lengths.values()) <= most
+    assert total <= most
 
 
-def loaded_by(source: str) -> dict[str, int]:
-    """The modules of ours that this code loads, with their lines, seen in a fresh process."""
-    code = f"{source}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
-    command = [sys.executable, "-c", code]
+def loaded_by(names: set[str]) -> dict[str, int]:
+    """The modules of ours that a fresh process has after these imports, with their lines."""
+    code = "import sys\n" + "".join(f"import {name}\n" for name in sorted(names))
+    command = [sys.executable, "-c", code + "print(*sys.modules)"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
-    names = set(json.loads(run.stdout.splitlines()[-1])) & set(modules())
-    return {n: len(modules()[n].read_text(encoding="utf-8").splitlines()) for n in sorted(names)}
+    return {name: lines_of(MODULES[name]) for name in run.stdout.split() if name in MODULES}
 
 
-def test_connect_is_small() -> None:
-    found = set(loaded_by("import helpers.connect")) - {"helpers"}
+def test_connect_loads_few_modules() -> None:
+    found = set(loaded_by({"helpers.connect"})) - {"helpers"}
     assert len(found) <= CONNECT_MODULES, sorted(found)
 
 
-def test_the_first_notebook_pulls_in_little() -> None:
-    names = {each.name for each in notebook_imports(NOTEBOOKS[0])}
-    ours = {name.rpartition(".")[0] for name in names if name.partition(".")[0] in FOLDERS}
-    # `from course.exercises import step_00` names a module, all the others name what is in one.
-    ours |= names & set(modules())
-    found = loaded_by("\n".join(f"import {name}" for name in sorted(ours)))
-    assert sum(found.values()) <= FIRST_NOTEBOOK_LINES, found
+def test_the_first_notebook_loads_little() -> None:
+    names = {
+        e.name for e in ALL if e.where == f"notebooks.{NOTEBOOKS[0].stem}" and e.top in FOLDERS
+    }
+    lengths = loaded_by({name if name in MODULES else name.rpartition(".")[0] for name in names})
+    total = sum(lengths.values())
+    assert total <= FIRST_NOTEBOOK_LINES, lengths
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     declared = {name.lower() for name in re.findall(r"^[A-Za-z][\w.-]*", text, re.MULTILINE)}
     makers = packages_distributions()
-    found = [(name, each) for name, path in modules().items() for each in imported(path)]
-    found += [(path.name, each) for path in NOTEBOOKS for each in notebook_imports(path)]
-    tops = {each.name.partition(".")[0]: where for where, each in found}
-    for ours in {*FOLDERS, *sys.stdlib_module_names, *NOT_DECLARED}:
-        tops.pop(ours, None)
+    tops = {each.top: each.where for each in ALL}
     undeclared = {
         top: where
         for top, where in tops.items()
+        if top not in FOLDERS | NOT_DECLARED | sys.stdlib_module_names
         if not {COMES_WITH.get(top, top).lower(), *map(str.lower, makers.get(top, []))} & declared
     }
     assert not undeclared, "Add it to requirements.txt, with a word on what needs it."
@@ -249,8 +206,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
 
 def test_contributing_names_every_folder() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    folders = {name.partition("/")[0] for name in listed if "/" in name and name[0] != "."}
+    command = ["git", "ls-tree", "-d", "--name-only", "HEAD"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    folders = {name for name in run.stdout.split() if not name.startswith(".")}
     assert not {folder for folder in folders if f"`{folder}/" not in text}
