@@ -36,21 +36,15 @@ class ProgressError(ValueError):
     """A step, a progress file or a notebook is not as it should be; the text has a remedy."""
 
 
-class Expectation(NamedTuple):
-    """One thing that is asked for: was it met, what was wanted, what was there instead."""
-
-    met: bool
-    wanted: str
-    seen: str
+# What a grading function yields: None for each expectation that is met, else what is wrong.
+Expectations = Iterator[str | None]
 
 
-Expectations = Iterator[Expectation]
-
-
-def expect(met: object, wanted: str, seen: object = "something else") -> Expectation:
-    """An expectation for a grading function to yield; a long `seen` is shortened."""
+def expect(met: object, wanted: str, seen: object = "something else") -> str | None:
+    """None if this is met, else the sentence that says so; a long `seen` is shortened."""
     text = str(seen)
-    return Expectation(bool(met), wanted, text if len(text) <= 120 else text[:117] + "...")
+    short = text if len(text) <= 120 else text[:117] + "..."
+    return None if met else f"Expected {wanted}, saw {short}."
 
 
 def is_number(value: object, kind: type = Real) -> bool:
@@ -58,8 +52,7 @@ def is_number(value: object, kind: type = Real) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """The outcome of grading once. It counts as true when every expectation was met."""
 
     met: int
@@ -75,7 +68,7 @@ class Exercise:
 
     number: str
     title: str
-    grading: Callable[..., Iterable[Expectation]]
+    grading: Callable[..., Iterable[str | None]]
     hints: tuple[str, ...]
     _next_hint: int = field(default=0, init=False, repr=False)
 
@@ -95,9 +88,9 @@ class Exercise:
         if any(artefact is ... for artefact in artefacts):
             return Check(met, NOTHING)
         try:
-            for expectation in self.grading(*artefacts):
-                if not expectation.met:
-                    return Check(met, f"Expected {expectation.wanted}, saw {expectation.seen}.")
+            for problem in self.grading(*artefacts):
+                if problem:
+                    return Check(met, problem)
                 met += 1
         # A learner can hand in anything: the answer is a sentence, never a traceback.
         except Exception as error:  # noqa: BLE001
@@ -117,7 +110,7 @@ class Exercise:
         self._next_hint = min(index + 1, 2)
 
 
-def exercise(number: str) -> Callable[[Callable[..., Iterable[Expectation]]], Exercise]:
+def exercise(number: str) -> Callable[[Callable[..., Expectations]], Exercise]:
     """Make a grading function an exercise, with its title and hints from exercises.toml."""
     step, place = number.split(".")
     texts = TEXTS[step][place]
