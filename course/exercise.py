@@ -1,47 +1,59 @@
-"""Exercises with a verdict: a check grades what the learner made, line by plain line.
+"""Exercises: a grading function checks what the learner made, one expectation at a time.
 
-A check is a function that takes the artefact (a table, a path, a job …) and yields what it
-expects of it, one `expect(…)` at a time:
-
-    def grade(rows):
+    @exercise("3.1")                     # title and hints: [3.1] in exercises.toml
+    def split_by_power(rows):
         yield expect(len(rows) == 42, "42 rows", f"{len(rows)} rows")
 
-    split = Exercise("3.1", "split by power", grade, hints=("Look at …", "Try …", "Write …"))
-    split.check(my_rows)    # Exercise 3.1 (split by power): not yet. Expected 42 rows, saw 40.
-    split.hint()            # the next of three hints
+    split_by_power.check(my_rows)        # Exercise 3.1 (…): not yet. Expected 42 rows, saw 40 rows.
+    split_by_power.hint()                # the next of three hints
 
-What is expected is said in words of the task, so a verdict never gives the solution away.
+What is expected is said in the words of the task, so that a message never gives the solution away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from numbers import Real
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from course.passed import note_passed
+from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 
+from helpers.data import my, my_folder, replace_text
+
+TEXTS = tomllib.loads((Path(__file__).parent / "exercises.toml").read_text(encoding="utf-8"))
+PASSED = "exercises.json"
 NOTHING = "Nothing was handed in: run the cell with your own code first."
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """One thing a check asks for: was it met, what was wanted, what was there instead."""
-
-    met: bool
-    wanted: str
-    seen: str
+class ProgressError(ValueError):
+    """A step, a progress file or a notebook is not as it should be; the text has a remedy."""
 
 
-def expect(met: object, wanted: str, seen: object = "something else") -> Expectation:
-    """An expectation for a grading function to yield; `seen` is shortened if it is long."""
+# What a grading function yields: None for each expectation that is met, else what is wrong.
+Expectations = Iterator[str | None]
+
+
+def expect(met: object, wanted: str, seen: object = "something else") -> str | None:
+    """None if this is met, else the sentence that says so; a long `seen` is shortened."""
     text = str(seen)
-    return Expectation(bool(met), wanted, text if len(text) <= 120 else text[:117] + "...")
+    short = text if len(text) <= 120 else text[:117] + "..."
+    return None if met else f"Expected {wanted}, saw {short}."
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The outcome of one check. It counts as true when everything was met."""
+def is_number(value: object, kind: type = Real) -> bool:
+    """Whether this is a number; True and False are none, although Python counts them as such."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+class Check(NamedTuple):
+    """The outcome of grading once. It counts as true when every expectation was met."""
 
     met: int
     problem: str | None
@@ -56,44 +68,38 @@ class Exercise:
 
     number: str
     title: str
-    grade: Callable[..., Iterable[Expectation]]
-    hints: tuple[str, str, str]
+    grading: Callable[..., Iterable[str | None]]
+    hints: tuple[str, ...]
     _next_hint: int = field(default=0, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        if len(self.hints) != 3 or not all(hint.strip() for hint in self.hints):
-            raise ValueError(f"Exercise {self.number} needs three hints.")
-
     def check(self, *artefacts: Any) -> None:
-        """Grade what was made, print the verdict in one line, and note an exercise as done."""
-        verdict = self.verdict(*artefacts)
+        """Grade what was made, print the outcome in one line, and record a passed exercise."""
+        outcome = self.grade(*artefacts)
         name = f"Exercise {self.number} ({self.title})"
-        if verdict:
-            print(f"{name}: done. All {verdict.met} checks passed.")
+        if outcome:
+            print(f"{name}: done. All {outcome.met} checks passed.")
             note_passed(self.number)
         else:
-            print(f"{name}: not yet. {verdict.problem} Stuck? Ask for a hint.")
+            print(f"{name}: not yet. {outcome.problem} Stuck? Ask for a hint.")
 
-    def verdict(self, *artefacts: Any) -> Verdict:
+    def grade(self, *artefacts: Any) -> Check:
         """Grade without printing: stops at the first expectation that is not met."""
         met = 0
         if any(artefact is ... for artefact in artefacts):
-            return Verdict(met, NOTHING)
+            return Check(met, NOTHING)
         try:
-            for expectation in self.grade(*artefacts):
-                if not expectation.met:
-                    return Verdict(met, f"Expected {expectation.wanted}, saw {expectation.seen}.")
+            for problem in self.grading(*artefacts):
+                if problem:
+                    return Check(met, problem)
                 met += 1
-        # Whatever is handed in, the learner gets a sentence and no traceback.
+        # A learner can hand in anything: the answer is a sentence, never a traceback.
         except Exception as error:  # noqa: BLE001
-            return Verdict(met, self._unreadable(artefacts, error))
-        return Verdict(met, None if met else "There was nothing to check.")
-
-    def _unreadable(self, artefacts: tuple[Any, ...], error: Exception) -> str:
-        if any(artefact is None for artefact in artefacts):
-            return NOTHING
-        kinds = ", ".join(type(artefact).__name__ for artefact in artefacts) or "nothing"
-        return f"What was handed in ({kinds}) could not be read: {type(error).__name__}: {error}."
+            if any(artefact is None for artefact in artefacts):
+                return Check(met, NOTHING)
+            kinds = ", ".join(type(artefact).__name__ for artefact in artefacts) or "nothing"
+            told = f"could not be read: {type(error).__name__}: {error}."
+            return Check(met, f"What was handed in ({kinds}) {told}")
+        return Check(met, None if met else "There was nothing to check.")
 
     def hint(self, level: int | None = None) -> None:
         """Print the next hint, or the one at `level` (1 to 3); after the last it stays there."""
@@ -102,3 +108,54 @@ class Exercise:
         index = self._next_hint if level is None else level - 1
         print(f"Hint {index + 1} of 3: {self.hints[index]}")
         self._next_hint = min(index + 1, 2)
+
+
+def exercise(number: str) -> Callable[[Callable[..., Expectations]], Exercise]:
+    """Make a grading function an exercise, with its title and hints from exercises.toml."""
+    step, place = number.split(".")
+    texts = TEXTS[step][place]
+    return lambda grading: Exercise(number, texts["title"], grading, tuple(texts["hints"]))
+
+
+def numbers_of(step: str) -> list[str]:
+    """The numbers of a step's exercises: "03" has "3.1", "3.2" and "3.3"."""
+    return [f"{int(step)}.{place}" for place in TEXTS[str(int(step))]]
+
+
+def passed() -> dict[str, str]:
+    """The numbers of the exercises that were passed, with the moment it first happened.
+
+    Raises ProgressError, with a remedy, if the file is damaged.
+    """
+    path = my_folder() / PASSED
+    if not path.is_file():
+        return {}
+    try:
+        return TypeAdapter(dict[str, str]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ProgressError(
+            f"{path.parent.name}/{PASSED} is damaged ({error.errors()[0]['msg']}). Move it away; "
+            "the exercises that you check from then on are noted again."
+        ) from error
+
+
+def note_passed(number: str) -> None:
+    """Record that an exercise was passed; one that was passed before keeps its first moment."""
+    with _changing() as done:
+        done.setdefault(number, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def forget(numbers: Iterable[str]) -> None:
+    """Record that these exercises are open again."""
+    with _changing() as done:
+        for number in numbers:
+            done.pop(number, None)
+
+
+@contextmanager
+def _changing() -> Iterator[dict[str, str]]:
+    """The record, to be changed; two notebooks that do so at once wait for each other."""
+    with FileLock(my(f".{PASSED}.lock")):
+        done = passed()
+        yield done
+        replace_text(my(PASSED), json.dumps(done, indent=2) + "\n")

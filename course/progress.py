@@ -1,30 +1,27 @@
-"""How far the learner has come: read from the products and the exercises in data/my.
+"""How far the learner has come: read from the files and the passed exercises in data/my.
 
 show_progress()                      # in a notebook
 heroes progress                      # in a terminal
-heroes progress --json > ada.json    # for the teacher, who merges them:
+heroes progress --json > ada.json    # for the teacher, who merges the reports of a class:
 heroes board *.json
 """
 
 from __future__ import annotations
 
-import importlib
-import json
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from course.exercise import Exercise
-from course.passed import ProgressError, forget, passed
-from helpers.data import MADE_BY, my_folder
+from course.exercise import ProgressError, forget, numbers_of, passed
+from course.steps import STEPS
+from helpers.data import my_folder
 from helpers.settings import ROOT
-from tools.roadmap import STEPS
 
 State = Literal["done", "begun", "open"]
 SIGNS: dict[State, str] = {"done": "[x]", "begun": "[/]", "open": "[ ]"}
@@ -33,12 +30,11 @@ SET_ASIDE = "set_aside"
 REMEDY = "Make one with: heroes progress --json --name NAME"
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One step of the road: which products are there, which exercises are done."""
+class StepProgress(BaseModel):
+    """One step of the course: which of its files are there, which exercises are passed."""
 
     step: str
-    title: str
+    title: str = ""
     products: dict[str, bool]
     exercises: dict[str, bool]
 
@@ -54,37 +50,25 @@ class Progress:
         return f"{SIGNS[self.state]} {self.step} {self.title:<18}{', '.join(parts)}"
 
 
-def steps() -> list[str]:
-    """The numbers of the steps that there are notebooks for: "00", "01" …"""
-    return [path.name[:2] for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
+class Report(BaseModel):
+    """What a learner hands to the teacher."""
+
+    name: str
+    made_at: AwareDatetime
+    steps: list[StepProgress]
 
 
-def exercises_of(step: str) -> list[Exercise]:
-    """The exercises of a step, in the order of their numbers."""
-    try:
-        module = importlib.import_module(f"course.exercises.step_{step}")
-    except ModuleNotFoundError:
-        return []
-    found = [value for value in vars(module).values() if isinstance(value, Exercise)]
-    return sorted(found, key=lambda exercise: [int(part) for part in exercise.number.split(".")])
-
-
-def products_of(step: str) -> list[str]:
-    """The files that a step leaves in data/my."""
-    return [name for name, maker in MADE_BY.items() if maker.startswith(step)]
-
-
-def progress() -> list[Progress]:
-    """Every step with what is done of it. Reads only; asks no server."""
+def progress() -> list[StepProgress]:
+    """Every step with what is done of it. Reads files only, asks no server."""
     done, folder = passed(), my_folder()
     return [
-        Progress(
-            step,
-            STEPS[int(step)].title,
-            {name: (folder / name).is_file() for name in products_of(step)},
-            {exercise.number: exercise.number in done for exercise in exercises_of(step)},
+        StepProgress(
+            step=step.number,
+            title=step.title,
+            products={name: (folder / name).is_file() for name in step.files},
+            exercises={number: number in done for number in numbers_of(step.number)},
         )
-        for step in steps()
+        for step in STEPS
     ]
 
 
@@ -98,68 +82,58 @@ def show_progress() -> None:
 
 def report(name: str) -> dict[str, Any]:
     """The learner's progress under a name, as `heroes progress --json` writes it."""
-    made_at = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"name": name, "made_at": made_at, "steps": [asdict(each) for each in progress()]}
+    made = Report(name=name, made_at=datetime.now(UTC), steps=progress())
+    return made.model_dump(mode="json")
 
 
 def board(paths: Iterable[str | Path]) -> pd.DataFrame:
     """A table with a row for each learner and a column for each step, from their reports.
 
-    Where somebody handed in twice, the newest report counts. Raises ProgressError, naming the
-    file and the field, for one that is not a report.
+    If a learner handed in twice, the newest report counts. Raises ProgressError, naming the file
+    and the field, for a file that is not a report.
     """
-    reports = sorted((_read(Path(path)) for path in paths), key=lambda each: each["made_at"])
-    newest = {each["name"]: each for each in reports}
-    table = pd.DataFrame(
-        {name: _states(each["steps"]) for name, each in sorted(newest.items())}
-    ).T.fillna("open")
-    table = table.reindex(columns=sorted(table.columns)).rename_axis("name")
-    return table.assign(done=(table == "done").sum(axis=1))
+    reports = sorted((_read(Path(path)) for path in paths), key=lambda each: each.made_at)
+    newest = {each.name: {step.step: step.state for step in each.steps} for each in reports}
+    table = pd.DataFrame.from_dict(newest, orient="index", dtype=object).fillna("open")
+    table = table.sort_index(axis="index").sort_index(axis="columns").rename_axis("name")
+    return table.assign(done=(table == "done").sum(axis="columns"))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Report:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise ProgressError(f"{path.name} is not a progress report ({error}). {REMEDY}") from error
-    for field, kind in (("name", str), ("made_at", str), ("steps", list)):
-        if not isinstance(found, dict) or not isinstance(found.get(field), kind):
-            raise ProgressError(f"{path.name} has no good field '{field}'. {REMEDY}")
-    try:
-        _states(found["steps"])
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ProgressError(f"{path.name}: 'steps' cannot be read ({error!r}). {REMEDY}") from error
-    return found
-
-
-def _states(found: Sequence[dict[str, Any]]) -> dict[str, str]:
-    return {
-        each["step"]: Progress(each["step"], "", each["products"], each["exercises"]).state
-        for each in found
-    }
+        return Report.model_validate_json(path.read_text(encoding="utf-8-sig"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        what = f"the field '{field}': {first['msg']}" if field else first["msg"]
+    except (OSError, UnicodeError) as error:
+        what = str(error)
+    raise ProgressError(f"{path.name} is not a progress report ({what}). {REMEDY}")
 
 
 def reset(step: str, notebook: bool = False) -> list[str]:
-    """Put a step back to its beginning; what was moved away comes back as a list of paths.
+    """Put a step back to its beginning, and return the paths of what was moved aside.
 
-    The learner's products are moved to data/my/set_aside, and its exercises are open again. With
-    `notebook`, the notebook itself is replaced by the one that git has, and the edited one is
-    moved there, too. Raises ProgressError for a step that there is not.
+    The step's files move to data/my/set_aside, and its exercises are open again. With `notebook`,
+    the edited notebook moves there too, and the version in git takes its place. Raises
+    ProgressError, before anything is moved, for an unknown step or without a version in git.
     """
-    step = step.zfill(2)
-    if step not in steps():
-        raise ProgressError(f"There is no step {step}. There are: {', '.join(steps())}.")
+    chosen = next((each for each in STEPS if each.number == step.zfill(2)), None)
+    if chosen is None:
+        known = ", ".join(each.number for each in STEPS)
+        raise ProgressError(f"There is no step {step.zfill(2)}. There are: {known}.")
+    passed()  # a damaged record is refused before anything is moved
+    original = _original(chosen.number) if notebook else None
     moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    aside = my_folder() / SET_ASIDE / f"{step}_{moment}"
-    # Beside a table stand the rows that it was made from.
-    names = [name for each in products_of(step) for name in (each, f"{Path(each).stem}.rows.jsonl")]
-    original = _original(step) if notebook else None
+    aside = my_folder() / SET_ASIDE / f"{chosen.number}_{moment}"
+    # Beside a table is the file of the rows that it was made from.
+    names = [name for each in chosen.files for name in (each, f"{Path(each).stem}.rows.jsonl")]
     moved = [_set_aside(my_folder() / name, aside) for name in names]
     if original:
         path, content = original
         moved.append(_set_aside(path, aside))
         path.write_bytes(content)
-    forget([exercise.number for exercise in exercises_of(step)])
+    forget(numbers_of(chosen.number))
     return [str(path) for path in moved if path]
 
 
@@ -174,10 +148,9 @@ def _original(step: str) -> tuple[Path, bytes]:
     """A notebook's path, and its content as git has it."""
     path = next(NOTEBOOKS.glob(f"{step}_*.ipynb"))
     name = path.relative_to(ROOT).as_posix()
+    command = ["git", "show", f"HEAD:{name}"]
     try:
-        shown = subprocess.run(
-            ["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True
-        )
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise ProgressError(
             f"git has no {name} here, so it cannot be brought back. Get a fresh copy of the course."

@@ -1,6 +1,6 @@
 """A short quiz at the end of each notebook; every wrong answer says why it is wrong.
 
-The questions stand in course/quizzes, one file for each step, in jupyterquiz's own format.
+The questions are in course/quizzes, one file for each step, in jupyterquiz's own format.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ import json
 import random
 from pathlib import Path
 from typing import Any
+
+from IPython.display import display
+from IPython.utils.capture import capture_output
+from jupyterquiz import display_quiz
 
 FOLDER = Path(__file__).parent / "quizzes"
 COLOURS = {
@@ -27,25 +31,19 @@ def questions(step: int) -> list[dict[str, Any]]:
 
 def quiz(step: int) -> None:
     """Show the quiz of a step. It works in a running notebook and in the book."""
-    from IPython.display import display
-    from IPython.utils.capture import capture_output
-    from jupyterquiz import display_quiz
-
     asked = questions(step)
-    before = random.getstate()
-    random.seed(step)  # it names its parts at random: the same names keep stored outputs the same
+    state = random.getstate()
+    random.seed(step)  # jupyterquiz draws random element ids: the same ids keep stored outputs
     try:
         with capture_output() as parts:
             display_quiz(asked, colors=COLOURS, border_radius=8, max_width=680)
     finally:
-        random.setstate(before)
-    words = [f"(A quiz of {len(asked)} questions: it works in a running notebook and in the book.)"]
-    for part in parts.outputs:
-        # Where no script runs, one sentence stands for all its parts.
-        display({**_offline(part.data), "text/plain": words.pop() if words else " "}, raw=True)
-
-
-def _offline(data: dict[str, str]) -> dict[str, str]:
-    """The same part, with a script that sees no MathJax: it would fetch one from the internet."""
-    script = data.get("application/javascript")
-    return {**data, "application/javascript": f"((MathJax) => {{{script}}})();"} if script else data
+        random.setstate(state)
+    words = f"(A quiz of {len(asked)} questions: it works in a running notebook and in the book.)"
+    for number, part in enumerate(parts.outputs):
+        data = dict(part.data)
+        if script := data.get("application/javascript"):
+            # With MathJax in sight, jupyterquiz would fetch one from the internet.
+            data["application/javascript"] = f"((MathJax) => {{{script}}})();"
+        # Where no script runs, one sentence describes all the parts.
+        display({**data, "text/plain": " " if number else words}, raw=True)

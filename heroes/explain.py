@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-from course.passed import ProgressError
+from course.exercise import ProgressError
 from helpers.asking import GenerationError
 from helpers.follow import ConnectionLost
 from helpers.jobs import WIND_DOWN, UploadError

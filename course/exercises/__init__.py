@@ -1,1 +1,1 @@
-"""The exercises: one module for each notebook, with what is handed out, checks and hints."""
+"""The exercises, a module for each notebook: grading functions, and what is handed out."""

@@ -1,35 +1,27 @@
-"""The exercises of notebook 04: what is expected of a request and of a job, with three hints."""
+"""The exercises of notebook 04."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 
-from course.exercise import Exercise, Expectation, expect
+from course.exercise import Expectations, exercise, expect
 
-KNOWN = (
-    "model",
-    "training_file",
-    "validation_file",
-    "suffix",
-    "seed",
-    "method",
-    "metadata",
-    "extra_body",
-)
+KNOWN = "model training_file validation_file suffix seed method metadata extra_body".split()
 
 
 def _epochs(wanted: Mapping[str, Any]) -> object:
-    """The number of epochs of a request, if it stands where it belongs; else None."""
+    """The number of epochs of a request, if it is where it belongs, else None."""
     place: Any = wanted
     for name in ("method", "supervised", "hyperparameters", "n_epochs"):
         place = place.get(name) if isinstance(place, Mapping) else None
     return place
 
 
-def _request(wanted: Mapping[str, Any]) -> Iterator[Expectation]:
+@exercise("4.1")
+def request(wanted: Mapping[str, Any]) -> Expectations:
     yield expect(isinstance(wanted, Mapping), "a dict of settings", type(wanted).__name__)
     for name in ("model", "training_file"):
         yield expect(wanted.get(name), f"the setting {name}", "none of that name")
@@ -50,33 +42,9 @@ def _request(wanted: Mapping[str, Any]) -> Iterator[Expectation]:
     yield expect(not strangers, "only settings that the API knows", ", ".join(strangers))
 
 
-def _lost_and_found(found: FineTuningJob, wanted_id: str) -> Iterator[Expectation]:
+@exercise("4.2")
+def cancelled_job(found: FineTuningJob, wanted_id: str) -> Expectations:
     yield expect(found is not None, "a job", "nothing yet")
     yield expect(isinstance(found, FineTuningJob), "one job", type(found).__name__)
     yield expect(found.status == "cancelled", "a cancelled job", f"one that is {found.status}")
     yield expect(found.id == wanted_id, "the job of section 8", "another cancelled job")
-
-
-request = Exercise(
-    "4.1",
-    "write the order",
-    _request,
-    (
-        "Look at the big cell of section 4: every setting you need is in it, with other values.",
-        "`suffix`, `seed` and `metadata` stand at the top of the request. The epochs do not.",
-        'The epochs go into "method", inside "supervised", inside "hyperparameters". '
-        '`metadata` is a dict of texts with the key "course" and one more.',
-    ),
-)
-
-lost_and_found = Exercise(
-    "4.2",
-    "lost and found",
-    _lost_and_found,
-    (
-        "Section 8 shows two ways to look through the list. One of them knows labels.",
-        "Which labels did the cancelled job get when it was created? Ask the list for them.",
-        "`client.fine_tuning.jobs.list(metadata=…, limit=1)` gives a page; its `.data` is a list "
-        "of jobs, and you want the first one.",
-    ),
-)

@@ -1,15 +1,16 @@
-"""The exercises of notebook 06: what is expected of two requests, with three hints each."""
+"""The exercises of notebook 06."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from course.exercise import Exercise, Expectation, expect
+from course.exercise import Expectations, exercise, expect
 from helpers.jsonl import SEPARATOR, STOP, short_prompt
 
 
-def _bare_note(messages: Sequence[Mapping[str, Any]]) -> Iterator[Expectation]:
+@exercise("6.1")
+def prompt_only(messages: Sequence[Mapping[str, Any]]) -> Expectations:
     yield expect(isinstance(messages, list), "a list of messages", type(messages).__name__)
     roles = [message["role"] for message in messages]
     yield expect(roles == ["user"], "one message, from the user", ", ".join(roles) or "none")
@@ -21,7 +22,8 @@ def _bare_note(messages: Sequence[Mapping[str, Any]]) -> Iterator[Expectation]:
     yield expect(content == wanted, "the note as in the training file, to the letter", content)
 
 
-def _old_door(request: Mapping[str, Any]) -> Iterator[Expectation]:
+@exercise("6.2")
+def completions_request(request: Mapping[str, Any]) -> Expectations:
     yield expect(isinstance(request, Mapping), "a dict of settings", type(request).__name__)
     yield expect(request.get("model"), "a model", "none")
     prompt = request.get("prompt", "")
@@ -35,27 +37,3 @@ def _old_door(request: Mapping[str, Any]) -> Iterator[Expectation]:
     yield expect(longest == 150, "at most 150 tokens", repr(longest))
     strangers = sorted(set(request) - {"model", "prompt", "stop", "max_tokens", "temperature"})
     yield expect(not strangers, "nothing else in the request", ", ".join(strangers))
-
-
-bare_note = Exercise(
-    "6.1",
-    "a bare note",
-    _bare_note,
-    (
-        "How many messages stood before the answer in an example of your training file?",
-        "The order in the note is age, gender, power, with a comma and a space between them.",
-        "After the power come a space and an arrow made of a hyphen and a greater-than sign. "
-        "Nothing follows it.",
-    ),
-)
-
-old_door = Exercise(
-    "6.2",
-    "the older door",
-    _old_door,
-    (
-        "Look at section 6: which settings did the request have there, and what ended the answer?",
-        "The prompt lacks its separator. The stop sign begins with a space.",
-        "Three things: the arrow at the end of the prompt, `stop`, and `max_tokens`.",
-    ),
-)

@@ -1,24 +1,25 @@
-"""The exercises of notebook 08: a mask, a temperature and the size of an adapter."""
+"""The exercises of notebook 08."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from course.exercise import Exercise, Expectation, expect
+from course.exercise import Expectations, exercise, expect, is_number
 
 NOT_LEARNED = -100
 LOGITS = (2.0, 1.0, -1.0, 0.0)
 
 
-def _mask(labels: Sequence[int], example: dict[str, list[int]]) -> Iterator[Expectation]:
+@exercise("8.1")
+def label_mask(labels: Sequence[int], example: dict[str, list[int]]) -> Expectations:
     labels = [int(label) for label in labels]
     ids, wanted = example["input_ids"], example["labels"]
     yield expect(len(labels) == len(ids), f"{len(ids)} labels", f"{len(labels)}")
     known = all(label in (NOT_LEARNED, token) for label, token in zip(labels, ids, strict=True))
     yield expect(known, "each label to be the token itself or -100", "another number")
-    said, due = (row.count(NOT_LEARNED) for row in (labels, wanted))
+    said, due = labels.count(NOT_LEARNED), wanted.count(NOT_LEARNED)
     yield expect(said > 0, "labels of -100 where the note stands", "none")
     yield expect(labels[-1] != NOT_LEARNED, "the end of the answer to be learned", "-100 there")
     yield expect(said >= due, "the whole note to be left out", f"only {said} tokens of it")
@@ -26,9 +27,10 @@ def _mask(labels: Sequence[int], example: dict[str, list[int]]) -> Iterator[Expe
     yield expect(labels == wanted, "-100 on the note and nowhere else", "-100 in other places")
 
 
-def _warmth(chances: Callable[[Any, float], Any]) -> Iterator[Expectation]:
+@exercise("8.2")
+def sampling_temperature(chances: Callable[[Any, float], Any]) -> Expectations:
     yield expect(callable(chances), "a function", type(chances).__name__)
-    import torch
+    import torch  # takes seconds, and the notebook sets up its libraries before it is loaded
 
     found = {t: [float(c) for c in chances(torch.tensor(LOGITS), t)] for t in (1.0, 0.5, 2.0)}
     total = sum(found[1.0])
@@ -43,54 +45,18 @@ def _warmth(chances: Callable[[Any, float], Any]) -> Iterator[Expectation]:
 
 
 def _close(found: Sequence[float], temperature: float) -> bool:
+    """Whether these are the probabilities of LOGITS at a temperature."""
     weights = [math.exp(value / temperature) for value in LOGITS]
     wanted = [weight / sum(weights) for weight in weights]
     return all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
 
 
-def _adapter_size(number: int, matrices: int, width: int, rank: int) -> Iterator[Expectation]:
-    whole = isinstance(number, int) and not isinstance(number, bool)
-    yield expect(whole, "a whole number", repr(number))
-    full = matrices * width * width
-    yield expect(
-        number < full, "far fewer numbers than the matrices themselves have", f"{number:,}"
-    )
-    one = number % (rank * width) == 0
-    yield expect(one, f"a multiple of {rank} times {width}", f"{number:,}")
-    due = matrices * 2 * rank * width
-    yield expect(number >= due, "both slim matrices of all adapters counted", f"{number:,}")
-    yield expect(number <= due, "nothing counted twice", f"{number:,}")
-
-
-mask = Exercise(
-    "8.1",
-    "the mask",
-    _mask,
-    (
-        "Look at the table in section 3: where does -100 stop?",
-        "How many tokens does the note have, with the markers around it? `note_ids` holds them.",
-        "A list of -100, as long as `note_ids`, and behind it the rest of `row_ids` as it is.",
-    ),
-)
-
-warmth = Exercise(
-    "8.2",
-    "the temperature",
-    _warmth,
-    (
-        "The temperature changes the logits before they become chances.",
-        "At temperature 1 nothing must change. Which of + - * / does that?",
-        "Divide the logits by the temperature inside of the brackets, before `.softmax(-1)`.",
-    ),
-)
-
-adapter_size = Exercise(
-    "8.3",
-    "the size of an adapter",
-    _adapter_size,
-    (
-        "An adapter for one matrix is made of two slim matrices.",
-        "One of them has width times rank numbers. The other has as many.",
-        "Matrices, times two, times rank, times width.",
-    ),
-)
+@exercise("8.3")
+def adapter_size(number: int, matrices: int, width: int, rank: int) -> Expectations:
+    yield expect(is_number(number, int), "a whole number", repr(number))
+    seen = f"{number:,}"
+    full, due = matrices * width * width, matrices * 2 * rank * width
+    yield expect(number < full, "far fewer numbers than the matrices themselves have", seen)
+    yield expect(number % (rank * width) == 0, f"a multiple of {rank} times {width}", seen)
+    yield expect(number >= due, "both slim matrices of all adapters counted", seen)
+    yield expect(number <= due, "nothing counted twice", seen)

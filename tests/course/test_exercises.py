@@ -1,0 +1,487 @@
+"""The exercises: what is right passes, each usual mistake is named, nothing is not a failure."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import openai
+import pandas as pd
+import pytest
+import torch
+from openai import OpenAI
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+
+from course.exercise import NOTHING, TEXTS, Exercise, expect
+from course.exercises import step_02, step_03, step_07, step_10, step_11
+from course.facts import card_text
+from course.grid import superhero_grid
+from helpers.data import find
+from helpers.jsonl import (
+    add_separator,
+    add_stop,
+    check_file,
+    drop_duplicates,
+    leading_space,
+    read_jsonl,
+    split_by,
+    to_completions,
+    write_jsonl,
+)
+from tests.support.live_sandbox import LiveSandbox, live_model, live_sandbox
+
+__all__ = ["live_model", "live_sandbox"]
+
+MODULES = [importlib.import_module(f"course.exercises.step_{step:02}") for step in range(12)]
+EXERCISES = {
+    found.number: found
+    for module in MODULES
+    for found in vars(module).values()
+    if isinstance(found, Exercise)
+}
+
+
+def changed(given: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**given, **changes}
+
+
+TOKENS = [SimpleNamespace(token=t, logprob=p) for t, p in [("Meet", -0.3), (" Ama", -2.1)]]
+SYSTEM, USER, ASSISTANT, AGAIN = TALK = [
+    {"role": "system", "content": "You are a pirate."},
+    {"role": "user", "content": "Who are you?"},
+    {"role": "assistant", "content": "A captain, arr."},
+    {"role": "user", "content": "Where is your ship?"},
+]
+CHAT: dict[str, Any] = {
+    "model": "some-model",
+    "messages": TALK,
+    "n": 3,
+    "max_completion_tokens": 40,
+    "stop": ".",
+}
+METHOD = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
+LABELS = {"course": "superheroes", "made_by": "me"}
+JOB: dict[str, Any] = {
+    "model": "some-model",
+    "training_file": "some-file",
+    "suffix": "my-hero",
+    "seed": 7,
+    "method": METHOD,
+    "metadata": LABELS,
+}
+EVENTS = [FineTuningJobEvent.construct(id=f"event-{n}") for n in range(1, 31)]
+CURVE = pd.DataFrame(
+    {"step": [1, 2, 3, 4, 5, 6], "full_valid_loss": [None, 0.5, None, 0.3, None, 0.4]}
+)
+NOTE = {"role": "user", "content": "33, man, Super Hearing ->"}
+PAIR = {"model": "m", "prompt": "50, woman, flight ->", "stop": " END", "max_tokens": 150}
+LONG = "Meet Amara, a woman of 40 from a town by the sea, who has the power of flight."
+ROW = {"input_ids": [0, 2, 7, 4, 3, 50, 51, 4], "labels": [-100] * 5 + [50, 51, 4]}
+HERO: dict[str, Any] = {
+    "name": "Ada",
+    "age": 36,
+    "gender": "woman",
+    "power": "good luck",
+    "home": "a narrow house with a yellow door",
+    "work": "a clockmaker",
+}
+PROMPT = f"Facts:\n- {card_text(HERO)}\n\nQuestion: How old is Ada?"
+BILLS = (12, 0.0009, 0.0004)
+GRID = superhero_grid(powers=["Ice", "Cheese"], repeats=1)
+WAITS = openai.RateLimitError | openai.APIConnectionError | openai.InternalServerError
+
+
+def a_job(status: str = "cancelled", job_id: str = "one") -> FineTuningJob:
+    return FineTuningJob.construct(id=job_id, status=status)
+
+
+def may_work(error: Exception) -> bool:
+    return isinstance(error, WAITS) and getattr(error, "code", None) != "insufficient_quota"
+
+
+def ends(shutdown_date: str | None, day: date) -> bool:
+    return shutdown_date is None or day < date.fromisoformat(shutdown_date)
+
+
+def lines(number: int = 0, drop: str = "", **body: Any) -> list[dict[str, Any]]:
+    """The three requests of a batch without mistakes, but for what is changed in one of them."""
+    right = step_11.broken_lines("m")
+    right[0]["url"], right[1]["custom_id"] = "/v1/chat/completions", "hero-2"
+    right[2]["body"]["model"] = "m"
+    right[number]["body"].update(body)
+    right[number]["body"].pop(drop, None)
+    return right
+
+
+def line(number: int, **fields: Any) -> list[dict[str, Any]]:
+    found = lines()
+    found[number].update(fields)
+    return found
+
+
+def masked(*labels: int) -> tuple[list[int], dict[str, list[int]]]:
+    return list(labels), ROW
+
+
+# The number of an exercise, what is handed in, and a part of the answer; None where it is right.
+CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
+    ("0.1", (TOKENS[1], TOKENS), None),
+    ("0.1", (-2.1, TOKENS), "with its token"),
+    ("0.1", (TOKENS[0], TOKENS), "smallest chance"),
+    ("0.1", (SimpleNamespace(token="x", logprob=-9.0), TOKENS), "another"),
+    ("0.2", ("40, woman, Healing ->",), None),
+    ("0.2", ("7, man, talking to cats and dogs ->",), None),
+    ("0.2", ("40, woman, Healing",), "an arrow"),
+    ("0.2", ("40, woman, Healing -> ",), "very end"),
+    ("0.2", ("40,woman,Healing ->",), "three parts"),
+    ("0.2", ("forty, woman, Healing ->",), "age in digits"),
+    ("0.2", ("400, woman, Healing ->",), "at most 120"),
+    ("0.2", ("40, Woman, Healing ->",), "man or woman"),
+    ("0.2", ("40, woman,  ->",), "name of a power"),
+    ("1.2", (TALK,), None),
+    ("1.2", (TALK[1:],), "4 messages"),
+    ("1.2", ([SYSTEM, USER, ASSISTANT, ASSISTANT],), "a question again"),
+    ("1.2", ([USER, ASSISTANT, AGAIN, SYSTEM],), "who the model is"),
+    ("1.2", ([SYSTEM, USER, ASSISTANT, {"role": "user"}],), "a role and a content"),
+    ("1.2", ([SYSTEM, USER, ASSISTANT, changed(AGAIN, content="")],), "few words"),
+    ("1.3", (CHAT,), None),
+    ("1.3", (changed(CHAT, stop=["."], temperature=1.2),), None),
+    ("1.3", ({"n": 3},), "a model"),
+    ("1.3", (changed(CHAT, n=1),), "3 answers"),
+    ("1.3", (changed(CHAT, max_tokens=40),), "today's name"),
+    ("1.3", (changed(CHAT, max_completion_tokens=200),), "at most 40"),
+    ("1.3", (changed(CHAT, stop="!"),), "a full stop"),
+    ("1.3", (changed(CHAT, temperature=0),), "may differ"),
+    ("1.3", (changed(CHAT, engine="davinci"),), "engine"),
+    ("2.1", (GRID,), None),
+    ("2.1", (GRID.drop(columns="prompt"),), "no prompt"),
+    ("2.1", (GRID[GRID["power"] == "Ice"],), "two powers"),
+    ("2.1", (pd.concat([GRID, GRID]),), "28 rows"),
+    ("2.1", (pd.concat([GRID.iloc[1:], GRID.tail(1)]),), "every hero once"),
+    ("2.1", (GRID.assign(prompt=GRID["prompt"][0]),), "27 prompts"),
+    ("2.1", (superhero_grid(powers=["INVISIBILITY", "Ice"], repeats=1),), "saw INVISIBILITY"),
+    ("4.1", (JOB,), None),
+    ("4.1", (changed(JOB, validation_file="other", extra_body={}),), None),
+    ("4.1", ({},), "the setting model"),
+    ("4.1", (changed(JOB, suffix="hero"),), "my-hero"),
+    ("4.1", (changed(JOB, seed="7"),), "the seed 7"),
+    ("4.1", (changed(JOB, hyperparameters={"n_epochs": 2}),), "as in 2023"),
+    ("4.1", (changed(JOB, method=None),), "the type supervised"),
+    ("4.1", (changed(JOB, method=changed(METHOD, supervised=2)),), "two epochs"),
+    ("4.1", (changed(JOB, metadata={"made_by": "me"}),), "the label course"),
+    ("4.1", (changed(JOB, metadata={"course": "superheroes"}),), "one more"),
+    ("4.1", (changed(JOB, metadata=changed(LABELS, made_by=1)),), "are texts"),
+    ("4.1", (changed(JOB, epochs=2),), "saw epochs"),
+    ("4.2", (a_job(), "one"), None),
+    ("4.2", (None, "one"), "nothing yet"),
+    ("4.2", (a_job("failed"), "one"), "saw one that is failed"),
+    ("4.2", (a_job(job_id="two"), "one"), "another cancelled"),
+    ("5.1", (EVENTS, EVENTS), None),
+    ("5.1", (EVENTS[-20:], EVENTS), "all 30 entries, saw 20"),
+    ("5.1", (EVENTS[::-1], EVENTS), "the oldest entry first"),
+    ("5.1", ([*EVENTS, EVENTS[0]], EVENTS), "every entry once"),
+    ("5.1", (EVENTS, EVENTS[:5]), "another job"),
+    ("5.2", (4, CURVE), None),
+    ("5.2", (CURVE["step"][3], CURVE), None),
+    ("5.2", (True, CURVE), "one whole number"),
+    ("5.2", (4.0, CURVE), "one whole number"),
+    ("5.2", (3, CURVE), "the whole exam was held"),
+    ("5.2", (6, CURVE), "a loss of 0.40"),
+    ("6.1", ([NOTE],), None),
+    ("6.1", ([SYSTEM, NOTE],), "system, user"),
+    ("6.1", ([changed(NOTE, content="man, Super Hearing ->")],), "age 33"),
+    ("6.1", ([changed(NOTE, content="33, man, Super Hearing")],), "an arrow"),
+    ("6.1", ([changed(NOTE, content="33, man, Super Hearing -> ")],), "to the letter"),
+    ("6.2", (PAIR,), None),
+    ("6.2", (changed(PAIR, stop=[" END"], temperature=0),), None),
+    ("6.2", (changed(PAIR, model=""),), "a model"),
+    ("6.2", (changed(PAIR, prompt="50, woman, flight"),), "training file"),
+    ("6.2", (changed(PAIR, prompt="50, man, flight ->"),), "a woman of 50"),
+    ("6.2", (changed(PAIR, stop="END"),), "the stop sign"),
+    ("6.2", (changed(PAIR, max_tokens=200),), "at most 150"),
+    ("6.2", (changed(PAIR, messages=[NOTE]),), "saw messages"),
+    ("7.1", ("At 40 she is still waiting for her flight.",), None),
+    ("7.1", ("Once upon a time there was a hero.",), "finds the age 40"),
+    ("7.1", ("At 40, Amara is waiting for a flight.",), "finds the pronoun"),
+    ("7.1", ("At 40 she is waiting.",), "finds the power"),
+    ("7.1", ("",), "1 to 15 words, saw 0"),
+    ("7.1", (LONG,), "1 to 15 words"),
+    ("7.2", (67,), None),
+    ("7.2", (70.0,), None),
+    ("7.2", (True,), "a number of tokens"),
+    ("7.2", (40,), "too small"),
+    ("7.2", (100,), "too large"),
+    ("7.3", (430,), None),
+    ("7.3", (450,), None),
+    ("7.3", (0,), "a number of questions"),
+    ("7.3", (137,), "enough questions for 80 of 100"),
+    ("7.3", (2000,), "no more questions than needed"),
+    ("8.1", (ROW["labels"], ROW), None),
+    ("8.1", (torch.tensor(ROW["labels"]), ROW), None),
+    ("8.1", (ROW["input_ids"], ROW), "saw none"),
+    ("8.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
+    ("8.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
+    ("8.1", masked(*[-100] * 5, 50, 51, -100), "the end of the answer"),
+    ("8.1", masked(*[-100] * 4, 3, 50, 51, 4), "only 4 tokens"),
+    ("8.1", masked(*[-100] * 6, 51, 4), "1 tokens too few"),
+    ("8.1", masked(0, *[-100] * 5, 51, 4), "in other places"),
+    ("8.2", (lambda logits, t: (logits / t).softmax(-1),), None),
+    ("8.2", (lambda logits, t: logits.softmax(-1),), "saw 0.64 at 0.5 and 0.64 at 2"),
+    ("8.2", (lambda logits, t: (logits * t).softmax(-1),), "in the cold"),
+    ("8.2", (lambda logits, t: (logits / t**2).softmax(-1),), "divided by the temperature"),
+    ("8.2", (lambda logits, t: logits / t,), "add up to 1"),
+    ("8.2", (lambda logits, t: [1.0],), "for every token"),
+    ("8.3", (24576, 16, 192, 4), None),
+    ("8.3", (True, 16, 192, 4), "a whole number"),
+    ("8.3", (16 * 192 * 192, 16, 192, 4), "far fewer"),
+    ("8.3", (1000, 16, 192, 4), "a multiple of 4 times 192"),
+    ("8.3", (16 * 4 * 192, 16, 192, 4), "both slim matrices"),
+    ("8.3", (16 * 4 * 4 * 192, 16, 192, 4), "nothing counted twice"),
+    ("9.1", (HERO, PROMPT), None),
+    ("9.1", (HERO, "How old is Ada?"), "begins with the facts"),
+    ("9.1", (changed(HERO, work=""), PROMPT), "no work"),
+    ("9.1", (changed(HERO, name="Zofia"), PROMPT), "no card yet"),
+    ("9.1", (HERO, None), "as text"),
+    ("9.1", (changed(HERO, age=37), PROMPT), "own card"),
+    ("9.1", (HERO, PROMPT.replace("\n\n", "\n- Bo is 20.\n\n")), "2 cards"),
+    ("9.1", (HERO, PROMPT.replace("is Ada?", "is Bo?")), "a question about your hero"),
+    ("9.2", (24_000, *BILLS), None),
+    ("9.2", (12 / (0.0009 - 0.0004), *BILLS), None),
+    ("9.2", (0, *BILLS), "above zero"),
+    ("9.2", (12 / 0.0009, *BILLS), "both bills equal"),
+    ("10.1", (may_work,), None),
+    ("10.1", (lambda error: True,), "False for a wrong key (401)"),
+    ("10.1", (lambda error: False,), "True for too many calls (429)"),
+    ("10.1", (lambda error: None,), "True or False for too many calls (429), saw nothing"),
+    ("10.1", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
+    ("10.1", (lambda e: isinstance(e, WAITS),), "False for money that is used up (429)"),
+    ("11.1", (lines(), "m"), None),
+    ("11.1", (step_11.broken_lines("m"), "m"), "an address in line 1"),
+    ("11.1", (lines()[:2], "m"), "three requests, saw 2"),
+    ("11.1", (line(0, url="/chat/completions"), "m"), "an address in line 1"),
+    ("11.1", (line(1, custom_id="hero-1"), "m"), "every custom_id once, saw hero-1 twice"),
+    ("11.1", (line(2, method="GET"), "m"), "POST in line 3"),
+    ("11.1", (line(2, body={}), "m"), "all four fields in line 3, saw no body"),
+    ("11.1", (lines(2, drop="model"), "m"), "a model in the body of line 3"),
+    ("11.1", (lines(2, model="other"), "m"), "the same model"),
+    ("11.1", (lines(2, messages=[NOTE]), "m"), "the same three heroes"),
+    ("11.2", (ends,), None),
+    ("11.2", (lambda end, day: True,), "False for a model that ended in September"),
+    ("11.2", (lambda end, day: False,), "True for a model that ends in eight weeks"),
+    ("11.2", (lambda end, day: None,), "True or False for a model that ends in eight weeks"),
+    ("11.2", (lambda end, day: end is None or f"{day}" <= end,), "on the day of its end"),
+    ("11.2", (lambda end, day: end is not None and ends(end, day),), "without a date"),
+    ("11.2", (lambda end, day: day < date.fromisoformat(end),), "could not be read"),
+]
+
+
+@pytest.mark.parametrize(("number", "artefacts", "problem"), CASES)
+def test_right_passes_and_a_mistake_is_named(
+    number: str, artefacts: tuple[Any, ...], problem: str | None
+) -> None:
+    outcome = EXERCISES[number].grade(*artefacts)
+    assert bool(outcome) is (problem is None), outcome.problem
+    assert (problem or "") in str(outcome.problem)
+
+
+@pytest.mark.parametrize("number", EXERCISES)
+@pytest.mark.parametrize("junk", [..., None, 7, "x", [], {}], ids=repr)
+def test_nothing_and_nonsense_are_not_yet(number: str, junk: object) -> None:
+    given = next((artefacts[1:] for other, artefacts, _ in CASES if other == number), ())
+    outcome = EXERCISES[number].grade(junk, *given)
+    assert not outcome
+    assert outcome.problem == NOTHING or junk is not ...
+    assert "could not be read" not in str(outcome.problem) or junk is not None
+
+
+def test_each_exercise_has_its_texts_and_each_text_its_exercise() -> None:
+    written = [f"{step}.{place}" for step, places in TEXTS.items() for place in places]
+    assert written == list(EXERCISES), "in the order of the steps"
+    for number, found in EXERCISES.items():
+        assert found.title, number
+        assert len(found.hints) == 3 and all(hint.strip() for hint in found.hints), number
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("OPENAI_API_KEY=sk-demo-1234\n", None),
+        ("OPEN_AI_KEY=“sk-demo—1234”\nOPENAI_BASE_URL=\n", "nothing to mend"),
+        ("OPENAI_API_KEY=sk-demo—1234\n", "long dash"),
+        ("OPENAI_API_KEY=sk-demo-1234\nOPENAI_BASE_URL=\n", "blank"),
+        ("OPENAI_API_KEY=sk-demo1234\n", "two short dashes"),
+        ("# nothing\n", "a line for the key"),
+        ("OPENAI_API_KEY=sk-demo-1234\nCOLOUR=green\n", "the key alone"),
+    ],
+)
+def test_an_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str | None
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-the-learner")
+    path = tmp_path / ".env"
+    assert "none at .env" in str(EXERCISES["1.1"].grade(path).problem)
+    path.write_text(text, encoding="utf-8")
+    outcome = EXERCISES["1.1"].grade(path)
+    assert bool(outcome) is (problem is None)
+    assert (problem or "") in str(outcome.problem)
+
+
+@pytest.fixture
+def heroes() -> pd.DataFrame:
+    """The whole grid with a different text of 45 words in every row."""
+    texts = [f"{number} capes " + "word " * 42 + "end." for number in range(294)]
+    return superhero_grid().assign(response_txt=texts, finish_reason="stop", completion_tokens=60)
+
+
+def test_the_damaged_table_has_four_accidents_and_each_is_missed(heroes: pd.DataFrame) -> None:
+    grade = EXERCISES["2.2"].grade
+    table = step_02.damaged_table(heroes)
+    assert "2 that it did not" in str(grade(table).problem)
+    finished = table[table["finish_reason"] == "stop"]
+    assert "1 shorter" in str(grade(finished).problem)
+    whole = finished[finished["response_txt"].str.split().str.len() >= 40]
+    assert "1 repeated" in str(grade(whole).problem)
+    sound = whole.drop_duplicates("response_txt")
+    assert grade(sound)
+    assert "7 rows" in str(grade(sound.head(7)).problem)
+    with pytest.raises(ValueError, match="12 are needed"):
+        step_02.damaged_table(heroes.head(11))
+
+
+def test_the_damaged_file_has_six_mistakes_and_is_written_once(tmp_path: Path) -> None:
+    path = step_03.write_damaged_file(tmp_path / "patient.jsonl")
+    errors = {p.line for p in check_file(path).problems if p.severity == "error"}
+    assert errors == {2, 4, 6, 8, 10, 12}
+    assert "7 errors, the first in line 2" in str(EXERCISES["3.1"].grade(path).problem)
+    path.write_text("mine", encoding="utf-8")
+    assert step_03.write_damaged_file(path).read_text(encoding="utf-8") == "mine"
+
+
+def test_a_repaired_file_has_every_hero_and_every_word(tmp_path: Path) -> None:
+    grade = EXERCISES["3.1"].grade
+    whole = read_jsonl(step_03.HERE / "repaired.jsonl")
+    path = write_jsonl(tmp_path / "patient.jsonl", whole)
+    assert grade(path)
+    assert "11 examples" in str(grade(write_jsonl(path, whole[:11])).problem)
+    whole[3]["messages"][1]["content"] = "Something else."
+    assert "20, woman, invisibility ->" in str(grade(write_jsonl(path, whole)).problem)
+
+
+def test_a_split_holds_two_ages_out(heroes: pd.DataFrame) -> None:
+    grade = EXERCISES["3.2"].grade
+    train, valid = split_by(heroes, "age", [18, 60])
+    assert grade(train, valid)
+    assert "252 rows" in str(grade(*split_by(heroes, "age", [18])[::-1]).problem)
+    assert "378 rows" in str(grade(heroes, valid).problem)
+    drawn = heroes.sample(84, random_state=1)
+    assert "two whole ages" in str(grade(heroes.drop(drawn.index), drawn).problem)
+    swapped = pd.concat([valid.iloc[1:], valid.tail(1)])
+    leaky = pd.concat([train, valid.head(1)]).iloc[1:]
+    assert "leak" in str(grade(leaky, swapped).problem)
+
+
+def test_a_separator_and_a_stop_sequence_of_ones_own(heroes: pd.DataFrame, tmp_path: Path) -> None:
+    grade, path = EXERCISES["3.3"].grade, tmp_path / "marks.jsonl"
+    plain = pd.DataFrame({"prompt": heroes["sub_prompt"], "completion": heroes["response_txt"]})
+
+    def problem(rows: Any) -> str:
+        return str(grade(write_jsonl(path, rows)).problem)
+
+    assert "no_separator" in problem(plain.to_dict("records"))
+    assert "a separator other than" in problem(to_completions(heroes))
+    pairs = plain.pipe(drop_duplicates).pipe(add_separator, " =>").pipe(leading_space)
+    assert "a stop sequence other than" in problem(pairs.pipe(add_stop).to_dict("records"))
+    assert problem(pairs.pipe(add_stop, " ***").to_dict("records")) == "None"
+
+
+def test_the_numbers_that_are_wanted() -> None:
+    assert step_07.break_even_tokens() == pytest.approx(70, abs=5)
+    assert step_07.break_even_tokens(130) > 500, "with long answers the prompt must be long as well"
+    assert step_07.power_of_test(137, 0.95, 0.85) == pytest.approx(0.8, abs=0.01)
+    assert EXERCISES["10.1"].grade(may_work).met == 1 + 2 * len(step_10.CASES)
+
+
+def create_once(client: OpenAI, request: dict[str, Any]) -> Any:
+    try:
+        return create_and_give_up(client, request)
+    except openai.APITimeoutError:
+        return client.fine_tuning.jobs.list(metadata=request["metadata"], limit=1).data[0]
+
+
+def create_and_give_up(client: OpenAI, request: dict[str, Any]) -> Any:
+    return client.with_options(max_retries=0).fine_tuning.jobs.create(**request)
+
+
+@pytest.mark.parametrize(
+    ("create", "problem"),
+    [
+        (create_once, None),
+        (lambda client, request: client.fine_tuning.jobs.create(**request), "saw 2 jobs"),
+        (create_and_give_up, "could not be read: APITimeoutError"),
+        (lambda *given: [create_once(*given)], "the job as the answer, saw list"),
+        (lambda client, request: None, "the job on the server, saw no job"),
+    ],
+)
+def test_a_job_is_created_once(
+    live_sandbox: LiveSandbox,
+    live_model: str,
+    tmp_path: Path,
+    create: Callable[..., Any],
+    problem: str | None,
+) -> None:
+    with live_sandbox.client(max_retries=0) as client:
+        request = step_10.job_request(client, live_model, find("train.jsonl"), tmp_path)
+        for _ in range(2 if problem is None else 1):  # the check may be run again
+            outcome = EXERCISES["10.2"].grade(create, client, request)
+            assert bool(outcome) is (problem is None), outcome.problem
+            assert (problem or "") in str(outcome.problem)
+        assert client.get("/sandbox/faults", cast_to=object)["data"] == []  # type: ignore[index]
+
+
+def heroes_of_age(rows: Any) -> Any:
+    yield expect(isinstance(rows, list), "a list", type(rows).__name__)
+    yield expect(len(rows) == 3, "3 rows", f"{len(rows)} rows")
+    yield expect(all(row["age"] > 17 for row in rows), "grown-up heroes only", rows)
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise:
+    monkeypatch.setenv("HEROES_MY", str(tmp_path / "my"))
+    return Exercise("2.1", "three heroes", heroes_of_age, ("Count.", "Use a loop.", "range(3)."))
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        ([{"age": 20}] * 3, "Exercise 2.1 (three heroes): done. All 3 checks passed."),
+        ([{"age": 20}], "not yet. Expected 3 rows, saw 1 rows. Stuck? Ask for a hint."),
+        ("abc", "not yet. Expected a list, saw str."),
+        ([{}] * 3, "not yet. What was handed in (list) could not be read: KeyError: 'age'."),
+        ([{"age": 2, "text": "x" * 500}] * 3, "xxx.... Stuck?"),
+    ],
+)
+def test_the_answer_is_one_line(
+    three: Exercise, capsys: pytest.CaptureFixture[str], answer: Any, line: str
+) -> None:
+    three.check(answer)
+    printed = capsys.readouterr().out
+    assert line in printed
+    assert printed.count("\n") == 1 and len(printed) < 250
+
+
+def test_a_check_that_checks_nothing_does_not_pass() -> None:
+    assert not Exercise("1", "t", list, ("a", "b", "c")).grade()
+
+
+def test_hints_go_up_in_three_steps(three: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
+    for level in (None, None, None, None, 1):
+        three.hint(level)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line[:9] for line in printed] == [f"Hint {n} of" for n in (1, 2, 3, 3, 1)]
+    assert printed[1] == "Hint 2 of 3: Use a loop."
+    with pytest.raises(ValueError, match="three hints"):
+        three.hint(4)
