@@ -24,8 +24,8 @@ class SettingsError(ValueError):
 class Settings:
     """What a notebook needs to know about the endpoint. The key is deliberately not in here.
 
-    `provider` is a name from data/providers.toml, or "other". `base_url` is None for the learner's
-    own sandbox, whose port is chosen when it starts. `embedding_model` is None where none is known.
+    `provider` is a name in data/providers.toml, or "other"; `base_url` is None for the learner's
+    own sandbox, whose port is chosen when it starts.
     """
 
     endpoint: Literal["sandbox", "hosted"]
