@@ -24,10 +24,11 @@ from course.grid import VALIDATION_POWERS, superhero_grid
 from helpers.ask import ask_many
 from helpers.connect import connect, connect_async
 from helpers.data import my
+from helpers.deployment import model_to_call
 from helpers.jobs import find_job
 from helpers.jsonl import to_chat, write_jsonl
 from helpers.money import Estimate, allow, estimate_generation, estimate_training
-from helpers.providers import PROVIDERS, model_to_call
+from helpers.providers import OTHER, PROVIDERS
 from helpers.settings import load_settings
 
 NOTE = "40, woman, Healing ->"
@@ -49,7 +50,7 @@ def main(note: str) -> None:
     if job.status != "succeeded":
         raise SystemExit(f"The job is {job.status}. {job.error.message if job.error else ''}")
 
-    model = model_to_call(PROVIDERS[settings.provider], client, job)
+    model = model_to_call(PROVIDERS.get(settings.provider, OTHER), client, job)
     print(f"\n{model}, asked {note!r}:\n  {ask(client, model, note)}")
 
 

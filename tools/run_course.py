@@ -31,7 +31,6 @@ from course.grid import superhero_grid
 from helpers.connect import connect
 from helpers.data import find, my, replace_text
 from helpers.money import estimate_generation, estimate_training
-from helpers.providers import PROVIDERS
 from helpers.sandbox import SandboxError
 from helpers.settings import Settings, SettingsError, load_settings
 from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(paths: Sequence[Path], settings: Settings, paid: bool, publish: bool = False) -> int:
     """Run the notebooks in order, then write the summary and show the hero."""
-    title = PROVIDERS[settings.provider].title
+    title = settings.title
     if settings.endpoint == "hosted":
         print(f"A key for {title} is configured, so this run costs money:\n{cost_text(settings)}")
         if not paid:

@@ -10,7 +10,7 @@ from openai.resources.chat.completions import Completions
 
 from course.env_file import check_env_file
 from course.exercise import Expectations, exercise, expect
-from helpers.env_file import read_env_file
+from helpers.settings import read_env_file
 
 PRACTICE_KEY = "sk-demo-1234"
 ROLES = ["system", "user", "assistant", "user"]
