@@ -7,7 +7,7 @@ import pytest
 from openai import OpenAI
 
 from sandbox.store import Store
-from tests.sandbox.sandbox_server import Server
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="session")

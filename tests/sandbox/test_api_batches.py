@@ -12,7 +12,7 @@ from openai.types import Batch, Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
 from sandbox.store import Store
-from tests.sandbox.sandbox_server import Server
+from tests.support.server import Server
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 CHAT, TEXT, VECTORS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"

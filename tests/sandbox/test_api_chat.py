@@ -13,8 +13,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from sandbox.config import SHIPPED_BASE, Settings, load_base_model
 from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
-from tests.sandbox.sandbox_server import Server
-from tests.sandbox.small_server import NoSampler, running
+from tests.support.server import Server
+from tests.support.api import NoSampler, running
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 

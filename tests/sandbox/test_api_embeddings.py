@@ -14,8 +14,8 @@ from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 from openai.types import CreateEmbeddingResponse
 
 from sandbox.config import BaseModel, Settings, load_base_models
-from tests.sandbox.sandbox_server import Server, chat_lines, wait_for
-from tests.sandbox.small_server import running
+from tests.support.server import Server, chat_lines, wait_for
+from tests.support.api import running
 
 WIDTH = 192
 

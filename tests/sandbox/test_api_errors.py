@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from sandbox.api import errors
 from sandbox.api.errors import ApiError, error_response
-from tests.sandbox.sandbox_server import Server
+from tests.support.server import Server
 
 
 def check_shape(answer: httpx2.Response) -> dict[str, str | None]:

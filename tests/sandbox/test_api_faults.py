@@ -13,8 +13,8 @@ from openai.types.fine_tuning import FineTuningJob
 
 from sandbox.api.faults.kinds import KINDS
 from sandbox.config import Settings
-from tests.sandbox.sandbox_server import Server, chat_lines, wait_for
-from tests.sandbox.small_server import running
+from tests.support.server import Server, chat_lines, wait_for
+from tests.support.api import running
 
 FAULTS = "/sandbox/faults"
 

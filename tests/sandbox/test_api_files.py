@@ -10,8 +10,8 @@ import pytest
 from openai import APIStatusError, BadRequestError, ConflictError, NotFoundError, OpenAI
 
 from sandbox.config import Settings
-from tests.sandbox.sandbox_server import Server, chat_lines, wait_for
-from tests.sandbox.small_server import running
+from tests.support.server import Server, chat_lines, wait_for
+from tests.support.api import running
 
 
 def test_a_file_through_its_life(client: OpenAI, tmp_path: Path) -> None:

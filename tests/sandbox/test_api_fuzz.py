@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sandbox.sandbox_server import Server
+from tests.support.server import Server
 
 LESS = settings(max_examples=50, deadline=None, derandomize=True)
 FEW = settings(LESS, max_examples=20)  # several requests each

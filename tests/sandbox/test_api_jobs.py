@@ -7,7 +7,7 @@ import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from tests.sandbox.sandbox_server import chat_lines, wait_for
+from tests.support.server import chat_lines, wait_for
 
 NULLS = {"code": None, "message": None, "param": None}
 

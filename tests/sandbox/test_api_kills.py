@@ -6,7 +6,7 @@ import psutil
 import pytest
 from openai import APIError, OpenAI
 
-from tests.sandbox.sandbox_server import Server, chat_lines, wait_for
+from tests.support.server import Server, chat_lines, wait_for
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 

@@ -10,7 +10,7 @@ from sandbox.config import SHIPPED_BASE
 from sandbox.store import Store, files, ids, jobs, models
 from sandbox.store.jobs import NewJob
 from sandbox.store.models import NewModel
-from tests.sandbox.sandbox_server import Server, chat_lines
+from tests.support.server import Server, chat_lines
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import base64
 
 from openai import OpenAI
 
-from tests.sandbox.sandbox_server import chat_lines, wait_for
+from tests.support.server import chat_lines, wait_for
 
 
 def test_a_job_from_upload_to_answer(client: OpenAI, base_model: str) -> None:

@@ -12,7 +12,7 @@ from openai import AuthenticationError
 
 from sandbox.__main__ import main
 from sandbox.config import ConfigError, load_base_model
-from tests.sandbox.sandbox_server import ROOT, Server
+from tests.support.server import ROOT, Server
 
 
 def sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:

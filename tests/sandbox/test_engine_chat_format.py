@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from sandbox.engine.chat_format import ChatFormatError, Detokenizer, Encoder, context_length
-from tests.sandbox.engine_base import SPECIAL, make_base
+from tests.support.tiny import SPECIAL, make_base
 
 QUESTION = {"role": "user", "content": "40, woman, Healing ->"}
 ANSWER = {"role": "assistant", "content": " She calms every storm."}

@@ -10,7 +10,7 @@ import torch
 from sandbox.engine.forward import LlamaForward
 from sandbox.engine.kv_cache import SlotCache
 from sandbox.engine.models import load_model
-from tests.sandbox.engine_base import make_base
+from tests.support.tiny import make_base
 
 
 def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from sandbox.engine.forward import Forward, GeneralForward, LlamaForward, make_f
 from sandbox.engine.models import ModelShelf, load_model
 from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, TokenInfo, Usage
 from sandbox.engine.text_stream import TextStream
-from tests.sandbox.engine_base import CONTEXT, make_base
+from tests.support.tiny import CONTEXT, make_base
 
 PROMPTS = ["40, woman, Healing ->", "He flies", "", "A detective listens quietly to the rain é"]
 

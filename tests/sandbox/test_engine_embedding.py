@@ -21,7 +21,7 @@ from sandbox.engine.protocol import (
     load_embed_request,
     load_outputs,
 )
-from tests.sandbox.engine_base import CONTEXT, make_base
+from tests.support.tiny import CONTEXT, make_base
 
 
 @pytest.fixture(scope="module")

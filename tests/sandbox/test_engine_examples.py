@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.engine.examples import ExampleStats, TrainingFileError, validate_training_file
-from tests.sandbox.engine_base import CONTEXT, make_base
+from tests.support.tiny import CONTEXT, make_base
 
 USER = {"role": "user", "content": "40, woman ->"}
 ASSISTANT = {"role": "assistant", "content": " She heals."}

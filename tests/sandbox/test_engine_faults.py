@@ -9,7 +9,7 @@ import pytest
 from sandbox.engine.fine_tuning import run_job_inline
 from sandbox.store import Store, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
-from tests.sandbox.engine_base import make_base
+from tests.support.tiny import make_base
 
 
 @pytest.fixture(scope="module")

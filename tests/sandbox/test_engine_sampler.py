@@ -20,7 +20,7 @@ from sandbox.engine.models import load_model
 from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, TokenInfo, Usage
 from sandbox.engine.sampler_client import SamplerClient
 from sandbox.engine.supervisor import RestartPolicy
-from tests.sandbox.engine_base import CONTEXT, make_base
+from tests.support.tiny import CONTEXT, make_base
 
 FAST = RestartPolicy(first_wait=0.05)
 ENDLESS = {0: -100.0, 4: -100.0}

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from sandbox.engine.supervisor import RestartPolicy, Worker, trainer_arguments
 from sandbox.store import Store, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
-from tests.sandbox.engine_base import make_base
+from tests.support.tiny import make_base
 
 FAST = RestartPolicy(first_wait=0.05)
 STEPS = 60

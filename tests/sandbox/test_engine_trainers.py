@@ -19,7 +19,7 @@ from sandbox.config import SHIPPED_BASE, usual_trainers
 from sandbox.engine.supervisor import RestartPolicy, Worker, trainer_arguments
 from sandbox.store import Store, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
-from tests.sandbox.engine_base import make_base
+from tests.support.tiny import make_base
 
 STEPS = 60
 PATIENCE = 120.0  # seconds; a busy machine is slow

@@ -24,7 +24,7 @@ from sandbox.engine.training_data import IGNORED, LengthGroupedOrder, collate
 from sandbox.engine.training_state import STATE_FOLDER, write_folder
 from sandbox.store import Store, checkpoints, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
-from tests.sandbox.engine_base import make_base
+from tests.support.tiny import make_base
 
 EXAMPLES, BATCH, EPOCHS = 22, 4, 4
 PER_EPOCH = 6  # steps: 22 / 4, rounded up

@@ -1,14 +1,17 @@
-"""A very small base model with random weights, made on the spot: for tests of behaviour."""
+"""A very small base model with random weights, for tests of behaviour: made once and kept."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, LlamaConfig
+from filelock import FileLock
+
+KEPT = Path(__file__).resolve().parents[2] / "build" / "tests"
 
 SPECIAL = ["<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
 CONTEXT = 192
@@ -23,8 +26,29 @@ TEMPLATE = (
 )
 
 
+def kept_base(**changes: Any) -> Path:
+    """The model's folder, written by the first test that asks; no test may write into it.
+
+    Its name changes with this file, so that an old model is never taken for the present one.
+    """
+    recipe = Path(__file__).read_bytes() + json.dumps(changes, sort_keys=True).encode()
+    folder = KEPT / f"tiny-{hashlib.sha256(recipe).hexdigest()[:12]}"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            draft = folder.with_suffix(f".{os.getpid()}")
+            shutil.rmtree(draft, ignore_errors=True)
+            make_base(draft, **changes).rename(folder)
+    return folder
+
+
 def make_base(folder: Path, **changes: Any) -> Path:
     """Write the model as a Hugging Face folder; ``changes`` go into its configuration."""
+    # Only here: a test of the API that finds the model made needs no torch.
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
