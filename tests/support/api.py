@@ -1,18 +1,27 @@
-"""The application in this process, on a real socket, without a model: for special settings."""
+"""The application in this process, on a real socket, without a model and without trainers."""
+
+from __future__ import annotations
 
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import httpx2
 import uvicorn
+from openai import OpenAI
 
 from sandbox.api.app import create_app
 from sandbox.api.context import Sampler
-from sandbox.config import BaseModel, Settings
+from sandbox.config import BaseModel, Settings, load_base_model
 from sandbox.engine.protocol import Delta, EmbedRequest, EngineError, GenerateRequest, Usage
 from sandbox.store import Store, keys
+from tests.support.scripted import ScriptedSampler
+from tests.support.tiny import kept_base
 
 
 class NoSampler:
@@ -46,3 +55,36 @@ def running(
         finally:
             server.should_exit = True
             thread.join()
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running application with the tests' tiny model, answered for by a scripted sampler."""
+
+    state: Path
+    url: str
+    key: str
+    other_key: str
+
+    def client(self, key: str | None = None, **options: Any) -> OpenAI:
+        """The SDK; retries are off, so that a test sees the first answer."""
+        options = {"max_retries": 0, "timeout": 60, **options}
+        return OpenAI(base_url=self.url, api_key=key or self.key, **options)
+
+    def http(self) -> httpx2.Client:
+        """A plain client that sends the key, for what the SDK would not send."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+
+
+@contextmanager
+def running_api(state: Path, sampler: Sampler | None = None, **settings: Any) -> Iterator[Api]:
+    """Serve the tiny model until the block ends; `settings` are those of the server."""
+    bases = (load_base_model(str(kept_base())),)
+    with Store(state) as store:
+        other = keys.create_key(store, "other", "")[1]
+    with running(Settings(state_dir=state, **settings), sampler or ScriptedSampler(), bases) as (
+        url,
+        key,
+    ):
+        yield Api(state, url, key, other)

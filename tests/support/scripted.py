@@ -33,7 +33,7 @@ class ScriptedSampler:
     """
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
-        """Yield the answer token by token, or each choice whole without `stream`; last the usage."""
+        """Yield the answer word by word, or each choice whole without `stream`; last the usage."""
         prompt = prompt_words(request.prompt)
         check_length(prompt)
         count = 0
@@ -82,16 +82,25 @@ def _choice(request: GenerateRequest, prompt: list[str], choice: int) -> list[De
     first = ((request.seed or 0) + choice) % len(WORDS)
     words = WORDS[first:] + WORDS[:first]
     wanted = len(words) if request.max_tokens is None else request.max_tokens
-    said, reason = words[:wanted], "length" if wanted < len(words) else "stop"
-    for number, word in enumerate(said):
-        if any(stop in word for stop in request.stop):
-            said, reason = said[:number], "stop"
-            break
-    whole = [*(prompt if request.echo else []), *said]
-    texts = [word if number == 0 else f" {word}" for number, word in enumerate(whole)]
-    deltas = [Delta(choice, text, _tokens(request, text), None) for text in texts]
+    reason = "length" if wanted < len(words) else "stop"
+    said = [word if number == 0 else f" {word}" for number, word in enumerate(words[:wanted])]
+    text = "".join(said)
+    ends = [text.index(stop) for stop in request.stop if stop in text]
+    if ends:
+        said, reason = _cut(said, min(ends)), "stop"
+    if request.echo:
+        said = [word if number == 0 else f" {word}" for number, word in enumerate(prompt)] + said
+    deltas = [Delta(choice, piece, _tokens(request, piece), None) for piece in said]
     last = deltas.pop() if deltas else Delta(choice, "", [], None)
     return [*deltas, Delta(choice, last.text, last.tokens, reason)]
+
+
+def _cut(pieces: list[str], length: int) -> list[str]:
+    """The pieces up to this length of their text."""
+    kept: list[str] = []
+    for piece in pieces:
+        kept.append(piece[: length - len("".join(kept))])
+    return [piece for piece in kept if piece]
 
 
 def _tokens(request: GenerateRequest, text: str) -> list[TokenInfo]:
@@ -111,6 +120,7 @@ def _joined(deltas: list[Delta]) -> Delta:
 
 
 def _vector(words: list[str], width: int) -> str:
-    numbers = [byte - 127.5 for byte in hashlib.sha256(" ".join(words).encode()).digest()[:width]]
+    text = " ".join(words).encode(errors="surrogatepass")
+    numbers = [byte - 127.5 for byte in hashlib.sha256(text).digest()[:width]]
     length = sum(number * number for number in numbers) ** 0.5
     return base64.b64encode(struct.pack(f"<{width}f", *(n / length for n in numbers))).decode()

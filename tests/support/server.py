@@ -1,4 +1,6 @@
-"""A real server in a process of its own, and what its tests send to it."""
+"""A real sandbox in a process of its own, and what its tests send to it."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -6,34 +8,39 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from sandbox.store import Store, keys
+from tests.support.tiny import kept_base
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 120  # a busy machine takes its time to load torch, even to drop it again
 
 
 class Server:
-    """A running ``python -m sandbox`` with a state directory of its own."""
+    """A running ``python -m sandbox`` with a state directory of its own and one trainer.
 
-    def __init__(self, state: Path, *options: str) -> None:
+    Its base model is the tests' tiny one, unless ``base`` names another.
+    """
+
+    def __init__(self, state: Path, *options: str, base: Path | None = None) -> None:
         self.state = state
-        self.options = options
+        self.options = ["--base-model", str(base or kept_base()), "--trainers", "1", *options]
         with Store(state) as store:
             self.key = keys.create_key(store, "learner", "tests")[1]
             self.other_key = keys.create_key(store, "other", "tests")[1]
         self.log = state.parent / f"{state.name}.log"
         self.start()
 
-    def start(self) -> None:
+    def start(self, port: int = 0) -> None:
         """Start the server and wait for its ready line."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(self.state)]
-                + list(self.options),
+                [sys.executable, "-m", "sandbox", "--port", str(port), "--state", str(self.state)]
+                + self.options,
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -60,9 +67,9 @@ class Server:
         self.kill()
         self.start()
 
-    def client(self, key: str | None = None, **options: object) -> OpenAI:
+    def client(self, key: str | None = None, **options: Any) -> OpenAI:
         """Return an SDK client; retries are off, so that a test sees the first answer."""
-        options = {"max_retries": 0, "timeout": 180, **options}
+        options = {"max_retries": 0, "timeout": 90, **options}
         return OpenAI(base_url=self.url, api_key=key or self.key, **options)
 
     def _wait(self) -> int:
@@ -71,17 +78,25 @@ class Server:
         return code
 
 
+def chat_examples(count: int = 12) -> list[dict[str, Any]]:
+    """Good chat examples, all different."""
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": f"{20 + i}, woman, flight ->"},
+                {"role": "assistant", "content": f"Hero number {i} flies over the town."},
+            ]
+        }
+        for i in range(count)
+    ]
+
+
 def chat_lines(count: int = 12) -> bytes:
-    """Return a good training file in the chat format."""
-    lines = []
-    for i in range(count):
-        user = {"role": "user", "content": f"{20 + i}, woman, flight ->"}
-        assistant = {"role": "assistant", "content": f"Hero number {i} flies over the town."}
-        lines.append(json.dumps({"messages": [user, assistant]}))
-    return "\n".join(lines).encode() + b"\n"
+    """A good training file in the chat format."""
+    return "".join(json.dumps(example) + "\n" for example in chat_examples(count)).encode()
 
 
-def wait_for(client: OpenAI, job_id: str, *states: str, seconds: float = 180) -> FineTuningJob:
+def wait_for(client: OpenAI, job_id: str, *states: str, seconds: float = 90) -> FineTuningJob:
     """Return the job once it is in one of the states."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

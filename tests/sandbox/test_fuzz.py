@@ -10,18 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.server import Server
+from tests.support.api import Api
 
 LESS = settings(max_examples=50, deadline=None, derandomize=True)
 FEW = settings(LESS, max_examples=20)  # several requests each
 
 
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    headers = {"authorization": f"Bearer {server.key}"}
-    with httpx2.Client(
-        base_url=server.url, headers=headers, timeout=180, trust_env=False
-    ) as client:
+def http(api: Api) -> Iterator[httpx2.Client]:
+    headers = {"authorization": f"Bearer {api.key}"}
+    with httpx2.Client(base_url=api.url, headers=headers, timeout=180, trust_env=False) as client:
         yield client
 
 

@@ -1,7 +1,6 @@
 """Files through the SDK."""
 
 import io
-import json
 import time
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 from openai import APIStatusError, BadRequestError, ConflictError, NotFoundError, OpenAI
 
 from sandbox.config import Settings
-from tests.support.server import Server, chat_lines, wait_for
-from tests.support.api import running
+from tests.support.api import Api, running
+from tests.support.server import chat_lines, wait_for
 
 
 def test_a_file_through_its_life(client: OpenAI, tmp_path: Path) -> None:
@@ -70,7 +69,7 @@ def test_projects_are_apart(client: OpenAI, other_client: OpenAI) -> None:
     assert client.files.content(file.id).read() == b"mine"
 
 
-def test_lists_page_by_themselves(server: Server, client: OpenAI) -> None:
+def test_lists_page_by_themselves(api: Api, client: OpenAI) -> None:
     made = [client.files.create(file=b"x", purpose="vision").id for _ in range(5)]
     newest = [file.id for file in client.files.list(limit=2, purpose="vision")]
     assert newest == made[::-1]
@@ -156,10 +155,10 @@ def test_line_ends_do_not_matter(client: OpenAI, content: bytes) -> None:
     assert client.files.content(file.id).read() == content
 
 
-def test_refused_uploads_leave_nothing_on_disk(server: Server, client: OpenAI) -> None:
+def test_refused_uploads_leave_nothing_on_disk(api: Api, client: OpenAI) -> None:
     with pytest.raises(BadRequestError):
         client.files.create(file=b"no json", purpose="fine-tune")
-    assert list((server.state / "files").glob("*.part")) == []
+    assert list((api.state / "files").glob("*.part")) == []
 
 
 def test_expiry(client: OpenAI) -> None:
@@ -187,12 +186,12 @@ def test_expiry(client: OpenAI) -> None:
         ({"purpose": "batch", "file": "text"}, None, "'file'"),
     ],
 )
-def test_bad_forms(server: Server, form: dict, files: dict | None, text: str) -> None:
+def test_bad_forms(api: Api, form: dict, files: dict | None, text: str) -> None:
     answer = httpx2.post(
-        f"{server.url}/files",
+        f"{api.url}/files",
         data=form,
         files=files,
-        headers={"authorization": f"Bearer {server.key}"},
+        headers={"authorization": f"Bearer {api.key}"},
         trust_env=False,
     )
     assert answer.status_code == 400
@@ -200,11 +199,8 @@ def test_bad_forms(server: Server, form: dict, files: dict | None, text: str) ->
 
 
 def test_a_file_in_use_stays(client: OpenAI, base_model: str) -> None:
-    lines = [json.dumps({"prompt": f"{i} " * 40, "completion": " b" * 40}) for i in range(600)]
-    file = client.files.create(file="\n".join(lines).encode(), purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(
-        model=base_model, training_file=file.id, hyperparameters={"n_epochs": 50}
-    )
+    file = client.files.create(file=chat_lines(), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(model=base_model, training_file=file.id)
     with pytest.raises(ConflictError) as caught:
         client.files.delete(file.id)
     assert job.id in caught.value.message
@@ -213,8 +209,7 @@ def test_a_file_in_use_stays(client: OpenAI, base_model: str) -> None:
     assert client.files.delete(file.id).deleted is True
 
 
-def test_too_large_a_file(server: Server, tmp_path: Path) -> None:
-
+def test_too_large_a_file(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, max_file_bytes=1000)
     with (
         running(settings) as (url, key),

@@ -1,4 +1,4 @@
-"""Plain completions through the SDK, sampled by the real model."""
+"""Plain completions through the SDK: every shape of a request and of an answer."""
 
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI

@@ -10,16 +10,17 @@ from sandbox.config import SHIPPED_BASE
 from sandbox.store import Store, files, ids, jobs, models
 from sandbox.store.jobs import NewJob
 from sandbox.store.models import NewModel
-from tests.support.server import Server, chat_lines
+from tests.support.api import Api
+from tests.support.server import chat_lines
 
 
 @pytest.fixture
-def tuned(server: Server, base_model: str) -> Callable[[], str]:
+def tuned(api: Api, base_model: str) -> Callable[[], str]:
     """Put a model into the running server's store, as the trainer does; returns its name."""
 
     def make() -> str:
         name = ids.tuned_model_name(base_model, "learner", "SuperHero")
-        with Store(server.state) as store:
+        with Store(api.state) as store:
             file = files.add_file(store, "learner", "a.jsonl", "fine-tune", chat_lines())
             job = jobs.create_job(store, NewJob("learner", base_model, file.id, 1, {}, {}))
             jobs.request_cancel(store, job.id)

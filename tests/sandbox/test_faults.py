@@ -13,8 +13,8 @@ from openai.types.fine_tuning import FineTuningJob
 
 from sandbox.api.faults.kinds import KINDS
 from sandbox.config import Settings
-from tests.support.server import Server, chat_lines, wait_for
-from tests.support.api import running
+from tests.support.api import Api, running
+from tests.support.server import chat_lines, wait_for
 
 FAULTS = "/sandbox/faults"
 
@@ -69,7 +69,7 @@ def put(client: OpenAI, fault: str, times: int = 1, **details: Any) -> dict[str,
 ANSWERS = {
     "rate_limit": (
         openai.RateLimitError, 429, "rate_limit_exceeded", "requests",
-        "Rate limit reached for superhero-mini in organization org-sandbox on requests per min "
+        "Rate limit reached for tiny in organization org-sandbox on requests per min "
         "(RPM): Limit 3, Used 3, Requested 1. Please try again in 1s.",
     ),
     "insufficient_quota": (
@@ -90,7 +90,7 @@ ANSWERS = {
     ),
     "model_retired": (
         openai.NotFoundError, 404, "model_not_found", "invalid_request_error",
-        "The model `superhero-mini` has been deprecated, learn more here: https://platform.openai",
+        "The model `tiny` has been deprecated, learn more here: https://platform.openai",
     ),
     "moderation": (
         openai.BadRequestError, 400, "invalid_prompt", "invalid_request_error",
@@ -192,8 +192,8 @@ def test_other_projects_do_not_notice(client: OpenAI, other_client: OpenAI, ask)
         ask()
 
 
-def test_without_a_good_key_there_are_no_faults(server: Server, ask) -> None:
-    with server.client("sk-sandbox-wrong") as stranger:
+def test_without_a_good_key_there_are_no_faults(api: Api, ask) -> None:
+    with api.client("sk-sandbox-wrong") as stranger:
         with pytest.raises(openai.AuthenticationError):
             put(stranger, "server_error")
         with pytest.raises(openai.AuthenticationError):
@@ -245,25 +245,25 @@ def test_a_bad_setting_is_refused(client: OpenAI, body: dict[str, Any], says: st
     assert client.get(FAULTS, cast_to=object)["data"] == []
 
 
-def test_the_sdk_waits_as_long_as_retry_after_says(server: Server, client: OpenAI, ask) -> None:
+def test_the_sdk_waits_as_long_as_retry_after_says(api: Api, client: OpenAI, ask) -> None:
     put(client, "rate_limit", times=1, retry_after=2)
-    with server.client(max_retries=2) as patient:
+    with api.client(max_retries=2) as patient:
         began = time.monotonic()
         answer = ask(via=patient)
     assert answer.choices
     assert 2.0 <= time.monotonic() - began
 
 
-def test_a_header_can_be_for_the_first_attempts_only(server: Server, ask) -> None:
-    with server.client(max_retries=2) as patient:
+def test_a_header_can_be_for_the_first_attempts_only(api: Api, ask) -> None:
+    with api.client(max_retries=2) as patient:
         assert ask("server_error;times=2", via=patient).choices
         with pytest.raises(openai.InternalServerError) as caught:
             ask("server_error", via=patient)
     assert caught.value.request.headers["x-stainless-retry-count"] == "2"
 
 
-def test_a_timeout_is_an_answer_that_comes_too_late(server: Server, ask) -> None:
-    with server.client(max_retries=0) as hasty, pytest.raises(openai.APITimeoutError):
+def test_a_timeout_is_an_answer_that_comes_too_late(api: Api, ask) -> None:
+    with api.client(max_retries=0) as hasty, pytest.raises(openai.APITimeoutError):
         ask("timeout;seconds=2", via=hasty.with_options(timeout=0.5))
     began = time.monotonic()
     assert ask("timeout;seconds=0.5").choices  # who waits is answered
@@ -271,11 +271,11 @@ def test_a_timeout_is_an_answer_that_comes_too_late(server: Server, ask) -> None
 
 
 def test_a_retry_after_a_timeout_creates_the_job_twice(
-    server: Server, client: OpenAI, create_job, file_id: str
+    api: Api, client: OpenAI, create_job, file_id: str
 ) -> None:
     """The lesson: nothing on the wire tells a server that a request is a repetition."""
     put(client, "timeout", seconds=3)
-    with server.client(max_retries=1, timeout=1.5) as impatient:
+    with api.client(max_retries=1, timeout=1.5) as impatient:
         job = create_job(via=impatient)
     made = client.fine_tuning.jobs.list(metadata={"file": file_id}).data
     assert len(made) == 2 and job.id == made[0].id
@@ -303,14 +303,13 @@ def test_a_stream_too_slow_for_the_client_times_out(client: OpenAI, ask) -> None
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 100_000])
-def test_a_broken_stream_raises_where_it_breaks(server: Server, ask, pieces: int) -> None:
+def test_a_broken_stream_raises_where_it_breaks(api: Api, ask, pieces: int) -> None:
     seen = []
     with pytest.raises(openai.APIConnectionError):
         seen.extend(ask(f"broken_stream;chunks={pieces}", stream=True))
     assert 1 <= len(seen) <= pieces
     assert len(seen) == pieces or pieces == 100_000
     assert ask().choices, "the server goes on"
-    assert "Traceback" not in server.log.read_text()
 
 
 def test_an_error_before_the_stream_is_no_broken_stream(client: OpenAI, ask) -> None:
@@ -332,18 +331,6 @@ def test_a_completion_stream_breaks_too(client: OpenAI, base_model: str) -> None
         list(stream)
 
 
-def test_a_job_fails_in_the_middle(client: OpenAI, create_job) -> None:
-    job = wait_for(client, create_job("job_fails_after_1_steps").id, "failed", "succeeded")
-    assert (job.status, job.fine_tuned_model, job.error.code) == ("failed", None, "server_error")
-    assert job.error.message == (
-        "The job failed due to an internal error after step 1 of 2. (The sandbox was asked for "
-        "this: job_fails_after_1_steps.)"
-    )
-    last, before, *_ = client.fine_tuning.jobs.list_events(job.id)
-    assert (last.level, last.message) == ("error", job.error.message)
-    assert before.message.startswith("Step 1/2: training loss=")
-
-
 def test_a_job_is_flagged(client: OpenAI, create_job) -> None:
     put(client, "moderation", lines="4, 13")
     job = wait_for(client, create_job().id, "failed", "queued", "running", "succeeded")
@@ -363,8 +350,8 @@ def test_a_fault_in_the_way_of_an_upload(client: OpenAI) -> None:
     assert [file.id for file in client.files.list()] == before
 
 
-def test_the_docs_list_the_address(server: Server) -> None:
-    base = server.url.removesuffix("/v1")
+def test_the_docs_list_the_address(api: Api) -> None:
+    base = api.url.removesuffix("/v1")
     page = httpx2.get(f"{base}/docs", trust_env=False).text
     assert "/v1/sandbox/faults" in page and "X-Sandbox-Fault" in page
 

@@ -1,10 +1,11 @@
-"""Embeddings through the SDK, made by the real model."""
+"""Embeddings through the SDK: every shape of a request and of an answer."""
 
 import asyncio
 import base64
 import json
 import re
 import struct
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,20 +14,12 @@ from hypothesis import strategies as st
 from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 from openai.types import CreateEmbeddingResponse
 
-from sandbox.config import BaseModel, Settings, load_base_models
-from tests.support.server import Server, chat_lines, wait_for
-from tests.support.api import running
-
-WIDTH = 192
+from tests.support.api import Api, NoSampler, running_api
+from tests.support.scripted import WIDTH
 
 
 def dot(one: list[float], two: list[float]) -> float:
     return sum(a * b for a, b in zip(one, two, strict=True))
-
-
-@pytest.fixture(scope="module")
-def bases() -> tuple[BaseModel, ...]:
-    return load_base_models(Settings())
 
 
 @pytest.fixture
@@ -38,14 +31,14 @@ def embed(client: OpenAI, base_model: str):
 
 
 @pytest.fixture
-def raw(server: Server, base_model: str):
+def raw(api: Api, base_model: str):
     """The body of an answer as it stands on the wire."""
 
     def call(**fields: object) -> httpx2.Response:
         return httpx2.post(
-            f"{server.url}/embeddings",
+            f"{api.url}/embeddings",
             json={"model": base_model, "input": "x", **fields},
-            headers={"authorization": f"Bearer {server.key}"},
+            headers={"authorization": f"Bearer {api.key}"},
             timeout=180,
             trust_env=False,
         )
@@ -86,39 +79,15 @@ def test_the_same_text_gives_the_same_vector(embed) -> None:
     assert embed("A hero of 40").data == embed("A hero of 40").data
 
 
-def test_like_texts_are_near(embed) -> None:
-    facts = [
-        "Takeshi is an 18-year-old man with the power of invisibility.",
-        "Olga is a 50-year-old woman with the power of flight.",
-        "Emil is a 30-year-old man who turns lead into gold.",
-    ]
-    made = [item.embedding for item in embed(facts).data]
-    for number, question in enumerate(("Who is Takeshi?", "What can Olga do?", "lead and gold")):
-        asked = embed(question).data[0].embedding
-        scores = [dot(asked, fact) for fact in made]
-        assert scores.index(max(scores)) == number
-
-
 def test_fewer_dimensions(embed) -> None:
-    whole, short = embed("flight").data[0].embedding, embed("flight", dimensions=12).data[0]
-    length = dot(whole[:12], whole[:12]) ** 0.5
-    assert short.embedding == pytest.approx([number / length for number in whole[:12]], abs=1e-6)
+    whole, short = embed("flight").data[0].embedding, embed("flight", dimensions=4).data[0]
+    length = dot(whole[:4], whole[:4]) ** 0.5
+    assert short.embedding == pytest.approx([number / length for number in whole[:4]], abs=1e-6)
 
 
-def test_a_tuned_model_embeds_too(client: OpenAI, base_model: str, embed) -> None:
-    file = client.files.create(file=chat_lines(), purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(
-        model=base_model, training_file=file.id, hyperparameters={"n_epochs": 1}
-    )
-    job = wait_for(client, job.id, "succeeded", "failed")
-    tuned = client.embeddings.create(model=job.fine_tuned_model, input="flight").data[0].embedding
-    assert len(tuned) == WIDTH
-    assert dot(tuned, embed("flight").data[0].embedding) > 0.9
-
-
-def test_the_async_client_and_many_at_once(server: Server, base_model: str, embed) -> None:
+def test_the_async_client_and_many_at_once(api: Api, base_model: str, embed) -> None:
     async def work() -> list[list[float]]:
-        async with AsyncOpenAI(base_url=server.url, api_key=server.key, timeout=180) as client:
+        async with AsyncOpenAI(base_url=api.url, api_key=api.key, timeout=180) as client:
             asked = (client.embeddings.create(model=base_model, input=f"hero {i}") for i in (1, 2))
             return [answer.data[0].embedding for answer in await asyncio.gather(*asked)]
 
@@ -145,7 +114,6 @@ def test_two_thousand_texts_and_one_too_many(embed) -> None:
         ({"input": 7}, "input", "string, a list of strings"),
         ({"input": ["a", [1]]}, "input", "string, a list of strings"),
         ({"input": [-1]}, "input", "string, a list of strings"),
-        ({"input": [10**6]}, "input", "Token 1000000 does not exist"),
         ({"input": None}, "input", "Missing required parameter"),
         ({"dimensions": 0}, "dimensions", "greater than or equal to 1"),
         ({"dimensions": WIDTH + 1}, "dimensions", f"less than or equal to {WIDTH}"),
@@ -163,7 +131,7 @@ def test_bad_requests_name_the_parameter(raw, fields: dict, param: str, text: st
 
 
 def test_too_long_a_text(embed) -> None:
-    with pytest.raises(BadRequestError, match=r"input\[1\] resulted in") as caught:
+    with pytest.raises(BadRequestError, match="maximum context length") as caught:
         embed(["short", "hero " * 600])
     assert caught.value.code == "context_length_exceeded"
 
@@ -174,13 +142,13 @@ def test_an_unknown_model(embed) -> None:
     assert caught.value.code == "model_not_found"
 
 
-def test_a_dead_engine_is_told(tmp_path, bases) -> None:
+def test_a_dead_engine_is_told(tmp_path: Path) -> None:
     with (
-        running(Settings(state_dir=tmp_path), bases=bases) as (url, key),
-        OpenAI(base_url=url, api_key=key, max_retries=0) as client,
+        running_api(tmp_path, NoSampler()) as api,
+        api.client() as client,
         pytest.raises(APIError, match="cannot be loaded"),
     ):
-        client.embeddings.create(model=bases[0].name, input="x")
+        client.embeddings.create(model="tiny", input="x")
 
 
 texts = st.text(max_size=40) | st.sampled_from(["\ud83d", "<|end|>", " ", "\n", "é" * 30])
@@ -190,12 +158,12 @@ odd = inputs | st.none() | st.dictionaries(st.text(max_size=3), st.integers()) |
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(value=odd, dimensions=st.none() | st.integers(-2, 400))
-def test_whatever_comes_in(server: Server, base_model: str, value, dimensions) -> None:
+def test_whatever_comes_in(api: Api, base_model: str, value, dimensions) -> None:
     body = {"model": base_model, "input": value, "dimensions": dimensions}
     answer = httpx2.post(
-        f"{server.url}/embeddings",
+        f"{api.url}/embeddings",
         content=json.dumps(body),
-        headers={"authorization": f"Bearer {server.key}"},
+        headers={"authorization": f"Bearer {api.key}"},
         timeout=180,
         trust_env=False,
     )

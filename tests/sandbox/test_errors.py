@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from sandbox.api import errors
 from sandbox.api.errors import ApiError, error_response
-from tests.support.server import Server
+from tests.support.api import Api
 
 
 def check_shape(answer: httpx2.Response) -> dict[str, str | None]:
@@ -30,10 +30,10 @@ def check_shape(answer: httpx2.Response) -> dict[str, str | None]:
 
 
 @pytest.fixture
-def http(server: Server):
+def http(api: Api):
     """A plain HTTP client that sends the learner's key."""
-    headers = {"authorization": f"Bearer {server.key}"}
-    with httpx2.Client(base_url=server.url, headers=headers, trust_env=False) as made:
+    headers = {"authorization": f"Bearer {api.key}"}
+    with httpx2.Client(base_url=api.url, headers=headers, trust_env=False) as made:
         yield made
 
 
@@ -66,9 +66,9 @@ def test_half_a_character_in_a_message_is_no_second_error() -> None:
     assert json.loads(body)["error"]["message"] == "bad: ?"
 
 
-def test_a_wrong_key_is_masked(server: Server) -> None:
+def test_a_wrong_key_is_masked(api: Api) -> None:
     wrong = "sk-sandbox-" + "w" * 36 + "1234"
-    with server.client(wrong) as client, pytest.raises(AuthenticationError) as caught:
+    with api.client(wrong) as client, pytest.raises(AuthenticationError) as caught:
         client.models.list()
     error = caught.value
     assert (error.status_code, error.code, error.type) == (
@@ -81,23 +81,23 @@ def test_a_wrong_key_is_masked(server: Server) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Basic abc", "abc", "Bearer\tx"])
-def test_without_a_key_nothing_is_answered(server: Server, header: str) -> None:
+def test_without_a_key_nothing_is_answered(api: Api, header: str) -> None:
     headers = {"authorization": header} if header else {}
-    answer = httpx2.get(f"{server.url}/models", headers=headers, trust_env=False)
+    answer = httpx2.get(f"{api.url}/models", headers=headers, trust_env=False)
     assert answer.status_code == 401
     assert check_shape(answer)["code"] == "invalid_api_key"
 
 
 @pytest.mark.parametrize("key", ["short", "sk-sandbox-" + "x" * 40, "x" * 5000])
-def test_a_wrong_key_is_never_repeated(server: Server, key: str) -> None:
+def test_a_wrong_key_is_never_repeated(api: Api, key: str) -> None:
     headers = {"authorization": f"Bearer {key}"}
-    answer = httpx2.post(f"{server.url}/files", headers=headers, content=b"x", trust_env=False)
+    answer = httpx2.post(f"{api.url}/files", headers=headers, content=b"x", trust_env=False)
     assert answer.status_code == 401
     assert key not in answer.text
 
 
-def test_every_route_under_v1_wants_a_key(server: Server) -> None:
-    base = server.url.removesuffix("/v1")
+def test_every_route_under_v1_wants_a_key(api: Api) -> None:
+    base = api.url.removesuffix("/v1")
     schema = httpx2.get(f"{base}/openapi.json", trust_env=False).json()
     tried = 0
     for path, methods in schema["paths"].items():
@@ -109,8 +109,8 @@ def test_every_route_under_v1_wants_a_key(server: Server) -> None:
     assert tried >= 21
 
 
-def test_health_and_docs_need_no_key(server: Server) -> None:
-    base = server.url.removesuffix("/v1")
+def test_health_and_docs_need_no_key(api: Api) -> None:
+    base = api.url.removesuffix("/v1")
     assert httpx2.get(f"{base}/health", trust_env=False).json()["status"] == "ok"
     page = httpx2.get(f"{base}/docs", trust_env=False).text
     assert "/v1/chat/completions" in page and "integer from 1 to 128" in page
@@ -118,8 +118,8 @@ def test_health_and_docs_need_no_key(server: Server) -> None:
     assert "http://" not in page and "https://" not in page and "<script" not in page
 
 
-def test_the_docs_describe_the_bodies(server: Server) -> None:
-    base = server.url.removesuffix("/v1")
+def test_the_docs_describe_the_bodies(api: Api) -> None:
+    base = api.url.removesuffix("/v1")
     paths = httpx2.get(f"{base}/openapi.json", trust_env=False).json()["paths"]
     body = paths["/v1/fine_tuning/jobs"]["post"]["requestBody"]["content"]["application/json"]
     assert set(body["schema"]["required"]) == {"model", "training_file"}
@@ -176,10 +176,10 @@ def test_a_huge_body_is_refused(http: httpx2.Client) -> None:
     assert "larger than" in check_shape(answer)["message"]
 
 
-def test_a_body_announced_too_large_is_refused_before_it_comes(server: Server) -> None:
-    parts = urlsplit(server.url)
+def test_a_body_announced_too_large_is_refused_before_it_comes(api: Api) -> None:
+    parts = urlsplit(api.url)
     head = (
-        f"POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
+        f"POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {api.key}\r\n"
         "content-type: multipart/form-data; boundary=b\r\ncontent-length: 999999999\r\n\r\n"
     )
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
