@@ -9,10 +9,12 @@ Each pytest-xdist worker has its own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from openai import OpenAI
 
 from sandbox.store import Store
@@ -20,6 +22,11 @@ from tests.support.api import Api, running_api
 from tests.support.heroes_command import Heroes, HeroesInProcess, environment
 from tests.support.server import Server
 from tests.support.tiny import kept_base
+
+# A busy machine is slow, so there is no deadline; in CI the same inputs are tried each time.
+settings.register_profile("local", max_examples=50, deadline=None)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @pytest.fixture(scope="session")

@@ -19,15 +19,13 @@ from typing import Any
 
 import click
 import httpx2
-import torch
 import typer
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
-from safetensors.torch import load_file
 
 from helpers.settings import ROOT
 from heroes.app import app
-from sandbox.config import Settings, load_base_model
+from sandbox.config import SHIPPED_BASE, Settings, load_base_model
 from tests.recorded.requests import REQUESTS, Request
 from tests.support.api import running
 from tests.support.scripted import ScriptedSampler
@@ -175,10 +173,12 @@ def course_job() -> dict[str, Any]:
     Losses and greedy texts hold everywhere. `weights` hold where `machine` is the same, and the
     `sampled` texts where the weights are.
     """
+    import torch  # only here: the other recordings need none
+
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         shutil.copytree(trained_state(), state)
-        server = Server(state)
+        server = Server(state, base=SHIPPED_BASE)
         try:
             key = (state / "learner.key").read_text(encoding="utf-8").strip()
             with server.client(key) as client, ThreadPoolExecutor(8) as pool:
@@ -247,6 +247,8 @@ class _Finished:
 
 def _weights(state: Path, finished: _Finished) -> str:
     """A hash of the numbers in the job's final weights."""
+    from safetensors.torch import load_file
+
     last = finished.client.fine_tuning.jobs.checkpoints.list(finished.job.id, limit=1).data[0]
     tensors = load_file(state / "models" / f"{finished.job.id}-{last.step_number}" / WEIGHTS)
     digest = hashlib.sha256()

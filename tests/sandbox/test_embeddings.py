@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 from openai.types import CreateEmbeddingResponse
@@ -156,7 +156,6 @@ inputs = texts | st.lists(texts, max_size=4) | st.lists(st.integers(-5, 5000), m
 odd = inputs | st.none() | st.dictionaries(st.text(max_size=3), st.integers()) | st.floats()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(value=odd, dimensions=st.none() | st.integers(-2, 400))
 def test_whatever_comes_in(api: Api, base_model: str, value, dimensions) -> None:
     body = {"model": base_model, "input": value, "dimensions": dimensions}

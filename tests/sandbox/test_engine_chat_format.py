@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -55,7 +55,6 @@ def test_a_completion_ends_where_the_document_ends(encoder: Encoder) -> None:
     assert encoder.decode([i for i, m in zip(ids, mask, strict=True) if m]) == " She END"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30), st.sampled_from(SPECIAL), st.text(max_size=30))
 def test_user_text_never_becomes_a_special_token(
     encoder: Encoder, before: str, special: str, after: str
@@ -66,7 +65,6 @@ def test_user_text_never_becomes_a_special_token(
     assert [i for i in ids if encoder.is_special(i)] == [0, 2, 4, 3]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_text_comes_back_and_never_in_halves(encoder: Encoder, text: str) -> None:
     ids = encoder.encode_text(text)

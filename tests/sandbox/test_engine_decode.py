@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.engine import naive
@@ -224,7 +224,6 @@ def test_a_stop_string_across_tokens_never_shows(loop: DecodeLoop, stream: bool)
             assert tokens.startswith(text_of(deltas)) or "\ufffd" in tokens
 
 
-@settings(deadline=None)
 @given(st.text("ab", max_size=12), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
 def test_streamed_pieces_join_to_the_text_before_the_first_stop(
     encoder: Encoder, text: str, stops: list[str]

@@ -159,9 +159,7 @@ RECORD = (
 LINE = st.binary(max_size=40) | RECORD.map(lambda record: json.dumps(record).encode())
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINE, max_size=12))
 def test_any_file_is_either_good_or_refused_with_a_reason(
     tmp_path: Path, base: Path, lines: list[bytes]

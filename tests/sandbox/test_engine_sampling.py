@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -44,7 +44,6 @@ def by_hand(logits: np.ndarray, temperature: float, top_p: float, point: float) 
     return kept[-1]
 
 
-@settings(deadline=None)
 @given(LOGITS, st.floats(0.05, 3), st.floats(0, 1))
 def test_the_batched_draw_follows_the_definition(
     logits: np.ndarray, temperature: float, top_p: float
@@ -56,7 +55,6 @@ def test_the_batched_draw_follows_the_definition(
     assert drawn.tolist() == expected
 
 
-@settings(deadline=None)
 @given(LOGITS)
 def test_temperature_0_and_top_p_0_take_the_likeliest(logits: np.ndarray) -> None:
     expected = logits.argmax(axis=1).tolist()
@@ -110,7 +108,6 @@ def test_bias_bans_and_forces() -> None:
     assert set(sample(logits, states(50, logit_bias={2: 100})).tolist()) == {2}
 
 
-@settings(deadline=None)
 @given(LOGITS)
 def test_log_probabilities_sum_to_one(logits: np.ndarray) -> None:
     logprobs = log_probabilities(logits)
@@ -118,7 +115,6 @@ def test_log_probabilities_sum_to_one(logits: np.ndarray) -> None:
     assert (logprobs <= 0).all()
 
 
-@settings(deadline=None)
 @given(LOGITS, st.integers(0, 20))
 def test_the_likeliest_tokens_are_in_order(logits: np.ndarray, count: int) -> None:
     logprobs = log_probabilities(logits)[0]

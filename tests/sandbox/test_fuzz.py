@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.api import Api
 
-LESS = settings(max_examples=50, deadline=None, derandomize=True)
-FEW = settings(LESS, max_examples=20)  # several requests each
+FEW = settings(max_examples=15)  # several requests each
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +62,11 @@ CHAT = [
 JOB = ["method", "hyperparameters", "suffix", "seed", "metadata", "integrations", "validation_file"]
 
 
-@LESS
 @given(content=st.binary(max_size=300), purpose=st.sampled_from(["fine-tune", "batch", "x"]))
 def test_any_bytes_uploaded(http: httpx2.Client, content: bytes, purpose: str) -> None:
     check(http.post("/files", data={"purpose": purpose}, files={"file": ("a.jsonl", content)}))
 
 
-@LESS
 @given(
     content=st.binary(max_size=300),
     kind=st.sampled_from(
@@ -95,7 +92,6 @@ def test_any_body_as_an_upload(
     check(http.post("/files", content=body, headers={"content-type": kind}))
 
 
-@LESS
 @given(
     content=st.binary(max_size=200),
     path=st.sampled_from(
@@ -106,7 +102,6 @@ def test_any_bytes_as_json(http: httpx2.Client, content: bytes, path: str) -> No
     check(http.post(path, content=content, headers={"content-type": "application/json"}))
 
 
-@LESS
 @given(data=st.data())
 def test_any_chat_request(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
     message = {"role": "user", "content": "Hi"}
@@ -115,7 +110,6 @@ def test_any_chat_request(http: httpx2.Client, base_model: str, data: st.DataObj
     check(http.post("/chat/completions", content=json.dumps(body)))
 
 
-@LESS
 @given(data=st.data())
 def test_any_message(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
     message = data.draw(bodies({"role": "user", "content": "Hi"}, ["role", "content", "name"]))
@@ -123,7 +117,6 @@ def test_any_message(http: httpx2.Client, base_model: str, data: st.DataObject) 
     check(http.post("/chat/completions", content=json.dumps(body)))
 
 
-@LESS
 @given(data=st.data())
 def test_any_completion_request(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
     required = {"model": base_model, "prompt": "Hi", "max_tokens": 1}
@@ -131,7 +124,6 @@ def test_any_completion_request(http: httpx2.Client, base_model: str, data: st.D
     check(http.post("/completions", content=json.dumps(data.draw(bodies(required, names)))))
 
 
-@LESS
 @given(data=st.data())
 def test_any_job(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
     # No file is there, so that none of these becomes a job.
@@ -163,7 +155,6 @@ def test_any_training_file_fails_its_job_or_not(
         )
 
 
-@LESS
 @given(data=st.data())
 def test_any_batch(http: httpx2.Client, data: st.DataObject) -> None:
     # No file is there, so that none of these becomes a batch.

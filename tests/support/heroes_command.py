@@ -87,7 +87,7 @@ class HeroesInProcess:
     def __call__(
         self, *arguments: str, input: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, with `input` in a pipe; an error that it does not foresee is raised."""
+        """Run it to its end, with `input` in a pipe; an unforeseen error is raised."""
         before = dict(os.environ)
         os.environ.clear()
         os.environ.update(self.environment | variables)
