@@ -16,6 +16,8 @@ from sandbox.config import ConfigError, load_base_model
 from sandbox.store import Store
 from tests.support.server import ROOT, Server, chat_lines, wait_for
 
+pytestmark = pytest.mark.slow
+
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
 LINES = 400

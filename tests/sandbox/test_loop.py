@@ -24,15 +24,14 @@ from sandbox.engine.training_data import IGNORED, LengthGroupedOrder, collate
 from sandbox.engine.training_state import STATE_FOLDER, write_folder
 from sandbox.store import Store, checkpoints, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
-from tests.support.tiny import make_base
 
 EXAMPLES, BATCH, EPOCHS = 22, 4, 4
 PER_EPOCH = 6  # steps: 22 / 4, rounded up
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base"))
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 @pytest.fixture(autouse=True)
@@ -235,15 +234,35 @@ class _StopAt(threading.Event):
         return len(events.list_metrics(self._store, self._job.id)) >= self._step
 
 
+@pytest.fixture(scope="module")
+def undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store in which a job has run in one go."""
+    with Store(tmp_path_factory.mktemp("undisturbed")) as made:
+        submit(made)
+        finished(made, base)
+        yield made
+
+
 @pytest.mark.parametrize("step", [3, 6, 7, 20, 24])
-@pytest.mark.parametrize("accumulated", [False, True])
 def test_a_job_that_goes_on_later_ends_exactly_as_one_in_one_go(
-    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch, step: int, accumulated: bool
+    store: Store, base: Path, undisturbed: Store, step: int
 ) -> None:
-    if accumulated:  # a batch in two halves
-        monkeypatch.setattr(training, "MICRO_BATCH", 2)
+    [expected] = jobs.list_jobs_in(undisturbed, "succeeded")
+    check_resumed(store, base, step, weights_of(undisturbed, expected))
+    [job] = jobs.list_jobs_in(store, "succeeded")
+    assert steps_of(store, job) == steps_of(undisturbed, expected)
+
+
+def test_a_job_with_accumulated_batches_goes_on_exactly_too(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "MICRO_BATCH", 2)  # a batch in two halves
     submit(store)
-    expected = finished(store, base)
+    check_resumed(store, base, 7, weights_of(store, finished(store, base)))
+
+
+def check_resumed(store: Store, base: Path, step: int, expected: dict[str, torch.Tensor]) -> None:
+    """Stop a job at a step and go on; its weights must be the expected ones, to the bit."""
     job = submit(store)
     claimed = jobs.claim_next_job(store, "first", 10)
     assert claimed is not None
@@ -254,8 +273,7 @@ def test_a_job_that_goes_on_later_ends_exactly_as_one_in_one_go(
         assert (halfway.status, len(events.list_metrics(store, job.id))) == ("running", step)
         halfway = finished(store, base)
     assert halfway.status == "succeeded"
-    assert same(weights_of(store, expected), weights_of(store, halfway))
-    assert steps_of(store, halfway) == steps_of(store, expected)
+    assert same(expected, weights_of(store, halfway))
 
 
 def steps_of(store: Store, job: JobRow) -> list[str]:
@@ -429,3 +447,32 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_folder(folder, lambda path: (path / "b").write_text("new") and None)
     assert [path.name for path in folder.iterdir()] == ["b"]
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def train_with_fault(store: Store, base: Path, fault: dict[str, Any] | None) -> JobRow:
+    """Run a job of two epochs of three steps with this fault."""
+    lines = [json.dumps({"prompt": f"{i} ->", "completion": f" Hero {i}."}) for i in range(12)]
+    row = files.add_file(store, "learner", "t.jsonl", "fine-tune", "\n".join(lines).encode())
+    numbers = {"n_epochs": 2, "batch_size": 4}
+    job = jobs.create_job(store, NewJob("learner", "tiny", row.id, 5, {}, numbers, fault=fault))
+    jobs.mark_queued(store, job.id)
+    done = run_job_inline(store, {"tiny": base})
+    assert done is not None
+    return done
+
+
+def test_it_fails_at_the_step_that_was_asked_for(store: Store, base: Path) -> None:
+    job = train_with_fault(store, base, {"name": "job_fails_after_5_steps", "steps": 5})
+    assert (job.status, job.fine_tuned_model) == ("failed", None)
+    assert job.error is not None and job.error["code"] == "server_error"
+    assert "after step 5 of 6" in job.error["message"]
+    assert [event.data["step"] for event in events.list_metrics(store, job.id)] == [1, 2, 3, 4, 5]
+    # The checkpoint of the first epoch is there, and is a model like any other.
+    assert [model.step for model in models.list_models_of_job(store, job.id)] == [3]
+
+
+def test_a_fault_beyond_the_end_is_told(store: Store, base: Path) -> None:
+    job = train_with_fault(store, base, {"name": "job_fails_after_7_steps", "steps": 7})
+    assert job.status == "succeeded"
+    warned = [e.message for e in events.list_events(store, job.id).rows if e.level == "warn"]
+    assert warned == ["The fault job_fails_after_7_steps did not happen: the job has only 6 steps"]

@@ -27,8 +27,8 @@ PROMPTS = ["40, woman, Healing ->", "He flies", "", "A detective listens quietly
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base"))
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 @pytest.fixture(scope="module")

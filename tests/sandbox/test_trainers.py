@@ -1,4 +1,4 @@
-"""Several trainers on one state: jobs train side by side, and the death of one harms no other."""
+"""Trainers in processes of their own: side by side, killed, cancelled, ended with their parent."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from safetensors.torch import load_file
 
 from sandbox.__main__ import main
 from sandbox.config import SHIPPED_BASE, usual_trainers
+from sandbox.engine.fine_tuning import run_job_inline
 from sandbox.engine.supervisor import RestartPolicy, Worker, trainer_arguments
 from sandbox.store import Store, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
-from tests.support.tiny import make_base
+
+pytestmark = pytest.mark.slow
 
 STEPS = 60
 PATIENCE = 120.0  # seconds; a busy machine is slow
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base"))
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 def submit(store: Store, project: str = "learner") -> JobRow:
@@ -60,8 +62,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def with_trainers(
-    store: Store, base: Path, body: Callable[[list[Worker]], Awaitable[None]]
+    store: Store, base: Path, names: list[str], body: Callable[[list[Worker]], Awaitable[None]]
 ) -> None:
+    """Run `body` beside trainers of these names, each in a process of its own."""
+
     def worker(name: str) -> Worker:
         return Worker(
             name,
@@ -72,7 +76,7 @@ def with_trainers(
         )
 
     async def run() -> None:
-        workers = [worker("trainer-1"), worker("trainer-2")]
+        workers = [worker(name) for name in names]
         for one in workers:
             await one.start()
         try:
@@ -93,38 +97,73 @@ def weights(store: Store, job: JobRow) -> dict[str, torch.Tensor]:
     return load_file(models.model_path(store, model) / "model.safetensors")
 
 
-def test_two_jobs_train_side_by_side_and_kill_9_of_one_leaves_the_other_alone(
+def check_events(store: Store, job: JobRow) -> None:
+    """Every step and every checkpoint is told once, in order."""
+    said = [event.message for event in events.list_events(store, job.id, limit=500).rows][::-1]
+    assert len(set(said)) == len(said)
+    assert steps(store, job) == list(range(1, STEPS + 1))
+    assert said[-1] == "The job has successfully completed"
+    made = [int(text.split()[4]) for text in said if text.startswith("Checkpoint created")]
+    assert made == list(range(6, STEPS, 6))
+
+
+def test_two_jobs_train_side_by_side_and_kill_9_costs_one_of_them_nothing_but_time(
     store: Store, base: Path
 ) -> None:
-    made: list[JobRow] = []
+    alone = submit(store, "cyd")
+    run_job_inline(store, {"tiny": base})
+    made = [submit(store, "ada"), submit(store, "bob")]
+    one, two = made
 
     async def body(workers: list[Worker]) -> None:
-        made.extend([submit(store, "ada"), submit(store, "bob")])
-        one, two = made
         await until(lambda: bool(steps(store, one)) and bool(steps(store, two)))
         owners = [read(store, job).lease_owner or "" for job in made]
         assert sorted(owner[:10] for owner in owners) == ["trainer-1-", "trainer-2-"]
         assert jobs.count_leased(store) == 2
         victim = next(w for w in workers if owners[0].startswith(w.name + "-"))
-        assert victim.process is not None
-        os.kill(victim.process.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+        # Before its first checkpoint, and after some.
+        for step in (2, 20):
+            await until(lambda step=step: len(steps(store, one)) >= step)
+            if read(store, one).status == "running":
+                assert victim.process is not None
+                os.kill(victim.process.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+                await until(lambda: not victim.ready)
         await until(lambda: all(read(store, job).status == "succeeded" for job in made))
         assert jobs.count_leased(store) == 0
 
-    with_trainers(store, base, body)
-    alone = submit(store, "cyd")  # the same job without any company, on all threads
-
-    async def last(workers: list[Worker]) -> None:
-        await until(lambda: read(store, alone).status == "succeeded")
-
-    with_trainers(store, base, last)
+    with_trainers(store, base, ["trainer-1", "trainer-2"], body)
     expected = weights(store, alone)
     for job in made:
-        assert steps(store, job) == list(range(1, STEPS + 1))
+        check_events(store, job)
         found = weights(store, job)
         assert all(torch.equal(expected[name], found[name]) for name in expected)
-    said = [event.message for event in events.list_events(store, made[1].id, limit=500).rows]
-    assert len(set(said)) == len(said), "the other job noticed nothing"
+
+
+def test_cancel_and_pause_reach_a_trainer_and_it_ends_with_its_parent(
+    store: Store, base: Path
+) -> None:
+    unwanted, job = submit(store), submit(store)
+
+    async def first(_: list[Worker]) -> None:
+        await until(lambda: len(steps(store, unwanted)) >= 3)
+        jobs.request_cancel(store, unwanted.id)
+        await until(lambda: read(store, unwanted).status == "cancelled")
+        await until(lambda: len(steps(store, job)) >= 3)
+        jobs.request_pause(store, job.id)
+        await until(lambda: read(store, job).status == "paused")
+        jobs.resume_job(store, job.id)
+        await until(lambda: len(steps(store, job)) >= 9)
+
+    async def second(_: list[Worker]) -> None:
+        await until(lambda: read(store, job).status == "succeeded")
+
+    with_trainers(store, base, ["trainer-1"], first)
+    assert len(steps(store, unwanted)) < STEPS
+    row = read(store, job)
+    assert row.status == "running" and (row.lease_until or 0) <= time.time()
+    assert 9 <= len(steps(store, job)) < STEPS
+    with_trainers(store, base, ["trainer-1"], second)
+    assert steps(store, job) == list(range(1, STEPS + 1))
 
 
 def test_only_the_leases_of_the_trainer_that_is_gone_are_released(store: Store) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.engine.examples import ExampleStats, TrainingFileError, validate_training_file
-from tests.support.tiny import CONTEXT, make_base
+from tests.support.tiny import CONTEXT
 
 USER = {"role": "user", "content": "40, woman ->"}
 ASSISTANT = {"role": "assistant", "content": " She heals."}
@@ -20,8 +20,8 @@ PAIR = {"prompt": "40, woman ->", "completion": " She heals. END"}
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base"))
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 def write(path: Path, *records: Any) -> Path:
