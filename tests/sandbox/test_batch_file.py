@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.api import batch_file
@@ -121,7 +121,6 @@ odd_lines = st.dictionaries(
 ).map(lambda changes: json.dumps({**line(2), **changes}))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(lines=st.lists(odd_lines | st.binary(max_size=30).map(repr) | st.text(), max_size=6))
 def test_a_file_without_errors_can_be_read(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
@@ -140,7 +139,6 @@ def test_a_file_without_errors_can_be_read(
         assert len({one.custom_id for one in read}) == len(read)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes.jsonl"

@@ -11,7 +11,7 @@ import pytest
 from sandbox.store import SchemaTooNew, Store, files, keys
 from sandbox.store.lock import StateLock, StateLocked
 from sandbox.store.schema import MIGRATIONS
-from tests.sandbox.sandbox_server import ROOT
+from tests.support.server import ROOT
 
 
 def test_a_failed_block_leaves_nothing(store: Store) -> None:
