@@ -1,24 +1,42 @@
-"""From a table of superheroes to training examples, to a file, and back."""
+"""Step 03: from a table of superheroes to training examples, to a file, and back."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from course.grid import SUB_PROMPT
 from helpers.data import replace_text
+from helpers.json_lines import parse_jsonl
 
 SEPARATOR = " ->"
 STOP = " END"
+SUB_PROMPT = "{age}, {gender}, {power}"
+# How spreadsheets and programs write a value that is missing.
+MISSING = re.compile(r"\s*(nan|NaN|None|null|NULL|NaT|<NA>|N/A|#N/A|#(NULL|REF|VALUE|DIV/0)!)?\s*")
 
 
-def short_prompt(age: int, gender: str, power: str) -> str:
-    """The prompt that the tuned model learns: "40, woman, Healing ->"."""
-    return SUB_PROMPT.format(age=age, gender=gender, power=power) + SEPARATOR
+def is_missing(value: Any) -> bool:
+    """Whether a table's cell holds no value: none at all, a blank, or the word for it."""
+    if isinstance(value, str):
+        return MISSING.fullmatch(value) is not None
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def short_prompt(age: Any, gender: str, power: str) -> str:
+    """The prompt that the tuned model learns: "40, woman, Healing ->"; an age of 18.0 is "18".
+
+    Raises ValueError for a missing value.
+    """
+    for name, value in (("age", age), ("gender", gender), ("power", power)):
+        if is_missing(value):
+            raise ValueError(f"The prompt has no {name}: {value!r}. Fill it in.")
+    whole = re.sub(r"^(-?\d+)\.0+$", r"\1", str(age))  # a column with a blank became floats
+    return SUB_PROMPT.format(age=whole, gender=gender, power=power) + SEPARATOR
 
 
 def need_columns(df: pd.DataFrame, names: Sequence[str]) -> None:
@@ -28,43 +46,50 @@ def need_columns(df: pd.DataFrame, names: Sequence[str]) -> None:
         raise ValueError(f"The table has no column {', '.join(absent)}. It has {list(df.columns)}.")
 
 
-def _pairs(df: pd.DataFrame) -> list[tuple[str, str]]:
-    """The (short prompt, description) of every row; ValueError for a row without description."""
-    need_columns(df, ["age", "gender", "power", "response_txt"])
-    pairs = []
-    for index, row in zip(df.index, df.to_dict("records"), strict=True):
-        text = row["response_txt"]
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(
-                f"Row {index} has no description in response_txt: leave such rows out."
-            )
-        pairs.append((short_prompt(row["age"], row["gender"], row["power"]), text))
-    return pairs
+def _rows(df: pd.DataFrame) -> list[tuple[str, str]]:
+    """The (short prompt, description) of every row."""
+    names = ["age", "gender", "power", "response_txt"]
+    need_columns(df, names)
+    rows = []
+    for index, (*values, text) in zip(df.index, df[names].to_numpy(dtype=object), strict=True):
+        for name, value in zip(names, [*values, text], strict=True):
+            if is_missing(value):
+                # dropna knows no words for a missing value.
+                drop = f"dropna(subset=[{name!r}])" if pd.isna(value) else f"drop(index={index!r})"
+                found = "" if pd.isna(value) else f": it is {value!r}"
+                problem = f"Row {index} of the table has no {name}{found}."
+                raise ValueError(f"{problem} Fill it in, or drop the row with df.{drop}.")
+        rows.append((short_prompt(*values), str(text)))
+    return rows
 
 
 def to_chat(df: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows (age, gender, power, response_txt) as chat examples: a question and its answer."""
+    """Rows (age, gender, power, response_txt) as chat examples: a question and its answer.
+
+    Raises ValueError, naming row and column, for a missing value.
+    """
     return [
-        {
-            "messages": [
-                {"role": "user", "content": prompt},
-                {"role": "assistant", "content": text},
-            ]
-        }
-        for prompt, text in _pairs(df)
+        {"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]}
+        for prompt, text in _rows(df)
     ]
 
 
 def to_completions(df: pd.DataFrame) -> list[dict[str, str]]:
-    """Rows as prompt/completion examples, with separator, leading space and stop sequence."""
+    """Rows as prompt/completion examples, with separator, leading space and stop sequence.
+
+    Raises ValueError, naming row and column, for a missing value.
+    """
     return [
-        {"prompt": prompt, "completion": f" {text.strip()}{STOP}"} for prompt, text in _pairs(df)
+        {"prompt": prompt, "completion": ("" if text[:1].isspace() else " ") + text + STOP}
+        for prompt, text in _rows(df)
     ]
 
 
 def json_line(example: dict[str, Any]) -> str:
     """One example as a line of a file. Raises TypeError or ValueError if it can't be JSON."""
-    return json.dumps(example, ensure_ascii=False, allow_nan=False) + "\n"
+    line = json.dumps(example, ensure_ascii=False, allow_nan=False) + "\n"
+    line.encode("utf-8")  # half of an emoji can't be written
+    return line
 
 
 def write_jsonl(path: str | Path, examples: Iterable[dict[str, Any]]) -> Path:
@@ -85,20 +110,8 @@ def write_jsonl(path: str | Path, examples: Iterable[dict[str, Any]]) -> Path:
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Read the examples of a file. Raises ValueError, naming the line, if one is no JSON object."""
-    examples = []
-    with Path(path).open(encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                example = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{Path(path).name}, line {number}: {error}") from error
-            if not isinstance(example, dict):
-                raise ValueError(f"{Path(path).name}, line {number}: not a JSON object.")
-            examples.append(example)
-    return examples
+    """Read the examples of a file. Raises ValueError as `parse_jsonl` does, and OSError."""
+    return parse_jsonl(Path(path).read_bytes(), Path(path).name)
 
 
 def split_by(
