@@ -9,12 +9,12 @@ from typing import Any
 
 from helpers.json_lines import parse_line, whole_fault
 from helpers.jsonl import is_missing
-from helpers.money.tokens import counter_for
 from helpers.near_json import JsonFault
 from helpers.pairs import check_pairs
 from helpers.report import KINDS, Report
 from helpers.rules import check_example, format_of, sandbox_findings, texts_of
 from helpers.settings import Settings
+from helpers.tokens import counter_for
 
 BOM = b"\xef\xbb\xbf"
 MAX_BYTES = 512 * 1024 * 1024  # what the Files API takes
@@ -61,12 +61,20 @@ class _Examples:
         if any(value.strip() and is_missing(value) for value in [*texts, *values]):
             self.missing.append(line)
         if self.counter and not refused:
-            said = [{"role": r, "content": text} for r, text in zip(roles, texts, strict=True)]
-            pair = {"prompt": texts[0], "completion": texts[-1]}
+            self._count(form, roles, texts, line)
+
+    def _count(self, form: str, roles: list[str], texts: list[str], line: int) -> None:
+        """Is the example short enough for the model that will learn it? The sandbox cuts nothing."""
+        said = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+        pair = {"prompt": texts[0], "completion": texts[-1]}
+        try:
             tokens = self.counter.example({"messages": said} if form == "chat" else pair)
-            if tokens > self.counter.max_tokens:
-                most = f"more than the model's {self.counter.max_tokens:,}"
-                self.report.add("too_long", f"The example has {tokens:,} tokens, {most}.", line)
+        except ValueError as error:
+            self.report.add("unsupported", f"{error}.", line)
+            return
+        if tokens > self.counter.max_tokens:
+            most = f"more than the model's {self.counter.max_tokens:,}"
+            self.report.add("too_long", f"The example has {tokens:,} tokens, {most}.", line)
 
     def finish(self, training: bool) -> None:
         """Add what concerns all examples together."""

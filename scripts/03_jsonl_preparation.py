@@ -15,7 +15,7 @@ import pandas as pd
 
 from helpers.check_file import check_file
 from helpers.data import find, my
-from helpers.money.costs import estimate_training
+from helpers.money import estimate_training
 from helpers.settings import load_settings
 
 SEPARATOR, STOP = " ->", " END"
