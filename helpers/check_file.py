@@ -50,31 +50,32 @@ class _Examples:
         if (earlier := self.line_of.setdefault(same, line)) != line:
             self.report.add("duplicate", f"The same example as line {earlier}.", line)
         texts = texts_of(example)
+        roles = [message["role"] for message in example.get("messages") or []]
         if form == "chat":
-            roles = [message["role"] for message in example["messages"]]
             self.system.append("system" in roles)
         else:
-            roles = ["user", "assistant"]
             self.pairs.append((line, *texts))
-        asked = [text for role, text in zip(roles, texts, strict=True) if role == "user"]
+        asked = [t for role, t in zip(roles or ["user", "-"], texts, strict=True) if role == "user"]
         values = [value for text in asked for value in BETWEEN_VALUES.split(text)]
         if any(value.strip() and is_missing(value) for value in [*texts, *values]):
             self.missing.append(line)
         if self.counter and not refused:
-            self._count(form, roles, texts, line)
+            said = [
+                {"role": role, "content": text} for role, text in zip(roles, texts, strict=False)
+            ]
+            pair = {"prompt": texts[0], "completion": texts[-1]}
+            self._count({"messages": said} if form == "chat" else pair, line)
 
-    def _count(self, form: str, roles: list[str], texts: list[str], line: int) -> None:
-        """Is the example short enough for the model that will learn it? The sandbox cuts nothing."""
-        said = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
-        pair = {"prompt": texts[0], "completion": texts[-1]}
+    def _count(self, example: dict[str, Any], line: int) -> None:
+        """Is it short enough for the model that will learn it? The sandbox cuts nothing off."""
         try:
-            tokens = self.counter.example({"messages": said} if form == "chat" else pair)
+            tokens, most = self.counter.example(example), self.counter.max_tokens
         except ValueError as error:
             self.report.add("unsupported", f"{error}.", line)
             return
-        if tokens > self.counter.max_tokens:
-            most = f"more than the model's {self.counter.max_tokens:,}"
-            self.report.add("too_long", f"The example has {tokens:,} tokens, {most}.", line)
+        if tokens > most:
+            message = f"The example has {tokens:,} tokens, more than the model's {most:,}."
+            self.report.add("too_long", message, line)
 
     def finish(self, training: bool) -> None:
         """Add what concerns all examples together."""
@@ -91,8 +92,7 @@ class _Examples:
             lines = " and ".join(f"line {self.first_line[form]} is {form}" for form in forms)
             report.add("mixed_formats", f"The file mixes two formats: {lines}.")
         if report.format == "completion" and self.openai:
-            message = "OpenAI has no model left that is trained on prompt/completion pairs."
-            report.add("completion_refused", message)
+            report.add("completion_refused", "OpenAI trains no model on pairs any more.")
         if 0 < (with_system := sum(self.system)) < len(self.system):
             message = f"{with_system:,} of {len(self.system):,} examples have a system message."
             report.add("some_system", message)
@@ -111,18 +111,20 @@ def _check_lines(lines: list[bytes], report: Report, examples: _Examples) -> Non
         if line.startswith(BOM):
             what = "file" if number == 1 else "line"
             report.add("bom", f"The {what} begins with a byte order mark (BOM).", number)
+            line = line.removeprefix(BOM)
         if not line.strip():
             report.add("blank_line", "The line is empty.", number)
             continue
         try:
-            example = parse_line(line.removeprefix(BOM))
+            example = parse_line(line)
             if isinstance(example, dict):
                 report.n_examples += 1
                 examples.add(example, number)
             else:
-                begin = line[:20].decode("utf-8", "replace")
-                message = f"Not an object; the line begins with {begin!r}."
-                report.add("not_object", message, number)
+                begin = (
+                    f"Not an object; the line begins with {line[:20].decode('utf-8', 'replace')!r}."
+                )
+                report.add("not_object", begin, number)
         except JsonFault as fault:
             report.add(fault.kind, fault.cause, number, fault.field, fault.remedy)
         except RecursionError:
@@ -137,9 +139,8 @@ def check_file(
     """Check a training file in chat or prompt/completion format; every problem goes to the report.
 
     `training=False` is for a validation file, which may be small. With `settings`, what the
-    configured endpoint refuses is an error as well: examples with more tokens than its base model
-    takes, tool calls on the sandbox. Raises OSError only if the file can't be read; whatever it
-    holds, a report comes back.
+    configured endpoint refuses is an error as well: too many tokens for its base model, tool calls
+    on the sandbox. Raises only OSError, if the file can't be read.
     """
     path = Path(path)
     report = Report(path.name)

@@ -46,7 +46,10 @@ def parse_line(line: bytes | str) -> Any:
     except JsonFault:
         raise
     except UnicodeDecodeError as error:
-        at = f"byte {error.start + 1} is 0x{error.object[error.start]:02x}"
+        if line[error.start] == 0xED:  # half of a UTF-16 pair, written as if it were a character
+            cause = f"Half of a character, such as an emoji cut in two (byte {error.start + 1})."
+            raise JsonFault("not_json", cause, "Write the whole character, or delete it.") from None
+        at = f"byte {error.start + 1} is 0x{line[error.start]:02x}"
         raise JsonFault("encoding", f"Not UTF-8: {at}.") from None
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
@@ -78,14 +81,14 @@ def whole_fault(data: bytes) -> JsonFault | None:
         pass
     text = start.decode("utf-8", "replace")
     try:
-        value, end = json.JSONDecoder().raw_decode(text)
+        _, end = json.JSONDecoder().raw_decode(text)
+        spread, rest = "\n" in text[:end], text[end:].strip()
     except (ValueError, RecursionError):
-        value, end = None, 0
-    if first.startswith(b"[") and (
-        end == 0 or "\n" in text[:end].strip() or not text[end:].strip()
-    ):
+        # Not JSON at all, but it may look like a list or an object over several lines.
+        spread, rest = first.strip() in (b"[", b"{"), text[len(first) :].strip()
+    if first.startswith(b"[") and (spread or not rest):
         return JsonFault("array_file", "The file is one JSON array.", line=number)
-    if isinstance(value, dict) and "\n" in text[:end]:
+    if first.startswith(b"{") and spread:
         return JsonFault("pretty_printed", "An example is spread over several lines.", line=number)
     return None
 

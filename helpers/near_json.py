@@ -8,7 +8,9 @@ import re
 from helpers.report import KINDS, WORDS
 
 BOM = "\ufeff"
-CURLY = re.compile("[\u201c\u201d\u201e\u201f\u2018\u2019\u00ab\u00bb]" + r"\s*[:,}\]]")
+CURLY = re.compile(
+    "[\u201c\u201d\u201e\u201f\u2018\u2019\u00ab\u00bb]" + r'\s*([}\]]|[,:]\s*["\[{])'
+)
 
 
 class JsonFault(ValueError):

@@ -30,7 +30,7 @@ def type_name(value: Any) -> str:
     if value is None:
         return "null"
     names = {bool: "true or false", int: "a number", float: "a number", str: "a string"}
-    return names.get(type(value), "a list" if isinstance(value, list) else "an object")
+    return (names | {list: "a list"}).get(type(value), "an object")
 
 
 def shorten(value: Any, length: int = 40) -> str:
@@ -60,7 +60,7 @@ def texts_of(example: dict[str, Any]) -> list[str]:
 
 def format_of(example: dict[str, Any]) -> str:
     """Tell the format by the keys: "chat", "completion", "preference" or "unknown"."""
-    keys = {key for key, value in example.items() if value is not None} or example.keys()
+    keys = {key for key, value in example.items() if value is not None}
     if "messages" in keys:
         return "chat"
     if keys & {"prompt", "completion"}:
@@ -70,11 +70,12 @@ def format_of(example: dict[str, Any]) -> str:
 
 def check_example(example: dict[str, Any]) -> list[Finding]:
     """Every problem of one parsed line, whatever its format."""
-    form, example = format_of(example), without_nulls(example)
-    if form == "preference":
-        return [Finding("preference_format", "", "This is a preference (DPO) example.")]
+    form = format_of(example)
     if form == "unknown":
         return [_unknown(example)]
+    example = without_nulls(example)
+    if form == "preference":
+        return [Finding("preference_format", "", "This is a preference (DPO) example.")]
     if form == "chat":
         found = list(_shape_findings(example, ChatExample))
         calls = [] if found else call_findings(example)
@@ -96,7 +97,9 @@ def _unknown(example: dict[str, Any]) -> Finding:
     near = {key.strip().casefold(): key for key in example}
     for right in ("messages", "prompt", "completion"):
         if right in near:
-            return Finding("missing_key", right, f"The key is written {shorten(near[right])}.")
+            written = f"The key is written {shorten(near[right])}."
+            text = "The value is null." if right in example else written
+            return Finding("missing_key", right, text)
     keys = ", ".join(shorten(key) for key in list(example)[:4]) or "none"
     return Finding(
         "unknown_format", "", f"Neither messages nor prompt and completion; keys: {keys}."
@@ -123,10 +126,7 @@ def _shape_findings(example: dict[str, Any], model: type[Any]) -> Iterator[Findi
 
 
 def _field(place: list[str | int]) -> str:
-    """A place as pydantic gives it, in words: ("messages", 1, "user", "role") → messages[1].role.
-
-    The tags of unions are left out: the role after a message's number, the type after a part's.
-    """
+    """A place of pydantic's in words, without the role or type that it names after a number."""
     if len(place) == 1 and place[0] not in TOP_KEYS | {"prompt", "completion"}:
         return shorten(place[0])
     words = ""
