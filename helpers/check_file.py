@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from helpers.json_lines import parse_line, whole_fault
-from helpers.jsonl import is_missing
+from helpers.jsonl import has_missing
 from helpers.near_json import JsonFault
 from helpers.pairs import check_pairs
 from helpers.report import KINDS, Report
-from helpers.rules import check_example, format_of, sandbox_findings, texts_of
+from helpers.rules import check_example, format_of, sandbox_findings, turns_of
 from helpers.settings import Settings
 from helpers.tokens import counter_for
 
 BOM = b"\xef\xbb\xbf"
 MAX_BYTES = 512 * 1024 * 1024  # what the Files API takes
-# A prompt may be a list of values, such as "nan, woman, flight ->".
-BETWEEN_VALUES = re.compile(r"[,;|\t\n]|->")
 
 
 class _Examples:
@@ -42,40 +39,32 @@ class _Examples:
         refused = sandbox_findings(example) if self.sandbox else []
         for kind, field, message in [*found, *refused]:
             self.report.add(kind, message, line, field)
-        form = format_of(example)
-        self.first_line.setdefault(form, line)
+        self.first_line.setdefault(form := format_of(example), line)
         if wrong:
             return
         same = hash(json.dumps(example, sort_keys=True))  # all of it: tools and weights, too
         if (earlier := self.line_of.setdefault(same, line)) != line:
             self.report.add("duplicate", f"The same example as line {earlier}.", line)
-        texts = texts_of(example)
-        roles = [message["role"] for message in example.get("messages") or []]
+        turns = turns_of(example)
         if form == "chat":
-            self.system.append("system" in roles)
+            self.system.append(any(role == "system" for role, _ in turns))
         else:
-            self.pairs.append((line, *texts))
-        asked = [t for role, t in zip(roles or ["user", "-"], texts, strict=True) if role == "user"]
-        values = [value for text in asked for value in BETWEEN_VALUES.split(text)]
-        if any(value.strip() and is_missing(value) for value in [*texts, *values]):
+            self.pairs.append((line, turns[0][1], turns[1][1]))
+        if any(has_missing(text, asked=role == "user") for role, text in turns):
             self.missing.append(line)
         if self.counter and not refused:
-            said = [
-                {"role": role, "content": text} for role, text in zip(roles, texts, strict=False)
-            ]
-            pair = {"prompt": texts[0], "completion": texts[-1]}
-            self._count({"messages": said} if form == "chat" else pair, line)
+            said = [{"role": role, "content": text} for role, text in turns]
+            self._count({"messages": said} if form == "chat" else example, line)
 
     def _count(self, example: dict[str, Any], line: int) -> None:
         """Is it short enough for the model that will learn it? The sandbox cuts nothing off."""
         try:
             tokens, most = self.counter.example(example), self.counter.max_tokens
-        except ValueError as error:
+            if tokens > most:
+                message = f"The example has {tokens:,} tokens, more than the model's {most:,}."
+                self.report.add("too_long", message, line)
+        except ValueError as error:  # the model's template refuses the roles
             self.report.add("unsupported", f"{error}.", line)
-            return
-        if tokens > most:
-            message = f"The example has {tokens:,} tokens, more than the model's {most:,}."
-            self.report.add("too_long", message, line)
 
     def finish(self, training: bool) -> None:
         """Add what concerns all examples together."""
@@ -83,8 +72,8 @@ class _Examples:
         if n == 0 and not report.n_errors:
             report.add("empty_file", "The file holds no example.")
         elif training and 0 < n < 50:
-            some = f"{n} example{'' if n == 1 else 's'}"
-            report.add("too_few" if n < 10 else "few", f"The file has {some}.")
+            message = f"The file has {n} example{'' if n == 1 else 's'}."
+            report.add("too_few" if n < 10 else "few", message)
         forms = sorted({"chat", "completion"} & self.first_line.keys())
         report.format = next(iter([*forms, *self.first_line]), "unknown")
         if len(forms) == 2:
@@ -97,8 +86,8 @@ class _Examples:
             message = f"{with_system:,} of {len(self.system):,} examples have a system message."
             report.add("some_system", message)
         if self.missing:
-            message = f'{len(self.missing):,} examples hold "nan", "None" or the like as a value.'
-            report.add("missing_text", message, self.missing[0])
+            few = f"{len(self.missing):,} of {n:,} examples"
+            report.add("missing_text", f'"nan" or the like as a value in {few}.', self.missing[0])
         check_pairs(report, self.pairs)
 
 
@@ -143,8 +132,7 @@ def check_file(
     on the sandbox. Raises only OSError, if the file can't be read.
     """
     path = Path(path)
-    report = Report(path.name)
-    examples = _Examples(report, settings)
+    examples = _Examples(report := Report(path.name), settings)
     if path.suffix != ".jsonl":
         kind = "extension_refused" if examples.openai else "extension"
         report.add(kind, f"The name ends with {path.suffix or 'nothing'!r}.")

@@ -11,6 +11,16 @@ from typing import Any
 from helpers.report import Finding
 
 
+def without_nulls(value: Any) -> Any:
+    """A copy without null keys, which exporters write for absent ones. A JSON schema stays."""
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        items = value.items()
+        return {k: v if k == "parameters" else without_nulls(v) for k, v in items if v is not None}
+    return value
+
+
 def text_of(content: Any) -> str:
     """The text of a message's content: a string, or its text parts joined."""
     if not isinstance(content, list):
@@ -26,7 +36,15 @@ def messages_of(example: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(f"messages[{n}]", message) for n, message in numbered if isinstance(message, dict)]
 
 
-def content_findings(example: dict[str, Any]) -> Iterator[Finding]:
+def message_findings(example: dict[str, Any], *, shape_is_right: bool) -> Iterator[Finding]:
+    """What is wrong with the messages beyond their shape."""
+    yield from _content_findings(example)
+    yield from _role_findings(example)
+    if shape_is_right:
+        yield from _call_findings(example)
+
+
+def _content_findings(example: dict[str, Any]) -> Iterator[Finding]:
     for field, message in messages_of(example):
         role, content, place = message.get("role"), message.get("content"), f"{field}.content"
         text = text_of(content)
@@ -43,7 +61,7 @@ def content_findings(example: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("empty_content", place, "The text is empty.")
 
 
-def role_findings(example: dict[str, Any]) -> Iterator[Finding]:
+def _role_findings(example: dict[str, Any]) -> Iterator[Finding]:
     if not isinstance(example.get("messages"), list):
         return
     messages = [message for _, message in messages_of(example)]
@@ -60,8 +78,8 @@ def role_findings(example: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("no_user", "messages", "No message is from the user.")
 
 
-def call_findings(example: dict[str, Any]) -> Iterator[Finding]:
-    """Do calls and their answers belong together? For an example whose shape is right."""
+def _call_findings(example: dict[str, Any]) -> Iterator[Finding]:
+    """Do calls, their declarations and their answers belong together?"""
     tools = [tool["function"]["name"] for tool in example.get("tools", [])]
     functions = [function["name"] for function in example.get("functions", [])]
     for key, names in (("tools", tools), ("functions", functions)):

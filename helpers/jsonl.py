@@ -27,6 +27,12 @@ def is_missing(value: Any) -> bool:
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
+def has_missing(text: str, *, asked: bool) -> bool:
+    """Is a text the word for a missing value, or a prompt with one, as in "nan, woman ->"?"""
+    values = re.split(r"[,;|\t\n]|->", text) if asked else [text]
+    return any(value.strip() and is_missing(value) for value in values)
+
+
 def short_prompt(age: Any, gender: str, power: str) -> str:
     """The prompt that the tuned model learns: "40, woman, Healing ->"; an age of 18.0 is "18".
 

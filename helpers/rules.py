@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from helpers.dialogue import call_findings, content_findings, messages_of, role_findings, text_of
+from helpers.dialogue import message_findings, messages_of, text_of, without_nulls
 from helpers.report import WORDS, Finding
 from helpers.shapes import ChatExample, PairExample
 
@@ -41,21 +41,17 @@ def shorten(value: Any, length: int = 40) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def without_nulls(value: Any) -> Any:
-    """A copy without null keys, which exporters write for absent ones. A JSON schema stays."""
-    if isinstance(value, list):
-        return [without_nulls(item) for item in value]
-    if isinstance(value, dict):
-        items = value.items()
-        return {k: v if k == "parameters" else without_nulls(v) for k, v in items if v is not None}
-    return value
+def turns_of(example: dict[str, Any]) -> list[tuple[Any, str]]:
+    """The role and the text of every message; a prompt is the user's, a completion the answer."""
+    if format_of(example) == "chat":
+        return [(m.get("role"), text_of(m.get("content"))) for _, m in messages_of(example)]
+    pair = (("user", "prompt"), ("assistant", "completion"))
+    return [(role, text_of(example.get(key))) for role, key in pair]
 
 
 def texts_of(example: dict[str, Any]) -> list[str]:
     """The texts of an example: one of each message, or prompt and completion."""
-    if format_of(example) == "chat":
-        return [text_of(message.get("content")) for _, message in messages_of(example)]
-    return [text_of(example.get(key)) for key in ("prompt", "completion")]
+    return [text for _, text in turns_of(example)]
 
 
 def format_of(example: dict[str, Any]) -> str:
@@ -78,8 +74,7 @@ def check_example(example: dict[str, Any]) -> list[Finding]:
         return [Finding("preference_format", "", "This is a preference (DPO) example.")]
     if form == "chat":
         found = list(_shape_findings(example, ChatExample))
-        calls = [] if found else call_findings(example)
-        found += [*content_findings(example), *role_findings(example), *calls]
+        found += message_findings(example, shape_is_right=not found)
         places = [f"{field}.content" for field, _ in messages_of(example)]
     else:
         found = list(_shape_findings(example, PairExample))
@@ -97,9 +92,8 @@ def _unknown(example: dict[str, Any]) -> Finding:
     near = {key.strip().casefold(): key for key in example}
     for right in ("messages", "prompt", "completion"):
         if right in near:
-            written = f"The key is written {shorten(near[right])}."
-            text = "The value is null." if right in example else written
-            return Finding("missing_key", right, text)
+            text = "null" if right in example else f"written {shorten(near[right])}"
+            return Finding("missing_key", right, f"The key is {text}.")
     keys = ", ".join(shorten(key) for key in list(example)[:4]) or "none"
     return Finding(
         "unknown_format", "", f"Neither messages nor prompt and completion; keys: {keys}."
