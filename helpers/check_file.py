@@ -53,16 +53,20 @@ class _Examples:
         if any(has_missing(text, asked=role == "user") for role, text in turns):
             self.missing.append(line)
         if self.counter and not refused:
-            said = [{"role": role, "content": text} for role, text in turns]
-            self._count({"messages": said} if form == "chat" else example, line)
+            self._fit(example, [{"role": role, "content": text} for role, text in turns], line)
 
-    def _count(self, example: dict[str, Any], line: int) -> None:
-        """Is it short enough for the model that will learn it? The sandbox cuts nothing off."""
+    def _fit(self, example: dict[str, Any], said: list[dict[str, str]], line: int) -> None:
+        """Add what the model that will learn can't take. The sandbox cuts nothing off."""
+        counter, texts = self.counter, "\n".join(message["content"] for message in said)
+        if markers := [token for token in counter.special_tokens if token in texts]:
+            self.report.add("special_token", f"A text holds the marker {markers[0]!r}.", line)
         try:
-            tokens, most = self.counter.example(example), self.counter.max_tokens
-            if tokens > most:
-                message = f"The example has {tokens:,} tokens, more than the model's {most:,}."
-                self.report.add("too_long", message, line)
+            tokens = counter.example(
+                {"messages": said} if format_of(example) == "chat" else example
+            )
+            if tokens > counter.max_tokens:
+                most = f"more than the model's {counter.max_tokens:,}"
+                self.report.add("too_long", f"The example has {tokens:,} tokens, {most}.", line)
         except ValueError as error:  # the model's template refuses the roles
             self.report.add("unsupported", f"{error}.", line)
 
@@ -98,22 +102,18 @@ def _check_lines(lines: list[bytes], report: Report, examples: _Examples) -> Non
         if line.endswith(b"\r") and not report.counts["carriage_return"]:
             report.add("carriage_return", 'Lines end with "\\r\\n".', number)
         if line.startswith(BOM):
-            what = "file" if number == 1 else "line"
-            report.add("bom", f"The {what} begins with a byte order mark (BOM).", number)
+            report.add("bom", "The line begins with a byte order mark (BOM).", number)
             line = line.removeprefix(BOM)
         if not line.strip():
             report.add("blank_line", "The line is empty.", number)
             continue
         try:
             example = parse_line(line)
-            if isinstance(example, dict):
-                report.n_examples += 1
-                examples.add(example, number)
-            else:
-                begin = (
-                    f"Not an object; the line begins with {line[:20].decode('utf-8', 'replace')!r}."
-                )
-                report.add("not_object", begin, number)
+            if not isinstance(example, dict):
+                begin = line[:20].decode("utf-8", "replace")
+                raise JsonFault("not_object", f"Not an object; the line begins with {begin!r}.")
+            report.n_examples += 1
+            examples.add(example, number)
         except JsonFault as fault:
             report.add(fault.kind, fault.cause, number, fault.field, fault.remedy)
         except RecursionError:

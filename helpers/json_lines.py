@@ -46,7 +46,9 @@ def parse_line(line: bytes | str) -> Any:
     except JsonFault:
         raise
     except UnicodeDecodeError as error:
-        if line[error.start] == 0xED:  # half of a UTF-16 pair, written as if it were a character
+        # A long character without its end, or half of a UTF-16 pair written as one.
+        follows = line[error.start + 1 : error.start + 2]
+        if line[error.start] >= 0xE2 and b"\x80" <= follows <= b"\xbf":
             cause = f"Half of a character, such as an emoji cut in two (byte {error.start + 1})."
             raise JsonFault("not_json", cause, "Write the whole character, or delete it.") from None
         at = f"byte {error.start + 1} is 0x{line[error.start]:02x}"

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Json, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from helpers.json_lines import parse_line
+from helpers.near_json import JsonFault
 
 
 class Strict(BaseModel):
@@ -29,14 +33,14 @@ class RefusalPart(Strict):
     refusal: str
 
 
-class ImageAddress(Strict):
+class Image(Strict):
     url: Filled
     detail: Literal["auto", "low", "high"] = "auto"
 
 
 class ImagePart(Strict):
     type: Literal["image_url"]
-    image_url: ImageAddress
+    image_url: Image
 
 
 def _content(part: Any) -> Any:
@@ -51,9 +55,19 @@ UserContent = _content(Annotated[TextPart | ImagePart, Field(discriminator="type
 AnswerContent = _content(Annotated[TextPart | RefusalPart, Field(discriminator="type")])
 
 
+def _json_object(text: str) -> str:
+    try:
+        cause = "" if isinstance(parse_line(text), dict) else "It is another JSON value."
+    except JsonFault as fault:
+        cause = fault.cause
+    if cause:
+        raise PydanticCustomError("no_json_object", "{cause}", {"cause": cause})
+    return text
+
+
 class FunctionCall(Strict):
     name: FunctionName
-    arguments: Json[dict[str, Any]]
+    arguments: Annotated[str, AfterValidator(_json_object)]
 
 
 class ToolCall(Strict):
@@ -63,9 +77,7 @@ class ToolCall(Strict):
 
 
 class Parameters(BaseModel):
-    """A JSON schema; what else it holds is not our concern."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
+    model_config = ConfigDict(strict=True, extra="allow")  # a JSON schema holds much else
     type: Literal["object"]
     properties: dict[str, dict[str, Any]] = {}
     required: list[str] = []

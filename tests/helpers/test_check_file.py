@@ -20,6 +20,7 @@ from helpers.report import KINDS, WORDS, Report
 from helpers.rules import check_example, without_nulls
 from helpers.settings import ROOT, Settings
 from helpers.shapes import ChatExample, PairExample
+from helpers.tokens import counter_for
 from sandbox.engine.examples import TrainingFileError, validate_training_file
 
 SANDBOX = Settings("sandbox", "sandbox", None, "superhero-mini", "superhero-mini")
@@ -292,6 +293,8 @@ CALL = "messages.1.tool_calls.0"
         (tools(), f"{CALL}.function.arguments", "[1]", "bad_arguments"),
         (tools(), f"{CALL}.function.arguments", "{'a': 1}", "bad_arguments"),
         (tools(), f"{CALL}.function.arguments", '{"a": None}', "bad_arguments"),
+        (tools(), f"{CALL}.function.arguments", '{"a": NaN}', "bad_arguments"),
+        (tools(), f"{CALL}.function.arguments", {}, "bad_arguments"),
         (tools(), "messages.0.tool_calls", [], "extra_key"),
         (tools(), "messages.2.tool_call_id", "c1", "unasked_answer"),
         (tools(), "messages.2.content", ..., "missing_key"),
@@ -365,6 +368,16 @@ def test_the_length_is_counted_as_the_model_counts(tmp_path: Path) -> None:
     assert report_of(tmp_path, long, settings=OPENAI).ok
 
 
+def test_markers_of_the_model_that_will_learn_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = counter_for("superhero-mini")
+    monkeypatch.setattr(counter, "special_tokens", ["<filename>"])
+    example = answer("a <filename> b")
+    assert report_of(tmp_path, example).ok
+    assert errors(report_of(tmp_path, example, settings=SANDBOX)) == [("special_token", "")]
+
+
 def test_what_openai_alone_refuses(tmp_path: Path) -> None:
     path = save(tmp_path / "pairs.jsonl.txt", [pair(n) for n in range(60)])
     assert errors(check_file(path, settings=OPENAI)) == [
@@ -408,6 +421,7 @@ GOOD = json.dumps(answer("It's fine, she said."))
         (GOOD + "\ufeff" + GOOD, "bom", "two files were joined", "Break the line"),
         ("prompt,completion", "not_json", "no JSON; it begins with 'prompt,completion'", "write"),
         (GOOD.replace("Hi", "é").encode("cp1252"), "encoding", "0xe9", "UTF-8"),
+        (GOOD.encode().replace(b"Hi", b"\xf0\x9f"), "not_json", "emoji cut in two", "delete"),
     ],
 )
 def test_nearly_json_is_explained(
