@@ -12,8 +12,9 @@ import pandas as pd
 
 from course.exercise import Expectations, exercise, expect
 from course.grid import AGES
+from helpers.check_file import check_file
 from helpers.data import replace_text
-from helpers.jsonl import SEPARATOR, STOP, check_file, leaks, read_jsonl
+from helpers.jsonl import SEPARATOR, STOP, leaks, read_jsonl
 
 HERE = Path(__file__).parent
 

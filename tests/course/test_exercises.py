@@ -20,18 +20,10 @@ from course.exercise import NOTHING, TEXTS, Exercise, expect
 from course.exercises import step_02, step_03, step_07, step_10, step_11
 from course.facts import card_text
 from course.grid import superhero_grid
+from helpers.check_file import check_file
 from helpers.data import find
-from helpers.jsonl import (
-    add_separator,
-    add_stop,
-    check_file,
-    drop_duplicates,
-    leading_space,
-    read_jsonl,
-    split_by,
-    to_completions,
-    write_jsonl,
-)
+from helpers.jsonl import read_jsonl, split_by, to_completions, write_jsonl
+from helpers.pairs import add_separator, add_stop, drop_duplicates, leading_space
 from tests.support.live_sandbox import LiveSandbox, live_model, live_sandbox
 
 __all__ = ["live_model", "live_sandbox"]

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from helpers.check_file import check_file
 from helpers.data import DATA
-from helpers.jsonl import check_file, read_jsonl
+from helpers.jsonl import read_jsonl
 from sandbox.engine.examples import parse_line
 from tests.support.heroes_command import Heroes, environment
 

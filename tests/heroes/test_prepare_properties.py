@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from helpers.jsonl import check_file
+from helpers.check_file import check_file
 from heroes.prepare import InputError, Plan, Source, Steps, Suggestion, Table, read_source, split
 from heroes.prepare.output import examples, write_and_check
 
