@@ -1,4 +1,4 @@
-"""`{errors-lookup}`: every error of notebook 10, from the data that `explain(error)` uses."""
+"""`{errors-lookup}`: every error that is explained, from the data that `explain(error)` uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from course.errors import NOTEBOOK, Entry, entries, section_titles
+from course.errors import NOTEBOOK, ErrorEntry, entries, section_titles
 
 # A regular expression's wild cards, which a reader wants to see as an ellipsis.
 WILD = re.compile(r"(?:\[\^?[^\]]*\]|\\d|\.)(?:[*+]|\{[\d,]+\})|\[[^\]]*\]|(?:\\d)+")
@@ -22,10 +22,10 @@ def phrase(pattern: str) -> str:
     return re.sub(r"\\(.)", r"\1", WILD.sub("…", first)).replace("`", "'")
 
 
-def row(entry: Entry, linked: bool) -> str:
+def row(entry: ErrorEntry, linked: bool) -> str:
     """An error's line in the table."""
     name = entry.title
-    if linked:
+    if linked and entry.cell:
         # The anchors of cells are the book's own, so Markdown's links don't know them.
         name = f'<a href="../notebooks/{NOTEBOOK}.html#cell-{entry.cell}">{entry.title}</a>'
     what = f"{name}<br>`` {phrase(entry.pattern)} ``"
@@ -41,7 +41,7 @@ def table(linked: bool) -> str:
     lines = []
     for number, title in section_titles().items():
         lines += [f"\n## {title}\n", "| error | what it means | what to do |", "|---|---|---|"]
-        lines += [row(each, linked) for each in entries() if each.number.split(".")[0] == number]
+        lines += [row(each, linked) for each in entries() if each.number[0] == number]
     return "\n".join(lines)
 
 
