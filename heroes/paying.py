@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,36 +9,25 @@ import typer
 from heroes.output import confirm, note
 
 if TYPE_CHECKING:
-    from helpers.money.costs import Estimate
+    from helpers.money import Estimate
 
 MaxUsd = Annotated[
-    float | None, typer.Option(min=0, help="Refuse to spend more dollars than this.")
+    float | None, typer.Option(min=0, help="Refuse what can cost more dollars than this.")
 ]
 Agreed = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask before a call that costs money.")
 ]
 
 
-@contextmanager
-def paying(estimate: Estimate, yes: bool, max_usd: float | None) -> Iterator[None]:
-    """Tell what it will cost and ask; inside the block no more than `max_usd` is spent.
+def agree(estimate: Estimate, yes: bool, max_usd: float | None = None) -> None:
+    """Say what it will cost and ask; on the sandbox, which is free, do neither.
 
-    On the sandbox, which is free, nothing is told or asked. Raises BudgetExceeded before any call
-    if a ceiling forbids it.
+    Raises BudgetExceeded above `max_usd` or HEROES_MAX_USD, CommandError without a yes.
     """
-    from helpers.money.spending import at_most
-
-    with at_most(max_usd):
-        agree(estimate, yes)
-        yield
-
-
-def agree(estimate: Estimate, yes: bool) -> None:
-    """Tell what it will cost and ask, unless it is free."""
-    from helpers.money.spending import diary
+    from helpers.money import allow
     from helpers.settings import load_settings
 
     if load_settings().provider != "sandbox":
-        diary().check(estimate.model, estimate.usd)
+        allow(estimate, max_usd)
         note(str(estimate))
         confirm("Go on?", yes)
