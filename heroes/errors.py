@@ -24,7 +24,9 @@ def one_line(error: Exception) -> str:
 
 def _words(error: Exception) -> str:
     package = type(error).__module__.split(".")[0]
-    if package in ("helpers", "course", "heroes") or (type(error) is FileNotFoundError and not error.errno):
+    if package in ("helpers", "course", "heroes") or (
+        type(error) is FileNotFoundError and not error.errno
+    ):
         return str(error)  # ours: they say what to do
     if isinstance(error, openai.APIStatusError):
         return _of_a_status(error)

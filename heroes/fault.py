@@ -42,7 +42,9 @@ def fault(
         else:
             _show(list_faults(api), json)
             note("The faults there are:")
-            rows = [(each["name"], _words(each["details"]), each["what"]) for each in known_faults(api)]
+            rows = [
+                (each["name"], _words(each["details"]), each["what"]) for each in known_faults(api)
+            ]
             show_table(["name", "details", "what happens"], rows)
 
 

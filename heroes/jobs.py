@@ -93,7 +93,10 @@ def create(
     from helpers.settings import load_settings
 
     labels = _labels(metadata or [])
-    files = {"training_file": _local(training), "validation_file": validation and _local(validation)}
+    files = {
+        "training_file": _local(training),
+        "validation_file": validation and _local(validation),
+    }
     for role, file in files.items():
         if isinstance(file, Path) and not no_check:
             check_or_refuse(file, training=role == "training_file")
@@ -338,9 +341,7 @@ def _steer(verb: str, job_id: str, json: bool) -> None:
 
 
 @app.command()
-def events(
-    job_id: JobId, limit: Limit = LIST_LIMIT, all_: All = False, json: Json = False
-) -> None:
+def events(job_id: JobId, limit: Limit = LIST_LIMIT, all_: All = False, json: Json = False) -> None:
     """Show the latest events of a job, in the order in which they happened.
 
     Example: heroes jobs events ftjob-abc123 --all

@@ -60,9 +60,7 @@ class Commands(typer.Typer):
     """A group of commands, such as `heroes jobs`; each ends its errors in one line."""
 
     def __init__(self, help: str, **options: Any) -> None:
-        super().__init__(
-            help=help, no_args_is_help=True, pretty_exceptions_enable=False, **options
-        )
+        super().__init__(help=help, no_args_is_help=True, pretty_exceptions_enable=False, **options)
 
     def command(self, *args: Any, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Register a function as a command."""
@@ -159,7 +157,9 @@ def show_table(
 
     `colours` maps the text of a cell to its colour.
     """
-    cells = [["" if v is None else " ".join(printable(str(v)).split()) for v in row] for row in rows]
+    cells = [
+        ["" if v is None else " ".join(printable(str(v)).split()) for v in row] for row in rows
+    ]
     if not cells:
         note(empty)
         return

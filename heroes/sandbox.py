@@ -90,7 +90,8 @@ def list_(json: Json = False) -> None:
         return
     fields = ("id", "project", "name", "last4")
     shown = [
-        (*(row[f] for f in fields), when(row["created_at"]), when(row["revoked_at"])) for row in rows
+        (*(row[f] for f in fields), when(row["created_at"]), when(row["revoked_at"]))
+        for row in rows
     ]
     columns = ["id", "project", "name", "ends in", "created", "revoked"]
     show_table(columns, shown, empty="There is no key yet. Make one with: heroes keys create")
