@@ -9,13 +9,12 @@ import httpx2
 import openai
 
 from course.passed import ProgressError
-from helpers.asking import GenerationError
+from helpers.ask import GenerationError
 from helpers.follow import ConnectionLost
-from helpers.jobs import WIND_DOWN, UploadError
+from helpers.jobs import WIND_DOWN, JobLost, UploadError
 from helpers.ledger import LedgerBusy
 from helpers.sandbox import SandboxError
 from helpers.settings import SettingsError, load_settings, read_variable
-from heroes.new_job import JobLost
 
 # These carry their own remedy.
 OUR_OWN = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -24,18 +25,15 @@ if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
     from rich.status import Status
 
-    from helpers.job_stream import JobStream
-
 Every = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")]
 
 
 def follow_job(api: OpenAI, job_id: str, every: float, json: bool) -> None:
     """Follow a job to its end; Ctrl-C ends only the following."""
-    from helpers.job_stream import JobStream
+    from helpers.follow import watch
 
-    stream = JobStream(api, job_id, every=every, on_trouble=note)
     try:
-        job = _watch(stream, json)
+        job = _show(watch(api, job_id, every=every, on_trouble=note), json)
     except KeyboardInterrupt:
         _left(job_id)
     _end(job, json)
@@ -48,16 +46,18 @@ def show_event(event: FineTuningJobEvent) -> None:
     console.print(f"{moment}  {level}{printable(event.message)}")
 
 
-def _watch(stream: JobStream, json: bool) -> FineTuningJob:
+def _show(
+    looks: Iterator[tuple[FineTuningJob, list[FineTuningJobEvent]]], json: bool
+) -> FineTuningJob:
     live = console.is_terminal and not json
     with console.status("waiting") if live else contextlib.nullcontext() as status:
-        for event in stream:
-            if json:
-                show_json_line(event)
-            elif status is None or not _in_the_status(event, status):
-                show_event(event)
-    assert stream.job is not None
-    return stream.job
+        for job, events in looks:  # noqa: B007 - the last one is wanted
+            for event in events:
+                if json:
+                    show_json_line(event)
+                elif status is None or not _in_the_status(event, status):
+                    show_event(event)
+    return job
 
 
 def _in_the_status(event: FineTuningJobEvent, status: Status) -> bool:

@@ -92,8 +92,8 @@ def generate(
 
 
 async def _write(grid: pd.DataFrame, path: Path, options: dict[str, Any]) -> pd.DataFrame:
-    from helpers.ask import generate as write
+    from helpers.ask import ask_many
     from helpers.connect import connect_async
 
     async with connect_async() as api:
-        return await write(api, grid, path, progress=sys.stderr.isatty(), **options)
+        return await ask_many(api, grid, path, progress=sys.stderr.isatty(), **options)

@@ -144,10 +144,10 @@ def _estimate(
 
 
 def _send(api: OpenAI, new: NewJob) -> FineTuningJob:
-    from heroes.new_job import create_once
+    from helpers.jobs import create_once
 
     try:
-        return create_once(api, new.request())
+        return create_once(api, **new.request())
     except KeyboardInterrupt:
         raise CommandError(
             "Interrupted while the job was being sent. Whether it exists: heroes jobs list",

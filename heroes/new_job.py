@@ -6,15 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import openai
-from openai import OpenAI
-from openai.types.fine_tuning import FineTuningJob
-
 Number = int | float | None
-
-
-class JobLost(RuntimeError):
-    """The answer to the creation was lost, and perhaps not the job; the message says so."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +55,3 @@ def local_file(named: str) -> Path | None:
     if path.suffix or "/" in named or "\\" in named or path.is_dir():
         raise FileNotFoundError(f"There is no file {named} here.")
     return None
-
-
-def create_once(client: OpenAI, request: dict[str, Any]) -> FineTuningJob:
-    """Create the job with a call that is never repeated: a repeated one would make a second job.
-
-    If the answer is lost, the server is asked whether the job exists. Raises JobLost if that
-    can't be told, else the SDK's errors.
-    """
-    known = {job.id for job in client.fine_tuning.jobs.list(limit=100).data}
-    try:
-        return client.with_options(max_retries=0).fine_tuning.jobs.create(**request)
-    except openai.APIConnectionError as error:
-        try:
-            for job in client.fine_tuning.jobs.list(limit=100).data:
-                if job.id not in known and job.training_file == request["training_file"]:
-                    return job
-        except openai.APIError:
-            raise JobLost(
-                "The connection broke while the job was being sent. Look whether it exists "
-                "(heroes jobs list) before you send it again."
-            ) from error
-        raise
