@@ -19,8 +19,8 @@ from openai.types.chat import ChatCompletion
 from helpers.data import replace_text
 from helpers.display import progress_bar
 from helpers.ledger import Ledger, row_key
-from helpers.money.costs import Estimate, estimate_generation, money, usage_cost
-from helpers.money.spending import BudgetExceeded
+from helpers.money import Estimate, allow, estimate_generation
+from helpers.prices import money, usage_cost
 from helpers.settings import Settings, load_settings
 
 COLUMNS = ["response_txt", "finish_reason", "prompt_tokens", "completion_tokens"]
@@ -65,6 +65,7 @@ async def ask_many(
     path, settings = Path(path), settings or load_settings()
     call = {"model": model, "temperature": temperature, "max_completion_tokens": max_tokens}
     call |= settings.options_for(model)
+    provider = settings.provider if settings.endpoint == "hosted" else None
     prompts, names = grid["prompt"].tolist(), grid["sub_prompt"].tolist()
     counted = grid.groupby("prompt").cumcount().tolist()  # tells repeated prompts apart
     keys = [
@@ -76,8 +77,10 @@ async def ask_many(
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         if missing:
-            estimate = estimate_generation(grid.iloc[missing], model, max_tokens)
-            _allow(estimate, max_usd)
+            estimate = estimate_generation(
+                grid.iloc[missing], model, max_tokens=max_tokens, provider=provider
+            )
+            allow(estimate, max_usd)
             agree(estimate)
         with progress_bar(len(keys), len(keys) - len(missing), "row", quiet=not progress) as bar:
 
@@ -112,7 +115,7 @@ async def ask_many(
     frame[COLUMNS] = pd.DataFrame(answers, columns=COLUMNS)
     replace_text(path, frame.to_csv(index=False))
     used = frame.iloc[missing][["prompt_tokens", "completion_tokens"]].sum().tolist()
-    cost = money(usage_cost(model, *used) if missing else 0.0)
+    cost = money(usage_cost(model, *used, provider=provider) if missing else 0.0)
     print(f"{path.name}: {len(frame)} rows, {len(missing)} of them new. Cost: {cost}")
     return frame
 
@@ -162,8 +165,3 @@ async def _send_all(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return failures
-
-
-def _allow(estimate: Estimate, max_usd: float | None) -> None:
-    if max_usd is not None and (estimate.usd is None or estimate.usd > max_usd):
-        raise BudgetExceeded(f"{estimate}: above max_usd={max_usd}. Nothing was called.")

@@ -17,6 +17,7 @@ from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 
 from helpers.data import find
+from helpers.money import allow, estimate_training
 from helpers.settings import Settings, load_settings
 
 COURSE = "superheroes"
@@ -25,8 +26,8 @@ FILES = {
     "chat": ("train.jsonl", "validation.jsonl"),
     "completion": ("train_completions.jsonl", "validation_completions.jsonl"),
 }
-# As in notebook 04: suffix and epochs. The job on pairs is shorter.
-RECIPES = {"chat": ("SuperHero", "auto"), "completion": ("SuperHero-pairs", 3)}
+# As in notebook 04: suffix and epochs (None: the server chooses).
+RECIPES = {"chat": ("SuperHero", None), "completion": ("SuperHero-pairs", 3)}
 WIND_DOWN = (
     "OpenAI is closing its fine-tuning platform and takes no jobs from new organisations. Delete "
     "OPENAI_API_KEY from .env to use the sandbox, or name another provider: see notebook 04."
@@ -125,6 +126,12 @@ def ensure_job(
     if found := find_job(client, labels, base_model=settings.base_model):
         return found
     suffix, n_epochs = RECIPES[format]
+    if settings.endpoint == "hosted":
+        path, provider = find(FILES[format][0]), settings.provider
+        cost = estimate_training(path, settings.base_model, n_epochs, provider=provider)
+        allow(cost)
+        print(f"There is no job to go on with, so one is created. {cost}")
+    numbers = {"n_epochs": n_epochs or "auto"}
     training, validation = (upload(client, find(name)) for name in FILES[format])
     return create_once(
         client,
@@ -133,7 +140,7 @@ def ensure_job(
         validation_file=validation.id,
         suffix=suffix,
         seed=SEED,
-        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": n_epochs}}},
+        method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
         metadata=labels,
         **settings.job_options,
     )

@@ -13,11 +13,13 @@ from helpers.ask import GenerationError
 from helpers.follow import ConnectionLost
 from helpers.jobs import WIND_DOWN, JobLost, UploadError
 from helpers.ledger import LedgerBusy
+from helpers.money import BudgetExceeded
 from helpers.sandbox import SandboxError
 from helpers.settings import SettingsError, load_settings, read_variable
 
 # These carry their own remedy.
 OUR_OWN = (
+    BudgetExceeded,
     SandboxError,
     SettingsError,
     UploadError,

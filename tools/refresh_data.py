@@ -15,9 +15,10 @@ import pandas as pd
 
 from course.grid import VALIDATION_POWERS, superhero_grid
 from helpers.ask import ask_many
-from helpers.connect import connect, connect_async, stop_sandbox
+from helpers.connect import connect, connect_async
 from helpers.data import DATA, replace_text
 from helpers.jsonl import to_chat, to_completions, write_jsonl
+from helpers.sandbox import stop_sandbox
 from helpers.settings import load_settings
 
 

@@ -8,7 +8,7 @@ from statistics import median_low
 from typing import Any
 
 from helpers.jsonl.rules import texts_of
-from helpers.money.costs import estimate_tokens
+from helpers.tokens import estimate_tokens
 from heroes.prepare.columns import Shape, find_columns
 from heroes.prepare.reading import Source
 from heroes.prepare.rows import is_classification, is_open_ended
