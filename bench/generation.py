@@ -18,7 +18,7 @@ import pandas as pd
 from bench.common import Row, median, own_sandbox, seconds
 from bench.training import WEIGHTS
 from course.grid import superhero_grid
-from helpers.ask import generate
+from helpers.ask import ask_many
 from helpers.connect import connect, connect_async
 from helpers.settings import load_settings
 
@@ -31,7 +31,7 @@ def concurrently(grid: pd.DataFrame) -> None:
             async with connect_async() as client:
                 model = load_settings().generator_model
                 path = Path(folder) / "rows.csv"
-                await generate(client, grid, path, model=model, progress=False)
+                await ask_many(client, grid, path, model=model, progress=False)
 
     asyncio.run(work())
 

@@ -31,7 +31,6 @@ from course.grid import superhero_grid
 from helpers.connect import connect
 from helpers.data import find, my, replace_text
 from helpers.money import estimate_generation, estimate_training
-from helpers.prediction import ModelRecord, load_record
 from helpers.prices import money
 from helpers.sandbox import SandboxError
 from helpers.settings import Settings, SettingsError, load_settings
@@ -177,14 +176,14 @@ def finish(settings: Settings, seconds: dict[str, float]) -> None:
     """Ask the tuned model for the hero, write the summary, and print the prediction."""
     record = load_record(my("model.json"))
     with connect(announce=False) as client:
-        text = predict(client, settings, record)
-        job = client.fine_tuning.jobs.retrieve(record.job_id)
+        text = predict(client, settings, record["fine_tuned_model"])
+        job = client.fine_tuning.jobs.retrieve(record["job_id"])
     took = job.finished_at - job.created_at if job.finished_at else None
     summary = {
         "endpoint": settings.endpoint,
         "generator_model": settings.generator_model,
-        "base_model": record.base_model,
-        "fine_tuned_model": record.fine_tuned_model,
+        "base_model": record["base_model"],
+        "fine_tuned_model": record["fine_tuned_model"],
         "job_seconds": took,
         "rows": len(pd.read_csv(find("superheroes.csv"))),
         "prediction": text,
@@ -196,26 +195,40 @@ def finish(settings: Settings, seconds: dict[str, float]) -> None:
     print(hero_text(summary))
 
 
-def predict(client: openai.OpenAI, settings: Settings, record: ModelRecord) -> str:
+def load_record(path: Path) -> dict[str, Any]:
+    """The model record that notebook 06 writes. Raises CourseError that names what is wrong."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CourseError(f"There is no {path.name}: notebook 06 saves it.") from None
+    except ValueError as error:
+        raise CourseError(f"{path.name} is not a JSON file: {error}") from error
+    for name in ("fine_tuned_model", "base_model", "job_id"):
+        if not isinstance(record, dict) or not isinstance(record.get(name), str):
+            raise CourseError(f"{path.name} lacks {name}. Save it again in notebook 06.")
+    return record
+
+
+def predict(client: openai.OpenAI, settings: Settings, model: str) -> str:
     """The tuned model's answer to the bare note. Raises CourseError if there is none."""
     request: dict[str, Any] = {"temperature": 0.7, "max_completion_tokens": 250}
-    request |= settings.options_for(record.fine_tuned_model)
+    request |= settings.options_for(model)
     if settings.seeds:
         request["seed"] = PREDICTION_SEED
     try:
         answer = client.chat.completions.create(
-            model=record.fine_tuned_model,
+            model=model,
             messages=[{"role": "user", "content": NOTE}],
             **request,
         )
     except openai.NotFoundError as error:
         raise CourseError(
-            f"The model {record.fine_tuned_model} is not there any more; it was deleted. "
+            f"The model {model} is not there any more; it was deleted. "
             "Notebook 05 makes a new one: run this again with --only 05 06."
         ) from error
     text = (answer.choices[0].message.content or "").strip()
     if not text:
-        raise CourseError(f"The model {record.fine_tuned_model} gave an empty answer.")
+        raise CourseError(f"The model {model} gave an empty answer.")
     return text
 
 

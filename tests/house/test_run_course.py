@@ -12,7 +12,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from openai import OpenAI
 
-from helpers.prediction import ModelRecord
 from helpers.settings import Settings
 from tests.support.provider import Provider, completion, error
 from tools import notebooks, run_course
@@ -23,20 +22,7 @@ AT_HOME = Settings("sandbox", "sandbox", None, "superhero-mini", "superhero-mini
 HOSTED = Settings(
     "hosted", "openai", "https://api.openai.com/v1", "gpt-6-luna", "gpt-4.1-mini-2025-04-14"
 )
-RECORD = ModelRecord(
-    fine_tuned_model="ft:superhero-mini:learner:superhero:Ab3dEf9h",
-    base_model="superhero-mini",
-    job_id="ftjob-1",
-    endpoint="sandbox",
-    provider="sandbox",
-    created_at=None,
-    hyperparameters={},
-    seed=42,
-    training_file="file-1",
-    validation_file=None,
-    n_rows=294,
-    trained_tokens=None,
-)
+MODEL = "ft:superhero-mini:learner:superhero:Ab3dEf9h"
 
 
 @pytest.fixture
@@ -155,14 +141,14 @@ def ask(answer: tuple[int, dict[str, Any]], settings: Settings) -> tuple[str, di
         Provider(lambda number, request: (status, {}, body)) as provider,
         OpenAI(api_key="k", base_url=provider.url, max_retries=0) as client,
     ):
-        return run_course.predict(client, settings, RECORD), provider.calls[0]
+        return run_course.predict(client, settings, MODEL), provider.calls[0]
 
 
 def test_the_prediction_is_asked_with_the_bare_note() -> None:
     text, request = ask((200, completion("A hero. ")), AT_HOME)
     assert text == "A hero."
     assert request["messages"] == [{"role": "user", "content": "40, woman, Healing ->"}]
-    assert request["model"] == RECORD.fine_tuned_model
+    assert request["model"] == MODEL
     assert request["seed"] == run_course.PREDICTION_SEED
     assert "seed" not in ask((200, completion("A hero.")), HOSTED)[1]
 
@@ -180,7 +166,7 @@ def test_the_end_shows_the_hero_in_full() -> None:
         "rows": 294,
         "generator_model": "superhero-mini",
         "base_model": "superhero-mini",
-        "fine_tuned_model": RECORD.fine_tuned_model,
+        "fine_tuned_model": MODEL,
         "job_seconds": None,
         "prediction": hero.strip(),
     }
@@ -203,12 +189,12 @@ def test_the_summary_holds_what_was_really_made(
 ) -> None:
     """On a real sandbox, with a real job of a few rows, found by its record."""
     made = """
+        import json
         import pandas as pd
         from helpers.data import my
         from helpers.connect import connect
         from helpers.jsonl import to_chat, write_jsonl
         from helpers.follow import follow
-        from helpers.prediction import record_of, save_record
         from helpers.settings import load_settings
 
         client, settings = connect(), load_settings()
@@ -225,7 +211,10 @@ def test_the_summary_holds_what_was_really_made(
             model=settings.base_model, training_file=file.id, suffix="SuperHero", method=method
         )
         job = follow(client, job.id)
-        save_record(my("model.json"), record_of(job, settings, 12))
+        names = ("fine_tuned_model", "model", "id")
+        kept = ("fine_tuned_model", "base_model", "job_id")
+        record = {name: getattr(job, one) for name, one in zip(kept, names)}
+        my("model.json").write_text(json.dumps(record))
     """
     lines = made.splitlines()
     add(folder, "06_prediction", "\n".join(line[8:] for line in lines))
