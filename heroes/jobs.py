@@ -213,7 +213,7 @@ def _follow(api: OpenAI, job_id: str, every: float, json: bool) -> None:
     live = console.is_terminal and not json
     try:
         with console.status(Text("waiting")) if live else contextlib.nullcontext() as status:
-            for job, events in watch(api, job_id, every=every, on_trouble=note):
+            for job, events in watch(api, job_id, every=every, on_trouble=note):  # noqa: B007
                 for event in events:
                     row = metrics_of(event) if status else None
                     if json:
