@@ -27,6 +27,7 @@ Stop = Annotated[
     list[str] | None, typer.Option(help='Stop before this text, such as " END"; may be repeated.')
 ]
 Messages = list[dict[str, str]]
+ADDRESS = "Look at OPENAI_BASE_URL: it usually ends in /v1."
 MAX_TOKENS = 300  # a description has about 130
 
 
@@ -57,7 +58,7 @@ def complete(
     with client() as api:
         try:
             if json:
-                show_json(api.completions.create(prompt=text, max_tokens=max_tokens, **call))
+                _show(api.completions.create(prompt=text, max_tokens=max_tokens, **call))
                 return
             with api.completions.create(
                 prompt=text, max_tokens=max_tokens, stream=True, **call
@@ -143,12 +144,18 @@ def _only_chats(error: openai.APIStatusError) -> bool:
 
 def _answer(api: OpenAI, messages: Messages, call: dict[str, Any], json: bool) -> str:
     if json:
-        show_json(api.chat.completions.create(messages=messages, **call))
+        _show(api.chat.completions.create(messages=messages, **call))
         return ""
     with api.chat.completions.create(messages=messages, stream=True, **call) as stream:
         return _say(
             (c.delta.content or "", c.finish_reason) for chunk in stream for c in chunk.choices
         )
+
+
+def _show(answer: object) -> None:
+    if isinstance(answer, str):  # what the SDK makes of a web page
+        raise CommandError(f"That was a web page. {ADDRESS}")
+    show_json(answer)
 
 
 def _converse(messages: Messages, call: dict[str, Any], yes: bool, max_usd: float | None) -> None:
@@ -196,7 +203,7 @@ def _say(pieces: Iterable[tuple[str, str | None]]) -> str:
         if said:
             sys.stdout.write("\n")
     if not said:
-        raise CommandError("No words came. --json shows what the server answers.")
+        raise CommandError(f"No words came (--json shows the answer). {ADDRESS}")
     if why == "length":
         note("(cut off: --max-tokens allows a longer answer)")
     elif why == "content_filter":

@@ -33,8 +33,8 @@ def cost(
     from helpers.prices import money, price_of, trainable_models
 
     report = check_file(file, training=False)
-    if not report.n_examples:
-        problem = next(iter(report.problems), "it has no examples")
+    if not report.ok:
+        problem = next(each for each in report.problems if each.severity == "error")
         raise CommandError(
             f"{file.name} is no training file: {problem} `heroes prepare {file}` makes one of it."
         )

@@ -36,6 +36,8 @@ def _words(error: Exception) -> str:
         return f"{_endpoint()} {how}. {_remedy(error)}"
     if isinstance(error, openai.OpenAIError | OSError | UnicodeError) or package == "httpx2":
         return f"{_sentence(str(error))} {_remedy(error)}"
+    if str(error).startswith("'str' object has no attribute"):  # what the SDK makes of a web page
+        return f"{_endpoint()} answers with a web page. {_remedy(error)}"
     return (
         f"{type(error).__name__}: {_sentence(str(error))} This is a mistake in heroes; please "
         "report it. With HEROES_DEBUG=1 in the environment it shows where."
