@@ -1,4 +1,4 @@
-"""An album of the errors that somebody has met: the product of notebook 10."""
+"""The album of errors met: the product of notebook 10."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 import sys
 from typing import Any
 
-from course.errors import Entry, entries, explain
+from course.errors import ErrorEntry, entries, explain
 from helpers.data import my, replace_text
 
 FILE = "errors_met.json"
 KEY = re.compile(r"\bsk-[\w-]{20,}")
+ENTRIES = {entry.id: entry for entry in entries() if entry.cell}
 
 
 class Album:
@@ -24,45 +25,31 @@ class Album:
         return len(self._met)
 
     def keep(self, entry_id: str, error: BaseException | str | None = None) -> None:
-        """Put an error into the album, and say what it means.
+        """Put an error into the album, and print what it means.
 
         Without `error` it is the last one that a cell has ended in. For errors that raise
         nothing, give the message as text. An error that does not fit the entry is not kept.
         """
-        entry = _entry(entry_id)
+        if entry_id not in ENTRIES:
+            raise KeyError(f"There is no error {entry_id!r}. There are: {', '.join(ENTRIES)}")
+        entry = ENTRIES[entry_id]
         if error is None:
             error = getattr(sys, "last_value", None)
         if error is None or entry not in explain(error).entries:
             print(f"Not kept: run the cell above first, until it shows “{entry.title}”.")
             return
         self._met[entry_id] = _page(entry, error)
-        self._save()
+        pages = _stored() | self._met
+        known = [pages[name] for name in ENTRIES if name in pages]
+        replace_text(my(FILE), json.dumps(known, indent=2, ensure_ascii=False) + "\n")
         print(f"Kept: {entry}")
 
     def missing(self) -> list[str]:
         """The titles of the errors that were not met since this album was opened."""
-        return [entry.title for entry in entries() if entry.id not in self._met]
-
-    def _save(self) -> None:
-        pages = {page["id"]: page for page in _stored()} | self._met
-        order = {entry.id: place for place, entry in enumerate(entries())}
-        known = sorted(
-            (p for p in pages.values() if p["id"] in order), key=lambda p: order[p["id"]]
-        )
-        replace_text(my(FILE), json.dumps(known, indent=2, ensure_ascii=False) + "\n")
+        return [entry.title for name, entry in ENTRIES.items() if name not in self._met]
 
 
-def _entry(entry_id: str) -> Entry:
-    for entry in entries():
-        if entry.id == entry_id:
-            return entry
-    raise KeyError(
-        f"There is no error {entry_id!r}. There are: {', '.join(e.id for e in entries())}"
-    )
-
-
-def _page(entry: Entry, error: BaseException | str) -> dict[str, Any]:
-    text = " ".join(str(error).split())
+def _page(entry: ErrorEntry, error: BaseException | str) -> dict[str, Any]:
     return {
         "id": entry.id,
         "section": entry.number,
@@ -70,15 +57,15 @@ def _page(entry: Entry, error: BaseException | str) -> dict[str, Any]:
         "type": type(error).__name__ if isinstance(error, BaseException) else None,
         "status": getattr(error, "status_code", None),
         "code": getattr(error, "code", None),
-        # An album may be shown around: no key, whatever a server may have quoted.
-        "message": KEY.sub("sk-…", text),
+        # An album may be shown to others: no key, whatever a server may have quoted.
+        "message": KEY.sub("sk-…", " ".join(str(error).split())),
     }
 
 
-def _stored() -> list[dict[str, Any]]:
-    """The pages of earlier runs; a damaged file counts as none."""
+def _stored() -> dict[str, dict[str, Any]]:
+    """The pages of earlier runs by id; a damaged file counts as none."""
     try:
         pages = json.loads(my(FILE).read_text(encoding="utf-8"))
-        return [page for page in pages if isinstance(page, dict) and "id" in page]
-    except (OSError, ValueError, TypeError):
-        return []
+        return {page["id"]: page for page in pages}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}

@@ -1,4 +1,8 @@
-"""The entries, and finding the right ones for an error or a message."""
+"""What an error means and what to do about it: `explain(error)`, from `errors.toml`.
+
+The one explainer: notebook 10, `heroes explain`, the commands' own error lines and the book's page
+all read the same entries.
+"""
 
 from __future__ import annotations
 
@@ -6,80 +10,73 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 ENTRIES = Path(__file__).with_name("errors.toml")
 NOTEBOOK = "10_when_things_go_wrong"
-WIDTH = 84
 UNKNOWN = (
     "This error is not in the list. Read its last line slowly: the type, then the words. Then "
     "search for these words, without your own names and numbers, in quotation marks."
 )
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\).*$", re.MULTILINE)
+# What a traceback shows besides the error: places, lines of code, arrows.
+FRAME = re.compile(r"\s|File |Cell In|-+>|---|\.\.\.|Input In")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One error: how to recognise it (`pattern`, `cause`), what it means, where it is met."""
+class ErrorEntry:
+    """One error: how to recognise it, what it means, what to do (its fields: see errors.toml)."""
 
     id: str
     number: str
     title: str
-    cell: str
-    where: str
-    message: str
     pattern: str
     meaning: str
     remedy: str
+    cell: str = ""
+    message: str = ""
     cause: str = ""
+    fallback: str = ""
+    shell: str = ""
 
     def __str__(self) -> str:
-        place = f"notebook {NOTEBOOK[:2]}, section {self.number}"
-        rows = (("means:", self.meaning), ("do:", self.remedy), ("see:", place))
-        return "\n".join([self.title, *(_indented(name, text) for name, text in rows)])
-
-    def fits(self, message: str) -> bool:
-        """Whether a message could be this error."""
-        return re.search(self.pattern, message, re.IGNORECASE | re.DOTALL) is not None
-
-    def explains(self, cause: str) -> bool:
-        """Whether what lies behind an error makes it this one; an entry without a cause: no."""
-        return bool(self.cause) and re.search(self.cause, cause, re.IGNORECASE) is not None
-
-
-def _indented(name: str, text: str) -> str:
-    """A name and, beside it, a text that is wrapped to a width that fits anywhere."""
-    return textwrap.fill(
-        f"{name:<6} {text}",
-        WIDTH,
-        initial_indent="  ",
-        subsequent_indent=" " * 9,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        rows = {"means:": self.meaning, "do:": self.remedy}
+        if self.cell:
+            rows["see:"] = f"notebook {NOTEBOOK[:2]}, section {self.number}"
+        return "\n".join([self.title, *(_indented(name, text) for name, text in rows.items())])
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of an error: the entries that fit, the likeliest first."""
+    """The entries that fit an error; none if it is unknown. Printing it shows them all."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ErrorEntry, ...]
 
     def __bool__(self) -> bool:
         return bool(self.entries)
 
     def __str__(self) -> str:
-        if not self.entries:
-            return UNKNOWN
-        if len(self.entries) == 1:
-            return str(self.entries[0])
-        head = f"This message can be one of {len(self.entries)} errors:"
-        return "\n".join([head, *map(str, self.entries)])
+        if len(self.entries) > 1:
+            head = f"This message can be one of {len(self.entries)} errors:"
+            return "\n".join([head, *map(str, self.entries)])
+        return str(self.entries[0]) if self.entries else UNKNOWN
 
-    # A notebook shows the last value of a cell by its repr.
-    __repr__ = __str__
+    __repr__ = __str__  # a notebook shows the last value of a cell by its repr
+
+
+def _indented(name: str, text: str) -> str:
+    return textwrap.fill(
+        f"{name:<6} {text}",
+        84,
+        initial_indent="  ",
+        subsequent_indent=" " * 9,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @cache
@@ -88,15 +85,9 @@ def _content() -> dict[str, Any]:
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
-    """Every error of notebook 10, in its order."""
-    names = {field.name for field in fields(Entry)}
-    made = []
-    for row in _content()["error"]:
-        if strange := set(row) - names:
-            raise ValueError(f"{ENTRIES.name}: {row.get('id')}: unknown {', '.join(strange)}")
-        made.append(Entry(**row))
-    return tuple(made)
+def entries() -> tuple[ErrorEntry, ...]:
+    """Every error that is explained: those of notebook 10, in its order, then the others."""
+    return tuple(ErrorEntry(**row) for row in _content()["error"])
 
 
 def section_titles() -> dict[str, str]:
@@ -105,20 +96,32 @@ def section_titles() -> dict[str, str]:
 
 
 def explain(error: BaseException | str) -> Explanation:
-    """What an error means and what to do about it: for an exception, or a message as text.
+    """What an error means: for an exception, or for a message or a whole traceback as text.
 
     An exception is the better question, since it also knows what lies behind it: "Connection
     error." alone can be four things.
     """
     if isinstance(error, BaseException):
-        # A traceback shows the message; the code of an API's error stands beside it.
+        # A traceback shows the message; the code of an API's error is a field beside it.
         message = f"{type(error).__name__}: {error} {getattr(error, 'code', None) or ''}"
-        behind = " ".join(_chain(error))
+        behind = "\n".join(_chain(error))
     else:
-        message = behind = error
-    fitting = [entry for entry in entries() if entry.fits(message)]
-    certain = [entry for entry in fitting if entry.explains(behind)]
-    return Explanation(tuple(certain or fitting))
+        message, behind = _last_error(ANSI.sub("", error))
+    return Explanation(_fitting(message, behind) or _fitting(behind, behind))
+
+
+def _fitting(message: str, behind: str) -> tuple[ErrorEntry, ...]:
+    """The entries whose cause is certain; else those whose words fit; else the general ones."""
+    wrapped = "connection error" in message.lower()
+    return (
+        tuple(e for e in entries() if _in(e.cause, behind) and (wrapped or _in(e.pattern, message)))
+        or tuple(e for e in entries() if _in(e.pattern, message))
+        or tuple(e for e in entries() if _in(e.fallback, message))
+    )
+
+
+def _in(pattern: str, text: str) -> bool:
+    return bool(pattern) and re.search(pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 
 def _chain(error: BaseException) -> Iterator[str]:
@@ -130,10 +133,23 @@ def _chain(error: BaseException) -> Iterator[str]:
         error = behind
 
 
+def _last_error(text: str) -> tuple[str, str]:
+    """The message of a pasted text, and all errors in it: of a traceback, only the errors' lines.
+
+    The code that a traceback quotes names errors too, such as `raise APITimeoutError(…)`.
+    """
+    if not TRACEBACK.search(text):
+        return text, text
+    blocks = [
+        "\n".join(line for line in block.splitlines() if not FRAME.match(line)).strip()
+        for block in TRACEBACK.split(text)
+    ]
+    return blocks[-1], "\n".join(blocks)
+
+
 def lookup_table() -> str:
-    """All errors as a table in Markdown: section of notebook 10, the words, what they mean."""
+    """The errors of notebook 10 as a table in Markdown: section, the words, what they mean."""
     rows = ["| section | you see | it means |", "|---|---|---|"]
-    for entry in entries():
-        # Two backticks: some messages have one inside.
-        rows.append(f"| {entry.number} | ``{entry.message}`` | {entry.meaning} |")
+    # Two backticks: some messages have one inside.
+    rows += [f"| {e.number} | ``{e.message}`` | {e.meaning} |" for e in entries() if e.cell]
     return "\n".join(rows)

@@ -1,18 +1,18 @@
-"""What a job tells about its training: events, losses, the result file."""
+"""What a job tells about its training: its progress, events, losses, the result file."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import io
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
+ENDED = ("succeeded", "failed", "cancelled")
 PAGE = 100
 # The API's names are long; these are the table's.
 METRICS = {
@@ -22,13 +22,6 @@ METRICS = {
     "valid_mean_token_accuracy": "valid_accuracy",
     "full_valid_loss": "full_valid_loss",
     "full_valid_mean_token_accuracy": "full_valid_accuracy",
-}
-_STEP = re.compile(r"Step (\d+)(?:/(\d+))?\s*:\s*(.*)")
-_LOSS = re.compile(r"(training|full validation|validation) loss=([0-9.eE+-]+)")
-_LOSS_NAMES = {
-    "training": "train_loss",
-    "validation": "valid_loss",
-    "full validation": "full_valid_loss",
 }
 
 
@@ -51,16 +44,10 @@ def all_events(
 def metrics_of(event: FineTuningJobEvent) -> dict[str, Any] | None:
     """The numbers of one metrics event: step, total_steps and what it measured; else None."""
     data = event.data if isinstance(event.data, dict) else {}
-    step, total = data.get("step"), data.get("total_steps")
-    told = _STEP.match(event.message or "")
-    if step is None and told:
-        step, total = int(told[1]), int(told[2]) if told[2] else None
-    if step is None:
-        return None
     row = {name: data[key] for key, name in METRICS.items() if data.get(key) is not None}
-    if not row and told:  # a server that puts the numbers into the text alone
-        row = {_LOSS_NAMES[name]: float(value) for name, value in _LOSS.findall(told[3])}
-    return {"step": int(step), "total_steps": total, **row} if row else None
+    if not row or data.get("step") is None:
+        return None
+    return {"step": int(data["step"]), "total_steps": data.get("total_steps"), **row}
 
 
 def loss_frame(events: Iterable[FineTuningJobEvent]) -> pd.DataFrame:
@@ -75,6 +62,57 @@ def loss_frame(events: Iterable[FineTuningJobEvent]) -> pd.DataFrame:
     return frame.astype({"step": "int64", **dict.fromkeys(METRICS.values(), "float64")})
 
 
+@dataclass
+class Progress:
+    """What was seen of a job so far; `job` is None before the first look."""
+
+    job: FineTuningJob | None = None
+    events: list[FineTuningJobEvent] = field(default_factory=list)
+    step: int = 0
+    total: int = 0
+
+    def add(self, job: FineTuningJob, events: list[FineTuningJobEvent]) -> None:
+        """Take in one look: the job as it is now, and its new events."""
+        self.job = job
+        self.events += events
+        for row in filter(None, map(metrics_of, events)):
+            self.step = max(self.step, row["step"])
+            self.total = row["total_steps"] or self.total
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it has ended or is paused, under whatever name the provider has for that."""
+        return self.job is not None and (
+            self.job.status in (*ENDED, "paused") or self.job.finished_at is not None
+        )
+
+    @property
+    def status(self) -> str:
+        return self.job.status.replace("_", " ") if self.job else "waiting"
+
+    def __str__(self) -> str:
+        if self.status == "running" and self.total:
+            return f"running: step {self.step} of {self.total}"
+        return self.status
+
+    def bar(self) -> str:
+        """How far it is, as HTML."""
+        return f'<progress value="{self.step}" max="{max(self.total, 1)}"></progress>'
+
+    def ending(self) -> str:
+        """How the job stands, in the same words however long it was followed."""
+        error = self.job.error if self.job else None
+        reason = f"{error.code}: {error.message}" if error and error.message else "no reason given"
+        endings = {
+            "succeeded": "succeeded" + (f" after {self.step} steps" if self.step else ""),
+            "failed": f"failed. {reason}",
+            "cancelled": f"was cancelled at step {self.step}",
+            "paused": f"is paused at step {self.step}; "
+            "client.fine_tuning.jobs.resume(job.id) lets it go on",
+        }
+        return endings.get(self.status, str(self))
+
+
 def result_frame(client: OpenAI, job: FineTuningJob) -> pd.DataFrame:
     """The job's result file as a table: one row per step, with the server's column names.
 
@@ -84,17 +122,10 @@ def result_frame(client: OpenAI, job: FineTuningJob) -> pd.DataFrame:
     if not job.result_files:
         raise ValueError(f"The job has no result file: its status is {job.status}.")
     content = client.files.content(job.result_files[0]).read()
-    return pd.read_csv(io.BytesIO(_plain_csv(content)))
-
-
-def _plain_csv(content: bytes) -> bytes:
-    first = content.split(b"\n", 1)[0]
-    if b"," in first:  # base64 has no commas
-        return content
     try:
-        plain = base64.b64decode(b"".join(content.split()), validate=True)
-    except binascii.Error:
-        raise ValueError("The result file is neither a CSV nor a CSV in base64.") from None
-    if b"," not in plain.split(b"\n", 1)[0]:
-        raise ValueError("The result file holds base64, but no CSV in it.")
-    return plain
+        table = content if b"," in content else base64.b64decode(content)  # base64: no commas
+        if b"," not in table:
+            raise ValueError("no columns")
+    except ValueError as error:
+        raise ValueError("The result file is neither a CSV nor a CSV in base64.") from error
+    return pd.read_csv(io.BytesIO(table))

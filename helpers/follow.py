@@ -1,79 +1,75 @@
-"""Step 05: follow a job until it ends, through interrupts and lost connections.
+"""Step 05: follow jobs until they end, through interrupts and lost connections.
 
-In a notebook the state, a progress bar and the loss curve are widgets: they are displayed once
-and then only change their values, and at the end one plain line says how it went. That line and
-the displayed widgets are the same in every run, so a notebook's stored output can be compared.
-Elsewhere, plain lines tell every change of state.
+`watch` is the loop; `follow` and `follow_all` show what it sees. In a notebook they show widgets,
+which are displayed once and then only change, so its stored output is the same in every run.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from html import escape
+from itertools import zip_longest
 
+import ipywidgets
 import openai
-import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.display import in_notebook
-from helpers.events import all_events, loss_frame, metrics_of, result_frame
+from helpers.display import in_notebook, show
+from helpers.events import Progress, all_events, loss_frame
 from helpers.live import LiveView
 
-__all__ = ["ConnectionLost", "all_events", "follow", "loss_frame", "result_frame"]
-
-ENDED = ("succeeded", "failed", "cancelled")
 CALL_SECONDS = 30.0
-LONGEST_BACKOFF = 30.0
+RETRY_SECONDS = 2.0
+# Worth another try: the job goes on in the meantime.
+PASSING = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
 
 
 class ConnectionLost(RuntimeError):
     """The server did not answer for minutes. The job is not harmed by that."""
 
 
-@dataclass
-class _Watch:
-    """What is known of a job so far, and where it is shown."""
+def watch(
+    client: OpenAI,
+    job_id: str,
+    *,
+    every: float = 1.0,
+    patience: float = 300.0,
+    on_trouble: Callable[[str], None] = lambda text: None,
+) -> Iterator[tuple[FineTuningJob, list[FineTuningJobEvent]]]:
+    """Look at a job every so many seconds: the job as it is, and its new events, oldest first.
 
-    client: OpenAI
-    job_id: str
-    view: LiveView | None
-    events: list[FineTuningJobEvent] = field(default_factory=list)
-    job: FineTuningJob | None = None
-    step: int = 0
-    total: int = 0
-    said: str = ""
-
-    def look(self) -> FineTuningJob:
-        """Fetch the job and its new events, and show them."""
-        # The job before its events: so the events of a finished job are certainly all there.
-        job = self.client.fine_tuning.jobs.retrieve(self.job_id)
-        last = self.events[-1].id if self.events else None
-        fresh = all_events(self.client, self.job_id, after_id=last)
-        self.events += fresh
-        for event in fresh:
-            if row := metrics_of(event):
-                self.step = max(self.step, row["step"])
-                self.total = row["total_steps"] or self.total
-        self.job = job
-        self.show(_state(job, self.step, self.total))
-        return job
-
-    def show(self, text: str) -> None:
-        if self.view:
-            self.view.update(text, self.step, self.total, self.frame())
-        elif text.split(":")[0] != self.said:
-            self.said = text.split(":")[0]
-            print(text, flush=True)
-
-    def frame(self) -> pd.DataFrame:
-        return loss_frame(self.events)
-
-
-def _state(job: FineTuningJob, step: int, total: int) -> str:
-    if job.status == "running":
-        return f"running: step {step} of {total}" if total else "running"
-    return job.status.replace("_", " ")
+    Ends when the job has ended or is paused; by then every event has been given. A lost
+    connection is told to `on_trouble` and tried again; after `patience` seconds without an
+    answer, ConnectionLost is raised. A job that does not exist raises the SDK's NotFoundError.
+    """
+    client = client.with_options(timeout=CALL_SECONDS)
+    last_id: str | None = None
+    lost_at: float | None = None
+    while True:
+        try:
+            # The job before its events: so the events of an ended job are certainly all there.
+            job = client.fine_tuning.jobs.retrieve(job_id)
+            events = all_events(client, job_id, after_id=last_id)
+        except PASSING as error:
+            if lost_at is None:
+                lost_at = time.monotonic()
+                on_trouble("No connection: trying again. The job goes on meanwhile.")
+            elif time.monotonic() - lost_at >= patience:
+                raise ConnectionLost(
+                    f"No answer for {patience:.0f} seconds ({type(error).__name__}). The job is "
+                    "not harmed: follow it again when the server is back."
+                ) from error
+            time.sleep(min(RETRY_SECONDS, patience))
+            continue
+        lost_at = None
+        last_id = events[-1].id if events else last_id
+        yield job, events
+        if Progress(job).at_rest:
+            return
+        time.sleep(every)
 
 
 def follow(
@@ -81,83 +77,74 @@ def follow(
     job_id: str,
     *,
     every: float = 1.0,
-    plot: bool | None = None,
+    plot: bool = True,
     timeout: float | None = None,
     patience: float = 300.0,
 ) -> FineTuningJob:
     """Follow a job until it has succeeded, failed, been cancelled or paused; the job comes back.
 
     Looks `every` so many seconds. `plot=False` leaves out the live curve. Interrupting the cell,
-    or `timeout` seconds, ends the following and not the job: call `follow` again to go on. A lost
-    connection is tried again; after `patience` seconds without any answer it raises
-    ConnectionLost. A job that does not exist raises the SDK's NotFoundError.
+    or `timeout` seconds, ends the following and not the job: call `follow` again to go on. The
+    errors are those of `watch`.
     """
-    view = LiveView(curve=plot is not False) if in_notebook() else None
+    view = LiveView(curve=plot) if in_notebook() else None
     if view:
         view.show()
-    quick = client.with_options(max_retries=0, timeout=CALL_SECONDS)
-    watch = _Watch(quick, job_id, view)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    seen, said = Progress(), ""
+
+    def show_state(trouble: str = "") -> None:
+        nonlocal said
+        text = trouble or str(seen)
+        if view:
+            view.update(text, seen.step, seen.total, loss_frame(seen.events))
+        elif (state := text.split(":")[0]) != said:
+            said = state
+            print(text, flush=True)
+
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    left = ""
     try:
-        job = _wait(watch, every, deadline, patience)
+        for look in watch(client, job_id, every=every, patience=patience, on_trouble=show_state):
+            seen.add(*look)
+            show_state()
+            if time.monotonic() + every > deadline and not seen.at_rest:
+                left = "Time is up for following"
+                break
     except KeyboardInterrupt:
-        print(_left("Stopped following"))
-        return watch.job or client.fine_tuning.jobs.retrieve(job_id)
-    at_rest = job.status in (*ENDED, "paused")
-    print(_ending(watch) if at_rest else _left("Time is up for following"))
+        left = "Stopped following"
+    job = seen.job or client.fine_tuning.jobs.retrieve(job_id)
+    if left:
+        print(f"{left}. The job goes on without us: call follow(...) again to watch it.")
+    else:
+        model = f". The model is called {job.fine_tuned_model}" if job.fine_tuned_model else ""
+        print(f"The job {seen.ending()}{model}")
     return job
 
 
-def _wait(watch: _Watch, every: float, deadline: float | None, patience: float) -> FineTuningJob:
-    """Look again and again until the job ends or the deadline has come."""
-    while True:
-        job = _look_patiently(watch, patience)
-        if job.status in (*ENDED, "paused"):
-            return job
-        if deadline is not None and time.monotonic() + every > deadline:
-            return job
-        time.sleep(every)
+def follow_all(
+    client: OpenAI, job_ids: Mapping[str, str], *, every: float = 1.0
+) -> dict[str, FineTuningJob]:
+    """Follow several jobs, given by name, until each has ended or is paused; all come back.
 
-
-def _look_patiently(watch: _Watch, patience: float) -> FineTuningJob:
-    """One look; while the connection is lost or the server ill, try again with growing pauses."""
-    give_up, pause = time.monotonic() + patience, 0.5
-    while True:
-        try:
-            return watch.look()
-        except (
-            openai.APIConnectionError,
-            openai.InternalServerError,
-            openai.RateLimitError,
-        ) as error:
-            if time.monotonic() + pause > give_up:
-                raise ConnectionLost(
-                    f"No answer for {patience:.0f} seconds ({type(error).__name__}). The job is "
-                    "not harmed: when the server is back, call follow(...) again."
-                ) from error
-        watch.show(f"no connection: trying again (the job goes on; last seen at step {watch.step})")
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST_BACKOFF)
-
-
-def _left(why: str) -> str:
-    return f"{why}. The job goes on without us: call follow(...) again to watch it."
-
-
-def _ending(watch: _Watch) -> str:
-    """The final line; the same for the same job, however long it was followed."""
-    job = watch.job
-    assert job is not None
-    if job.status == "succeeded":
-        steps = f" after {watch.step} steps" if watch.step else ""
-        return f"The job succeeded{steps}. The model is called {job.fine_tuned_model}"
-    if job.status == "failed":
-        error = job.error
-        why = f"{error.code}: {error.message}" if error and error.message else "no reason was given"
-        return f"The job failed. {why}"
-    if job.status == "paused":
-        return (
-            f"The job is paused at step {watch.step}. "
-            "client.fine_tuning.jobs.resume(job.id) lets it go on."
-        )
-    return f"The job was cancelled at step {watch.step}."
+    Interrupting the cell ends the following and not the jobs. The last lines say how each stands.
+    """
+    seen = {name: Progress() for name in job_ids}
+    table = ipywidgets.HTML(value="")
+    if job_ids and in_notebook():
+        words = f"A live view of {len(job_ids)} jobs, a line and a bar for each"
+        show(table, f"({words}: it moves in a running notebook.)")
+    watches = [watch(client, job_id, every=0) for job_id in job_ids.values()]
+    try:
+        for looks in zip_longest(*watches):
+            for progress, look in zip(seen.values(), looks, strict=True):
+                if look:  # None: it was at rest before
+                    progress.add(*look)
+            table.value = "<br>".join(
+                f"{one.bar()} {escape(name)}: {escape(str(one))}" for name, one in seen.items()
+            )
+            time.sleep(0 if all(progress.at_rest for progress in seen.values()) else every)
+    except KeyboardInterrupt:
+        print("Stopped following. The jobs go on without us: call follow_all(...) again.")
+    for name, progress in seen.items():
+        print(f"{name}: {progress.ending()}")
+    return {name: progress.job for name, progress in seen.items() if progress.job}

@@ -2,5 +2,4 @@
 
 from heroes.app import app
 
-if __name__ == "__main__":
-    app(prog_name="heroes")
+app(prog_name="heroes")

@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heroes import defaults
-from heroes.output import CommandError, Json, client, note, plainly, printable, show_json
-from heroes.paying import Agreed, MaxUsd, paying
+from heroes.output import CommandError, Json, client, note, printable, show_json
+from heroes.paying import Agreed, MaxUsd, agree
 
 if TYPE_CHECKING:
+    import openai
     from openai import OpenAI
 
-    from helpers.money import Estimate
-    from heroes.talk import Messages, Piece, Wish
-
 Model = Annotated[
-    str | None,
-    typer.Option("--model", "-m", help="Who shall answer; the endpoint's own model by default."),
+    str | None, typer.Option("--model", "-m", help="Which model; by default the endpoint's own.")
 ]
 MaxTokens = Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")]
 Temperature = Annotated[
-    float | None, typer.Option(min=0, max=2, help="0: always the likeliest word; 1: as it comes.")
+    float | None, typer.Option(min=0, max=2, help="0: always the likeliest token; 1: as it comes.")
 ]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same answer, if it can.")]
 Stop = Annotated[
     list[str] | None, typer.Option(help='Stop before this text, such as " END"; may be repeated.')
 ]
+Messages = list[dict[str, str]]
+ADDRESS = "Look at OPENAI_BASE_URL: it usually ends in /v1."
+MAX_TOKENS = 300  # a description has about 130
 
 
-@plainly
 def complete(
     prompt: Annotated[
         str, typer.Option("--prompt", "-p", help="The text to go on with; - reads it from a pipe.")
     ],
     model: Model = None,
-    max_tokens: MaxTokens = defaults.MAX_TOKENS,
+    max_tokens: MaxTokens = MAX_TOKENS,
     temperature: Temperature = None,
     seed: Seed = None,
     stop: Stop = None,
@@ -46,7 +44,7 @@ def complete(
     yes: Agreed = False,
     json: Json = False,
 ) -> None:
-    """Let a model go on with a text, as models tuned on prompt/completion pairs do.
+    """Let a model continue a text, as models tuned on prompt/completion pairs do.
 
     A model that only chats is asked in a chat instead.
 
@@ -54,33 +52,36 @@ def complete(
     """
     import openai
 
-    from heroes import talk
-
     text = _from_pipe() if prompt == "-" else prompt
-    wish = _wish(model, max_tokens, temperature, seed, stop)
-    with paying(_estimate(wish, text), yes, max_usd), client() as api:
+    call, chat_options = _call(model, temperature, seed, stop)
+    _agree(text, call["model"], max_tokens, yes, max_usd)
+    with client() as api:
         try:
             if json:
-                show_json(talk.complete(api, text, wish))
-            else:
-                _say(talk.complete_pieces(api, text, wish))
+                _show(api.completions.create(prompt=text, max_tokens=max_tokens, **call))
+                return
+            with api.completions.create(
+                prompt=text, max_tokens=max_tokens, stream=True, **call
+            ) as stream:
+                _say((c.text, c.finish_reason) for chunk in stream for c in chunk.choices)
         except openai.APIStatusError as error:
-            if not talk.only_chats(error):
+            if not _only_chats(error):
                 raise
-            note(f"{wish.model} does not complete texts here, so it is asked in a chat.")
-            _answer(api, [{"role": "user", "content": text}], wish, json)
+            note(f"{call['model']} does not complete texts here, so it is asked in a chat.")
+            limit = {"max_completion_tokens": max_tokens}
+            message = {"role": "user", "content": text}
+            _answer(api, [message], {**call, **limit, **chat_options}, json)
 
 
-@plainly
 def chat(
     prompt: Annotated[
         str | None, typer.Argument(help="What to ask; without it, a conversation begins.")
     ] = None,
     model: Model = None,
     system: Annotated[
-        str | None, typer.Option("--system", "-s", help="How the model shall behave.")
+        str | None, typer.Option("--system", "-s", help="How the model is to behave.")
     ] = None,
-    max_tokens: MaxTokens = defaults.MAX_TOKENS,
+    max_tokens: MaxTokens = MAX_TOKENS,
     temperature: Temperature = None,
     seed: Seed = None,
     stop: Stop = None,
@@ -92,67 +93,85 @@ def chat(
 
     Example: heroes chat "Who are you?"
     """
-    wish = _wish(model, max_tokens, temperature, seed, stop)
-    start: Messages = [{"role": "system", "content": system}] if system else []
+    call, options = _call(model, temperature, seed, stop)
+    call |= {"max_completion_tokens": max_tokens, **options}
+    messages: Messages = [{"role": "system", "content": system}] if system else []
     if prompt is None and not sys.stdin.isatty():
         prompt = _from_pipe()
     if prompt is None and json:
         raise typer.BadParameter("It needs a prompt.", param_hint="--json")
-    question = "" if prompt is None else prompt
-    with paying(_estimate(wish, f"{system or ''}{question}"), yes, max_usd), client() as api:
-        if prompt is None:
-            _converse(api, start, wish)
-        else:
-            _answer(api, [*start, {"role": "user", "content": prompt}], wish, json)
+    if prompt is None:
+        _converse(messages, call, yes, max_usd)
+        return
+    messages.append({"role": "user", "content": prompt})
+    _agree(_text(messages), call["model"], max_tokens, yes, max_usd)
+    with client() as api:
+        _answer(api, messages, call, json)
 
 
-def _wish(
-    model: str | None,
-    max_tokens: int,
-    temperature: float | None,
-    seed: int | None,
-    stop: list[str] | None,
-) -> Wish:
+def _call(
+    model: str | None, temperature: float | None, seed: int | None, stop: list[str] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments that both endpoints take, and those that only a chat needs."""
     from helpers.settings import load_settings
-    from heroes.talk import Wish
 
     settings = load_settings()
     name = model or settings.generator_model
-    return Wish(name, max_tokens, temperature, seed, stop or [], settings.options_for(name))
+    given = {"temperature": temperature, "seed": seed, "stop": stop or None}
+    call = {"model": name} | {key: value for key, value in given.items() if value is not None}
+    return call, settings.options_for(name)
 
 
-def _estimate(wish: Wish, text: str) -> Estimate:
+def _agree(text: str, model: str, max_tokens: int, yes: bool, max_usd: float | None) -> None:
     from helpers.money import estimate_answer
     from helpers.settings import load_settings
 
-    provider = load_settings().provider
-    return estimate_answer(text, wish.model, wish.max_tokens, provider=provider)
+    estimate = estimate_answer(text, model, max_tokens, provider=load_settings().provider)
+    agree(estimate, yes, max_usd)
 
 
-def _answer(api: OpenAI, messages: Messages, wish: Wish, json: bool) -> None:
-    from heroes import talk
+def _text(messages: Messages) -> str:
+    return "\n".join(message["content"] for message in messages)
 
+
+def _only_chats(error: openai.APIStatusError) -> bool:
+    """Does this error say that the model, or the whole server, has no completions endpoint?"""
+    if error.status_code in (405, 501) or "v1/chat/completions" in error.message:
+        return True
+    # A model that does not exist has a code; a route that does not exist has none.
+    return error.status_code == 404 and error.code in (None, "not_found", "404")
+
+
+def _answer(api: OpenAI, messages: Messages, call: dict[str, Any], json: bool) -> str:
     if json:
-        show_json(talk.chat(api, messages, wish))
-    else:
-        _say(talk.chat_pieces(api, messages, wish))
+        _show(api.chat.completions.create(messages=messages, **call))
+        return ""
+    with api.chat.completions.create(messages=messages, stream=True, **call) as stream:
+        return _say(
+            (c.delta.content or "", c.finish_reason) for chunk in stream for c in chunk.choices
+        )
 
 
-def _converse(api: OpenAI, start: Messages, wish: Wish) -> None:
-    """Question and answer in turns. Ctrl-C ends an answer, Ctrl-D or an empty line the talk."""
-    from heroes import talk
+def _show(answer: object) -> None:
+    if isinstance(answer, str):  # what the SDK makes of a web page
+        raise CommandError(f"That was a web page. {ADDRESS}")
+    show_json(answer)
 
-    note(f"You talk with {wish.model}. An empty line or Ctrl-D ends it, Ctrl-C stops an answer.")
-    messages = list(start)
-    while question := _hear():
-        messages.append({"role": "user", "content": question})
-        try:
-            said = _say(talk.chat_pieces(api, messages, wish))
-        except KeyboardInterrupt:
-            note("\n(stopped)")
-            messages.pop()
-            continue
-        messages.append({"role": "assistant", "content": said})
+
+def _converse(messages: Messages, call: dict[str, Any], yes: bool, max_usd: float | None) -> None:
+    """Question and answer in turns. Ctrl-C ends an answer, Ctrl-D or an empty line all of it."""
+    note(f"You talk with {call['model']}. An empty line or Ctrl-D ends it, Ctrl-C an answer.")
+    with client() as api:
+        while question := _hear():
+            asked = [*messages, {"role": "user", "content": question}]
+            # Every turn sends the whole conversation again, so every turn is agreed to.
+            _agree(_text(asked), call["model"], call["max_completion_tokens"], yes, max_usd)
+            try:
+                said = _answer(api, asked, call, json=False)
+            except KeyboardInterrupt:
+                note("\n(stopped)")
+                continue
+            messages = [*asked, {"role": "assistant", "content": said}]
 
 
 def _hear() -> str:
@@ -163,28 +182,28 @@ def _hear() -> str:
         return ""
 
 
-def _say(pieces: Iterator[Piece]) -> str:
-    """Print an answer as it comes, and return it."""
+def _say(pieces: Iterable[tuple[str, str | None]]) -> str:
+    """Print an answer, (text, finish_reason) by piece, as it comes; returns all of it."""
     import httpx2
     import openai
 
     said, why = [], None
     try:
-        for piece in pieces:
-            said.append(piece.text)
-            why = piece.finish_reason or why
-            sys.stdout.write(printable(piece.text))
+        for text, reason in pieces:
+            said.append(text)
+            why = reason or why
+            sys.stdout.write(printable(text))
             sys.stdout.flush()
     except (openai.APIError, httpx2.HTTPError) as error:
         if not said:
             raise
         words = "The answer broke off in the middle. Try the same command again."
         raise CommandError(words) from error
-    finally:  # whatever is told next begins on a line of its own
+    finally:  # what is printed next begins on a line of its own
         if said:
             sys.stdout.write("\n")
     if not said:
-        raise CommandError("There came no stream of words. --json shows what the server answers.")
+        raise CommandError(f"No words came (--json shows the answer). {ADDRESS}")
     if why == "length":
         note("(cut off: --max-tokens allows a longer answer)")
     elif why == "content_filter":

@@ -1,4 +1,4 @@
-"""`heroes cost`: what a training file would cost, before the click."""
+"""`heroes cost`: what training on a file would cost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from heroes.output import Json, note, plainly, show_json, show_table
+from heroes.output import CommandError, Json, note, show_json, show_table
 
 
-@plainly
 def cost(
     file: Annotated[
         Path, typer.Argument(help="A training file (.jsonl).", exists=True, dir_okay=False)
@@ -20,39 +19,34 @@ def cost(
         list[str] | None,
         typer.Option("--model", "-m", help="The model to tune; may be repeated. Else all known."),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Walks through the examples.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the examples.")] = 3,
     json: Json = False,
 ) -> None:
     """Estimate what training on a file would cost.
 
-    HEROES_MAX_USD in .env is a ceiling for each paid step: one that could cost more is refused.
+    HEROES_MAX_USD in .env is a ceiling: what can cost more is refused.
 
     Example: heroes cost data/train.jsonl --model gpt-4.1-mini-2025-04-14 --epochs 4
     """
+    from helpers.jsonl import check_file
     from helpers.money import estimate_training
-    from helpers.prices import money, trainable_models
+    from helpers.prices import money, price_of, trainable_models
 
+    report = check_file(file, training=False)
+    if not report.ok:
+        problem = next(each for each in report.problems if each.severity == "error")
+        raise CommandError(
+            f"{file.name} is no training file: {problem} `heroes prepare {file}` makes one of it."
+        )
     names = model or trainable_models()
     estimates = [estimate_training(file, name, epochs, exact=True) for name in names]
     if json:
         show_json([dataclasses.asdict(each) for each in estimates])
         return
-    rows = [
-        (
-            each.model,
-            f"{each.input_tokens:,}",
-            "counted" if each.exact else "estimated",
-            money(each.usd),
-            _end(each.model),
-        )
-        for each in estimates
-    ]
+    rows = []
+    for each in estimates:
+        price, how = price_of(each.model), "counted" if each.exact else "estimated"
+        end = price.shutdown_date if price else None
+        rows.append((each.model, f"{each.input_tokens:,}", how, money(each.usd), end))
     show_table(["model", "tokens", "", "cost", "ends"], rows)
     note("Estimates take four characters for a token. Validation files are not billed.")
-
-
-def _end(model: str) -> str:
-    from helpers.prices import price_of
-
-    price = price_of(model)
-    return str(price.shutdown_date) if price and price.shutdown_date else ""

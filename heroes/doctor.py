@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import typer
+from rich.text import Text
 
-from heroes.output import FAILED, Json, console, plainly, show_json, show_table
+from heroes.output import FAILED, Json, console, show_json, show_table
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-@plainly
 def doctor(json: Json = False) -> None:
     """Check whether this machine can run the course. Exit code 1 if something is in the way.
 
@@ -19,7 +19,7 @@ def doctor(json: Json = False) -> None:
     """
     from course.doctor import examine
 
-    with console.status("Looking at this machine ..."):
+    with console.status(Text("Looking at this machine ...")):
         results = list(examine())
     broken = any(result.level == "fail" for result in results)
     if json:
@@ -27,10 +27,7 @@ def doctor(json: Json = False) -> None:
     else:
         rows = [(each.level, each.what, each.found, each.remedy) for each in results]
         show_table(["", "checked", "found", "what to do"], rows, colours=COLOURS)
-        console.print(
-            "Something is in the way: see the lines marked fail."
-            if broken
-            else "This machine can run the course."
-        )
+        bad = "Something is in the way: see the lines marked fail."
+        console.print(bad if broken else "This machine can run the course.")
     if broken:
         raise typer.Exit(FAILED)

@@ -6,21 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from heroes.output import (
-    CommandError,
-    Json,
-    client,
-    console,
-    note,
-    plainly,
-    show_json,
-    show_table,
-)
+from heroes.output import CommandError, Json, client, console, note, show_json, show_table
 
 OFF = "off"
 
 
-@plainly
 def fault(
     name: Annotated[
         str, typer.Argument(help="A fault's name, or `off` to end them all. Without: what is set.")
@@ -33,22 +23,29 @@ def fault(
 ) -> None:
     """Let the sandbox's next calls fail as a hosted API's do; show or end what is set.
 
-    Only calls with your own key are concerned. The same for one call from Python:
+    Only calls with your own key meet it. The same for one call from Python:
     extra_headers={"X-Sandbox-Fault": "rate_limit"}
 
     Example: heroes fault rate_limit --times 2 retry_after=1
     """
-    from course.practice import NoSandboxError, clear_faults, known_faults, list_faults, set_fault
+    from course.practice import clear_faults, known_faults, list_faults, set_fault
 
-    try:
+    with client() as api:
         if name == OFF:
-            _off(clear_faults(client()), json)
+            cleared = clear_faults(api)
+            show = "All faults are off." if cleared else "No fault was set."
+            show_json({"cleared": cleared}) if json else console.print(show)
         elif name:
-            _show(set_fault(client(), name, times, **_pairs(details or [])), json)
+            _show(set_fault(api, name, times, **_pairs(details or [])), json)
+        elif json:
+            show_json({"set": list_faults(api), "known": known_faults(api)})
         else:
-            _overview(list_faults(client()), known_faults(client()), json)
-    except NoSandboxError as error:
-        raise CommandError(str(error)) from error
+            _show(list_faults(api), json)
+            note("The faults there are:")
+            rows = [
+                (each["name"], _words(each["details"]), each["what"]) for each in known_faults(api)
+            ]
+            show_table(["name", "details", "what happens"], rows)
 
 
 def _pairs(words: list[str]) -> dict[str, Any]:
@@ -56,16 +53,9 @@ def _pairs(words: list[str]) -> dict[str, Any]:
     for word in words:
         key, equals, value = word.partition("=")
         if not key or not equals:
-            raise CommandError(f"{word!r} is no detail. Write it as key=value, without blanks.")
+            raise CommandError(f"{word!r} is no detail: write key=value, without blanks.")
         pairs[key] = value
     return pairs
-
-
-def _off(cleared: int, json: bool) -> None:
-    if json:
-        show_json({"cleared": cleared})
-    else:
-        console.print("All faults are off." if cleared else "No fault was set.")
 
 
 def _show(faults: list[dict[str, Any]], json: bool) -> None:
@@ -74,16 +64,6 @@ def _show(faults: list[dict[str, Any]], json: bool) -> None:
         return
     rows = [(each["name"], each["times_left"], _words(each["details"])) for each in faults]
     show_table(["fault", "calls left", "details"], rows, empty="No fault is set.")
-
-
-def _overview(faults: list[dict[str, Any]], known: list[dict[str, Any]], json: bool) -> None:
-    if json:
-        show_json({"set": faults, "known": known})
-        return
-    _show(faults, json)
-    note("The faults there are:")
-    rows = [(each["name"], _words(each["details"]), each["what"]) for each in known]
-    show_table(["name", "details", "what happens"], rows)
 
 
 def _words(details: dict[str, Any]) -> str:

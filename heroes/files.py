@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heroes import defaults
 from heroes.output import (
+    LIST_LIMIT,
     All,
     CommandError,
+    Commands,
     Json,
     Limit,
     Yes,
@@ -19,9 +20,7 @@ from heroes.output import (
     confirm,
     console,
     first,
-    group,
     note,
-    plainly,
     show_fields,
     show_json,
     show_table,
@@ -32,19 +31,23 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types import FileObject
 
-app = group("Files on the server: training data, results.")
+app = Commands("Files on the server: training data, results.")
 
+TRAINING = "fine-tune"
 FileId = Annotated[str, typer.Argument(help="The file's id, as `heroes files list` shows it.")]
+Purpose = Annotated[str, typer.Option(help="What for: fine-tune, batch, ...")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file, not to the screen.")
+]
 NoCheck = Annotated[bool, typer.Option("--no-check", help="Upload without checking it first.")]
 
 
 @app.command("list")
-@plainly
 def list_(
     purpose: Annotated[
         str | None, typer.Option(help="Only files with this purpose, such as fine-tune.")
     ] = None,
-    limit: Limit = defaults.LIST_LIMIT,
+    limit: Limit = LIST_LIMIT,
     all_: All = False,
     json: Json = False,
 ) -> None:
@@ -52,9 +55,8 @@ def list_(
 
     Example: heroes files list --purpose fine-tune
     """
-    options = {"purpose": purpose} if purpose else {}
     with client() as api:
-        found = first(api.files.list(**options), limit, all_)
+        found = first(api.files.list(**({"purpose": purpose} if purpose else {})), limit, all_)
     if json:
         show_json(found)
         return
@@ -63,14 +65,11 @@ def list_(
 
 
 @app.command()
-@plainly
 def upload(
     paths: Annotated[
         list[Path], typer.Argument(help="The files to upload.", exists=True, dir_okay=False)
     ],
-    purpose: Annotated[
-        str, typer.Option(help="What for: fine-tune, batch, ...")
-    ] = defaults.PURPOSE,
+    purpose: Purpose = TRAINING,
     no_check: NoCheck = False,
     json: Json = False,
 ) -> None:
@@ -78,13 +77,11 @@ def upload(
 
     Example: heroes files upload data/train.jsonl data/validation.jsonl
     """
-    made = []
+    if purpose == TRAINING and not no_check:
+        for path in paths:  # a validation file may be small: only a job knows which file is which
+            check_or_refuse(path, training=False)
     with client() as api:
-        for path in paths:
-            if purpose == defaults.PURPOSE and not no_check:
-                # An exam may be small: only a job knows which file is for what.
-                check_or_refuse(path, training=False)
-            made.append(upload_file(api, path, purpose))
+        made = [upload_file(api, path, purpose) for path in paths]
     if json:
         show_json(made)
     else:
@@ -93,7 +90,6 @@ def upload(
 
 
 @app.command()
-@plainly
 def get(file_id: FileId, json: Json = False) -> None:
     """Show what the server knows about a file.
 
@@ -104,28 +100,14 @@ def get(file_id: FileId, json: Json = False) -> None:
     if json:
         show_json(file)
         return
-    show_fields(
-        {
-            "id": file.id,
-            "name": file.filename,
-            "purpose": file.purpose,
-            "bytes": f"{file.bytes:,}",
-            "created": when(file.created_at),
-            "expires": when(file.expires_at),
-            "status": file.status,
-            "details": file.status_details,
-        }
-    )
+    times = {"created": when(file.created_at), "expires": when(file.expires_at)}
+    known = {"id": file.id, "name": file.filename, "purpose": file.purpose}
+    state = {"status": file.status, "details": file.status_details}
+    show_fields({**known, "bytes": f"{file.bytes:,}", **times, **state})
 
 
 @app.command()
-@plainly
-def content(
-    file_id: FileId,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, not to the screen.")
-    ] = None,
-) -> None:
+def content(file_id: FileId, output: Output = None) -> None:
     """Fetch what is in a file.
 
     Example: heroes files content file-abc123 -o train.jsonl
@@ -141,7 +123,6 @@ def content(
 
 
 @app.command()
-@plainly
 def delete(
     file_ids: Annotated[list[str], typer.Argument(help="The ids of the files.")],
     yes: Yes = False,
@@ -162,24 +143,27 @@ def delete(
 
 
 def check_or_refuse(path: Path, *, training: bool) -> None:
-    """Check a training file and tell what is wrong with it. Raises CommandError for errors."""
+    """Check a training file for the configured endpoint and print the report.
+
+    Raises CommandError if it has errors.
+    """
     from helpers.check_file import check_file
 
     report = check_file(path, training=training)
     note(str(report))
     if not report.ok:
         raise CommandError(
-            f"{path.name} has errors, so a job would fail. Mend them, or let "
+            f"{path.name} has errors, so a job would fail. Correct them, or let "
             f"`heroes prepare {path}` do it."
         )
 
 
-def upload_file(api: OpenAI, path: Path, purpose: str = defaults.PURPOSE) -> FileObject:
+def upload_file(api: OpenAI, path: Path, purpose: str = TRAINING) -> FileObject:
     """Upload one file and wait until the server has looked at it."""
-    from helpers.jobs import upload
+    from helpers.jobs import upload as upload_training
 
-    if purpose == defaults.PURPOSE:
-        file = upload(api, path)
+    if purpose == TRAINING:
+        file = upload_training(api, path)
     else:
         file = api.files.create(file=path, purpose=purpose)
     note(f"Uploaded {path.name} as {file.id}")

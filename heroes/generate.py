@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heroes import defaults
-from heroes.chat import Model
-from heroes.output import INTERRUPTED, Json, note, plainly, show_json
+from heroes.chat import MAX_TOKENS, Model
+from heroes.output import INTERRUPTED, CommandError, Json, show_json
 from heroes.paying import Agreed, MaxUsd, agree
 
 if TYPE_CHECKING:
     import pandas as pd
 
+VALIDATION_SEED = 1000  # as in notebook 02: other heroes than the training data's
 
-@plainly
+
 def generate(
     model: Model = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The table to write; your own folder by default."),
     ] = None,
-    exam: Annotated[
-        bool, typer.Option("--exam", help="The 42 heroes of the exam instead: other powers.")
+    validation: Annotated[
+        bool,
+        typer.Option("--validation", "--exam", help="The 42 heroes of the validation set instead."),
     ] = False,
     powers: Annotated[
         list[str] | None, typer.Option("--power", help="Your own power; may be repeated.")
@@ -37,10 +38,10 @@ def generate(
     ] = None,
     temperature: Annotated[
         float, typer.Option(min=0, max=2, help="How varied: 1 as it comes, 0 always the same.")
-    ] = defaults.TEMPERATURE,
+    ] = 1.0,
     max_tokens: Annotated[
         int, typer.Option(min=1, help="The longest description, in tokens.")
-    ] = defaults.MAX_TOKENS,
+    ] = MAX_TOKENS,
     seed: Annotated[
         int | None, typer.Option(help="Other seeds give other heroes, where the server has them.")
     ] = None,
@@ -61,29 +62,27 @@ def generate(
     from helpers.settings import load_settings
 
     grid = superhero_grid(
-        powers=powers or (VALIDATION_POWERS if exam else POWERS),
-        repeats=repeats or (1 if exam else 3),
+        powers=powers or (VALIDATION_POWERS if validation else POWERS),
+        repeats=repeats or (1 if validation else 3),
     )
-    path = output or my(defaults.EXAM_FILE if exam else defaults.HEROES_FILE)
+    path = output or my("validation.csv" if validation else "superheroes.csv")
     settings = load_settings()
     options: dict[str, Any] = {
         "model": model or settings.generator_model,
-        "agree": lambda estimate: agree(estimate, yes, max_usd),
         "settings": settings,
-        "max_usd": max_usd,
+        "agree": lambda estimate: agree(estimate, yes, max_usd),
         "temperature": temperature,
         "max_tokens": max_tokens,
-        "seed": seed if seed is not None else (defaults.EXAM_SEED if exam else 0),
+        "seed": seed if seed is not None else (VALIDATION_SEED if validation else 0),
         "concurrency": at_once,
         "fresh": fresh,
     }
     try:
-        # Its words are for people: stdout is kept for the answer.
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the answer
             frame = asyncio.run(_write(grid, path, options))
     except KeyboardInterrupt:
-        note(f"Stopped. The finished rows are safe beside {path.name}; the same command goes on.")
-        raise typer.Exit(INTERRUPTED) from None
+        words = f"Stopped. The finished rows are kept beside {path.name}; the same command goes on."
+        raise CommandError(words, INTERRUPTED) from None
     if json:
         show_json({"path": str(path), "rows": len(frame)})
     else:
@@ -91,8 +90,8 @@ def generate(
 
 
 async def _write(grid: pd.DataFrame, path: Path, options: dict[str, Any]) -> pd.DataFrame:
-    from helpers.ask import generate as write
+    from helpers.ask import ask_many
     from helpers.connect import connect_async
 
     async with connect_async() as api:
-        return await write(api, grid, path, progress=sys.stderr.isatty(), **options)
+        return await ask_many(api, grid, path, progress=sys.stderr.isatty(), **options)

@@ -1,4 +1,4 @@
-"""`heroes models`: which models there are, and away with the ones no longer needed."""
+"""`heroes models`: list and delete models."""
 
 from __future__ import annotations
 
@@ -6,34 +6,24 @@ from typing import Annotated
 
 import typer
 
-from heroes.output import (
-    Json,
-    Yes,
-    client,
-    confirm,
-    console,
-    group,
-    plainly,
-    show_json,
-    show_table,
-    when,
-)
+from heroes.output import Commands, Json, Yes, client, confirm, console, show_json, show_table, when
 
-app = group("Models that can be called.")
+app = Commands("Models that can be called.")
 
 
 @app.command("list")
-@plainly
 def list_(
     tuned: Annotated[bool, typer.Option("--tuned", help="Only fine-tuned models.")] = False,
     json: Json = False,
 ) -> None:
-    """List the models, with the day on which they will be switched off if that is known.
+    """List the models, with the day on which they will be shut down if that is known.
 
     Example: heroes models list --tuned
     """
     from helpers.prices import price_of
+    from helpers.settings import load_settings
 
+    provider = load_settings().provider
     with client() as api:
         found = [model for model in api.models.list() if not tuned or model.id.startswith("ft:")]
     if json:
@@ -41,14 +31,13 @@ def list_(
         return
     rows = []
     for model in found:
-        known = price_of(model.id)
+        known = price_of(model.id, provider)
         ends = getattr(model, "shutdown_date", None) or (known and known.shutdown_date)
         rows.append((model.id, model.owned_by, when(model.created), ends or None))
     show_table(["model", "owner", "created", "ends"], rows, empty="There are no such models.")
 
 
 @app.command()
-@plainly
 def delete(
     names: Annotated[list[str], typer.Argument(help="The names of fine-tuned models.")],
     yes: Yes = False,

@@ -1,9 +1,7 @@
-"""What all commands share: the console, tables and JSON, the client, errors in one line.
+"""What all commands share: options, the client, tables and JSON, and errors in one line.
 
-A command is three steps: take the arguments, make one library call, show what came back. It is
-decorated with `plainly`, which turns the errors that we expect into one line and an exit code.
-Heavy packages are imported inside the commands, so that `heroes --help` and the shell's
-completion answer at once.
+A command takes its arguments, makes one library call, and shows what came back. Packages that are
+slow to import are imported inside the commands, so that `heroes --help` answers at once.
 """
 
 from __future__ import annotations
@@ -12,14 +10,14 @@ import contextlib
 import datetime
 import itertools
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -30,28 +28,24 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# The exit codes; a usage error is 2, which typer gives.
+# The exit codes; wrong use is 2, which typer gives.
 FAILED, NOT_THERE, INTERRUPTED = 1, 3, 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed or refused; 2 wrong use; 3 not running, or not finished; "
     "130 interrupted."
 )
+LIST_LIMIT = 20  # rows of a list; --all shows every one
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, do it.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to show.")]
 All = Annotated[bool, typer.Option("--all", help="Show every one.")]
 
-# Columns whose texts people copy.
-WHOLE = ("id", "model", "tuned model")
+# Columns whose texts people copy: never folded into two lines.
+WHOLE = {"id", "model", "tuned model"}
 
-# A pipe has no width: nothing is wrapped or cut off there.
-console = Console(
-    soft_wrap=True,
-    highlight=False,
-    markup=False,
-    width=None if sys.stdout is not None and sys.stdout.isatty() else 100_000,
-)
+# Names and texts come from elsewhere: `:SuperHero:` is no emoji here, and `[bold]` no markup.
+console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 class CommandError(Exception):
@@ -62,34 +56,42 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
-def group(help: str) -> typer.Typer:
-    """A group of commands, such as `heroes jobs`."""
-    return typer.Typer(help=help, no_args_is_help=True, pretty_exceptions_enable=False)
+class Commands(typer.Typer):
+    """A group of commands, such as `heroes jobs`; each ends its errors in one line."""
+
+    def __init__(self, help: str, **options: Any) -> None:
+        super().__init__(help=help, no_args_is_help=True, pretty_exceptions_enable=False, **options)
+
+    def command(self, *args: Any, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Register a function as a command."""
+        register = super().command(*args, **options)
+        return lambda function: register(plainly(function))
 
 
 def plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the errors we expect into one line on stderr and an exit code: no traceback.
+    """Turn every error into one line on stderr and an exit code; no traceback.
 
-    Errors that nobody expected are bugs, and stay what they are.
+    With HEROES_DEBUG in the environment the traceback is shown.
     """
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, BrokenPipeError):
+            result = command(*args, **kwargs)
+            sys.stdout.flush()  # a reader that is gone (`| head`) is noticed here, not at exit
+            return result
+        except (typer.Exit, typer.BadParameter, BrokenPipeError):
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):  # Abort is Ctrl-C at a question
             fail("Interrupted.", INTERRUPTED)
         except CommandError as error:
             fail(str(error), error.exit_code)
         except Exception as error:
-            # Imported late: it needs the openai package, which takes half a second.
-            from heroes.explain import explain
-
-            if (message := explain(error)) is None:
+            if os.environ.get("HEROES_DEBUG"):
                 raise
-            fail(message)
+            from heroes.errors import one_line  # needs the openai package: half a second
+
+            fail(one_line(error))
 
     return run
 
@@ -101,7 +103,7 @@ def fail(message: str, exit_code: int = FAILED) -> NoReturn:
 
 
 def note(message: str) -> None:
-    """A word to the person at the keyboard: on stderr, so that it never spoils piped output."""
+    """A remark for the person at the keyboard: on stderr, so that piped output stays clean."""
     typer.echo(printable(message), err=True)
 
 
@@ -115,41 +117,31 @@ def client() -> OpenAI:
 
 def first(pages: Iterable[R], limit: int, every: bool) -> list[R]:
     """The first `limit` things of a list that the server hands out in pages, or every one."""
-    if every:
-        return list(pages)
-    found = list(itertools.islice(pages, limit + 1))
-    if len(found) > limit:
-        note("There are more: --all shows every one.")
+    found = list(pages if every else itertools.islice(pages, limit + 1))
+    if every or len(found) <= limit:
+        return found
+    note("There are more: --all shows every one.")
     return found[:limit]
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask before something that cannot be undone. Raises CommandError where nobody can answer."""
+    """Ask before something that cannot be undone. Raises CommandError without a yes."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise CommandError(f"{question} There is nobody to ask: add --yes if you mean it.")
-    typer.confirm(question, abort=True, err=True)
+        raise CommandError(f"{question} Nobody can answer here: add --yes if you mean it.")
+    if not typer.confirm(question, err=True):
+        raise CommandError("Nothing was done.")
 
 
-def show_json(value: Any) -> None:
-    """Print one value as JSON; objects of the openai package become dictionaries."""
-    _print_json(value, indent=2)
-
-
-def show_json_line(value: Any) -> None:
-    """Print one value as one line of JSON, for output that goes on growing."""
-    _print_json(value, indent=None)
-
-
-def _print_json(value: Any, indent: int | None) -> None:
+def show_json(value: Any, indent: int | None = 2) -> None:
+    """Print one value as JSON (on one line with `indent=None`); the SDK's objects too."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, indent=indent, ensure_ascii=not utf8, default=_plain_data)
     print(text, flush=True)
 
 
 def _plain_data(value: Any) -> Any:
-    """What json.dumps does not know: the openai package's objects."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", warnings=False)
     raise TypeError(f"{type(value).__name__} has no place in JSON")
@@ -165,35 +157,24 @@ def show_table(
 
     `colours` maps the text of a cell to its colour.
     """
-    cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
+    cells = [
+        ["" if v is None else " ".join(printable(str(v)).split()) for v in row] for row in rows
+    ]
     if not cells:
         note(empty)
         return
-    table = _drawn(columns, cells, colours or {})
-    natural = console.measure(table, options=console.options.update_width(100_000)).maximum
-    if console.is_terminal and (natural <= console.width or not set(WHOLE) & set(columns)):
-        console.print(table, soft_wrap=False)
-    else:  # in a pipe, and where a narrow window would break an id into pieces
-        for line in _aligned([list(columns), *cells]):
-            print(line)
-
-
-def _drawn(columns: Sequence[str], rows: list[list[str]], colours: Mapping[str, str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = console.is_terminal
+    table = Table(box=box.SIMPLE_HEAD if drawn else None, pad_edge=False, padding=(0, 1))
     for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in row))
-    return table
-
-
-def _aligned(rows: list[list[str]]) -> Iterator[str]:
-    """The rows as lines, their columns one under the other, two blanks apart."""
-    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell + " " * (w - cell_len(cell)) for cell, w in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
+        table.add_column(column, overflow="fold", no_wrap=not drawn or column in WHOLE)
+    for row in cells:
+        table.add_row(*(Text(cell, style=(colours or {}).get(cell, "")) for cell in row))
+    natural = console.measure(table, options=console.options.update(width=100_000)).maximum
+    wide = not drawn or WHOLE & set(columns)
+    with console.capture() as captured:
+        console.print(table, width=natural if wide else None, crop=False, soft_wrap=False)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def show_fields(fields: dict[str, object]) -> None:
@@ -201,7 +182,7 @@ def show_fields(fields: dict[str, object]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
         if value not in (None, "", [], {}):
-            console.print(Text(f"{name:<{width}}  {printable(str(value))}"))
+            console.print(f"{name:<{width}}  {printable(str(value))}")
 
 
 def printable(text: str) -> str:
@@ -211,6 +192,4 @@ def printable(text: str) -> str:
 
 def when(seconds: float | None) -> str:
     """A moment as people write it; empty if there is none."""
-    if not seconds:
-        return ""
-    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M") if seconds else ""

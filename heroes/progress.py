@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from heroes.output import Json, Yes, confirm, console, plainly, show_json, show_table
+from heroes.output import Json, Yes, confirm, console, show_json, show_table
 
 
-@plainly
 def progress(
     name: Annotated[
         str | None, typer.Option(help="Whose progress it is; by default your user name.")
@@ -30,7 +29,6 @@ def progress(
         show_progress()
 
 
-@plainly
 def board(
     reports: Annotated[
         list[Path], typer.Argument(help="Files that `heroes progress --json` has written.")
@@ -51,7 +49,6 @@ def board(
         show_table(list(table.columns), table.values.tolist(), colours=colours)
 
 
-@plainly
 def reset(
     step: Annotated[str, typer.Argument(help="The number of the step, such as 03.")],
     notebook: Annotated[

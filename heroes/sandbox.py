@@ -1,52 +1,56 @@
-"""`heroes sandbox`: start, stop, status."""
+"""`heroes sandbox`: start, stop, status. `heroes keys`: create, list, revoke."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import typer
 
-from helpers.sandbox import SandboxStatus, sandbox_status, start_sandbox, stop_sandbox
-from heroes.output import NOT_THERE, Json, console, group, plainly, show_json, when
+from heroes.output import NOT_THERE, Commands, Json, console, note, show_json, show_table, when
 
-app = group("The sandbox on this machine.")
+app = Commands("The sandbox on this machine.")
+keys = Commands("Keys of the sandbox on this machine.")
 
 
 @app.command()
-@plainly
 def start(json: Json = False) -> None:
     """Start the sandbox in the background, or find the one that runs.
 
     Example: heroes sandbox start
     """
+    from helpers.sandbox import sandbox_status, start_sandbox
+
     running = sandbox_status().running
-    status = start_sandbox()
+    found = start_sandbox()
     if json:
-        show_json(_as_dict(status))
+        show_json({**dataclasses.asdict(found), "state": str(found.state)})
     else:
-        console.print(f"The sandbox {'was running already' if running else 'runs'}: {status.url}")
+        console.print(f"The sandbox {'was running already' if running else 'runs'}: {found.url}")
 
 
 @app.command()
-@plainly
 def stop() -> None:
     """Stop the sandbox. Files, jobs and models stay for the next start.
 
     Example: heroes sandbox stop
     """
+    from helpers.sandbox import stop_sandbox
+
     console.print("The sandbox has stopped." if stop_sandbox() else "No sandbox was running.")
 
 
 @app.command()
-@plainly
 def status(json: Json = False) -> None:
     """Say whether the sandbox runs, and where. Exit code 3 if it does not.
 
     Example: heroes sandbox status
     """
+    from helpers.sandbox import sandbox_status
+
     found = sandbox_status()
     if json:
-        show_json(_as_dict(found))
+        show_json({**dataclasses.asdict(found), "state": str(found.state)})
     elif found.running:
         console.print(f"The sandbox runs at {found.url} since {when(found.started_at)}.")
     else:
@@ -55,5 +59,53 @@ def status(json: Json = False) -> None:
         raise typer.Exit(NOT_THERE)
 
 
-def _as_dict(status: SandboxStatus) -> dict[str, object]:
-    return {**dataclasses.asdict(status), "state": str(status.state)}
+@keys.command("create")
+def create(
+    project: Annotated[
+        str, typer.Option(help="Who it is for: a-z, 0-9 and dashes. Projects are separate.")
+    ] = "learner",
+    name: Annotated[str, typer.Option(help="A name to tell your keys apart.")] = "my key",
+) -> None:
+    """Make a key. It is shown this once, so copy it into .env at once.
+
+    Example: heroes keys create --project anna --name laptop
+    """
+    from helpers.sandbox import run_keys
+
+    typer.echo(run_keys("create", "--project", project, "--name", name)["key"])
+    note("Put it into .env as OPENAI_API_KEY=… It cannot be shown again.")
+
+
+@keys.command("list")
+def list_(json: Json = False) -> None:
+    """List the keys: whose, and their last four characters.
+
+    Example: heroes keys list
+    """
+    from helpers.sandbox import run_keys
+
+    rows = run_keys("list")
+    if json:
+        show_json(rows)
+        return
+    fields = ("id", "project", "name", "last4")
+    shown = [
+        (*(row[f] for f in fields), when(row["created_at"]), when(row["revoked_at"]))
+        for row in rows
+    ]
+    columns = ["id", "project", "name", "ends in", "created", "revoked"]
+    show_table(columns, shown, empty="There is no key yet. Make one with: heroes keys create")
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `heroes keys list` shows it.")],
+) -> None:
+    """Make a key useless from now on.
+
+    Example: heroes keys revoke key_3
+    """
+    from helpers.sandbox import run_keys
+
+    run_keys("revoke", key_id)
+    console.print(f"Revoked: {key_id}")

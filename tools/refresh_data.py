@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.ask import VALIDATION_POWERS, generate, superhero_grid
+from course.grid import VALIDATION_POWERS, superhero_grid
+from helpers.ask import ask_many
 from helpers.connect import connect, connect_async
 from helpers.data import DATA, replace_text
 from helpers.jsonl import to_chat, to_completions, write_jsonl
@@ -46,7 +47,7 @@ def make_rows(folder: Path) -> None:
         async with connect_async() as client:
             for seed, (name, grid) in zip((0, 1000), grids.items(), strict=True):
                 model = load_settings().generator_model
-                await generate(client, grid, folder / name, model=model, seed=seed)
+                await ask_many(client, grid, folder / name, model=model, seed=seed)
                 text = (folder / name).read_text(encoding="utf-8")
                 replace_text(DATA / name, text)
 

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from course.errors import NOTEBOOK, Entry, entries, section_titles
+from course.errors import NOTEBOOK, ErrorEntry, entries, section_titles
 from tools.roadmap import STEPS
 
 PREDICTION = "notebooks/06_prediction.ipynb"
@@ -89,20 +89,20 @@ def errors_table() -> str:
     for number, title in section_titles().items():
         lines += [f"\n## {title}\n", "| error | what it means | what to do |", "|---|---|---|"]
         for entry in entries():
-            if entry.number.split(".")[0] == number:
+            if entry.number[0] == number:
                 texts = (error_name(entry), entry.meaning, entry.remedy)
                 lines.append("| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |")
     return "\n".join(lines)
 
 
-def error_name(entry: Entry) -> str:
+def error_name(entry: ErrorEntry) -> str:
     """An error's name, linked to its cell, and the words by which a search finds it."""
     # The first way in which the pattern can be met, without a regular expression's signs.
     first = re.split(r"(?<!\\)\||\(\?", entry.pattern)[0]
     words = re.sub(r"\\(.)", r"\1", WILD.sub("…", first)).replace("`", "'")
     # The anchors of cells are the book's own, so Markdown's links don't know them.
     link = f'<a href="../notebooks/{NOTEBOOK}.html#cell-{entry.cell}">{entry.title}</a>'
-    return f"{link}<br>`` {words} ``"
+    return f"{link if entry.cell else entry.title}<br>`` {words} ``"
 
 
 class MeasuredSeconds(SphinxDirective):
