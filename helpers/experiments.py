@@ -18,7 +18,7 @@ import ipywidgets
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.display import in_notebook, show
+from helpers.live import in_notebook, show
 from helpers.events import metrics_of
 from helpers.follow import ENDED
 from helpers.jobs import COURSE

@@ -16,9 +16,8 @@ import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.display import in_notebook
 from helpers.events import all_events, loss_frame, metrics_of, result_frame
-from helpers.live import LiveView
+from helpers.live import LiveView, in_notebook
 
 __all__ = ["ConnectionLost", "all_events", "follow", "loss_frame", "result_frame"]
 

@@ -12,7 +12,7 @@ import random
 import pandas as pd
 
 from course.grid import AGES, GENDERS, PROMPT
-from course.judge import pass_rate, reason_counts, score
+from course.judge import reason_counts, score
 from course.powers import power_names
 from helpers.connect import connect, connect_async
 from helpers.data import find
@@ -20,8 +20,8 @@ from helpers.follow import follow
 from helpers.jobs import ensure_job
 from helpers.jsonl import read_jsonl
 from helpers.money.costs import usage_cost
-from helpers.reciting import NEAR_COPY, copied
 from helpers.settings import load_settings
+from helpers.statistics import NEAR_COPY, copied, pass_rate
 
 HOSTED = "gpt-4.1-mini"  # whose prices are shown, since the sandbox has none
 

@@ -13,7 +13,7 @@ from typing import Any
 from course.judge import judge
 from helpers.data import find
 from helpers.jsonl import read_jsonl
-from helpers.weights import base_model_folder, calm_libraries
+from helpers.by_hand import base_model_folder, calm_libraries
 
 calm_libraries()  # before torch is loaded
 

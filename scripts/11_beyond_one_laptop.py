@@ -13,11 +13,12 @@ from openai import OpenAI
 from openai.types import Batch
 
 from course.grid import superhero_grid
-from course.judge import pass_rate, score
+from course.judge import score
 from helpers.connect import connect
 from helpers.data import my
 from helpers.money.costs import estimate_generation, money, shutdown_note
 from helpers.settings import load_settings
+from helpers.statistics import pass_rate
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 CHAT = "/v1/chat/completions"

@@ -1,0 +1,34 @@
+"""The twelve steps of the course: what each is called, what one has after it, and its files."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    """One notebook: its number, title and product, and the files it leaves in data/my."""
+
+    number: str
+    title: str
+    product: str
+    files: tuple[str, ...] = ()
+
+
+TABLES = ("superheroes.csv", "validation.csv")
+JSONL = ("train.jsonl", "validation.jsonl")
+PAIRS = ("train_completions.jsonl", "validation_completions.jsonl")
+
+STEPS = (
+    Step("00", "Start here", "a map and a checked machine"),
+    Step("01", "API key", "a key and a first conversation"),
+    Step("02", "Synthetic heroes", "294 descriptions in a table", TABLES),
+    Step("03", "JSONL files", "checked training files", JSONL + PAIRS),
+    Step("04", "Submit a job", "a running fine-tuning job"),
+    Step("05", "Follow it", "the finished job and its loss curve"),
+    Step("06", "Predict", "your own hero on a card", ("model.json",)),
+    Step("07", "Evaluate", "a score, before and after", ("evaluation.csv",)),
+    Step("08", "Train by hand", "the same model without the API", ("loss_by_hand.csv",)),
+    Step("09", "Retrieve or tune", "a measured comparison", ("comparison.csv",)),
+    Step("10", "Mend errors", "every common error, repaired", ("errors_met.json",)),
+    Step("11", "Go beyond", "the same road at scale", ("plan.json",)),
+)
