@@ -26,8 +26,8 @@ from course.grid import (
 )
 from helpers.asking import GenerationError, Run
 from helpers.data import replace_text
-from helpers.live import progress_bar
 from helpers.ledger import Ledger, LedgerBusy, row_key
+from helpers.live import progress_bar
 from helpers.money.costs import Estimate, estimate_generation, money
 from helpers.money.spending import BudgetExceeded
 from helpers.settings import Settings, load_settings

@@ -18,10 +18,10 @@ import ipywidgets
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.live import in_notebook, show
 from helpers.events import metrics_of
 from helpers.follow import ENDED
 from helpers.jobs import COURSE
+from helpers.live import in_notebook, show
 
 AT_REST = (*ENDED, "paused")
 RETRIES = 8  # a lost connection is tried again for about a minute

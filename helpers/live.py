@@ -91,7 +91,7 @@ def loss_svg(frame: pd.DataFrame, total: int = 0) -> str:
         for column in columns:
             name, colour, dash = LINES[column]
             points = frame[["step", column]].dropna()
-            told.append(f"{name} {points[column].iloc[-1]:.2f}")
+            told.append(f"{name} loss {points[column].iloc[-1]:.2f}")
             axes.plot(points["step"], points[column], dash, color=colour, label=told[-1])
         axes.set_xlim(0, max(total, frame["step"].max(), 1))
         axes.set_ylim(bottom=0)

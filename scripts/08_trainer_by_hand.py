@@ -11,9 +11,9 @@ import tempfile
 from typing import Any
 
 from course.judge import judge
+from helpers.by_hand import base_model_folder, calm_libraries
 from helpers.data import find
 from helpers.jsonl import read_jsonl
-from helpers.by_hand import base_model_folder, calm_libraries
 
 calm_libraries()  # before torch is loaded
 

@@ -13,7 +13,7 @@ import pytest
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers import display
+from helpers import live as display
 from helpers import follow as polling
 from helpers import live as live_view
 from helpers.follow import ConnectionLost, all_events, follow, loss_frame, result_frame

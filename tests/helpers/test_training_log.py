@@ -10,7 +10,6 @@ import pytest
 from openai.types.fine_tuning import FineTuningJobEvent
 
 from helpers.events import _plain_csv, loss_frame, metrics_of
-from helpers.live import loss_svg
 
 CSV = b"step,train_loss\n1,2.5\n"
 
@@ -63,13 +62,3 @@ def test_result_files_in_every_dress(served: bytes) -> None:
 def test_other_files_are_refused(served: bytes) -> None:
     with pytest.raises(ValueError, match="CSV"):
         _plain_csv(served)
-
-
-def test_the_curve_tells_its_last_numbers() -> None:
-    frame = pd.DataFrame(
-        {"step": [1, 2, 3], "train_loss": [2.0, 1.0, 0.5], "valid_loss": [None, 1.5, None]}
-    )
-    drawn = loss_svg(frame, total=6)
-    assert 'aria-label="Loss curve: training loss 0.50, validation loss 1.50"' in drawn
-    assert drawn.count("<polyline") == 2
-    assert "stroke-dasharray" in drawn, "told apart without colours"

@@ -1,15 +1,18 @@
 """The judge passes what the grammar writes and catches every planted error."""
 
+import json
 import random
-import time
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.judge import Rate, judge, pass_rate, reason_counts, score
-from course.powers import catalogue, power_names
+from course.judge import hero_name, judge, reason_counts, score
+from course.powers import Catalogue, catalogue, content_words, power_names, read_catalogue
+from course.wording import ages, decades, gendered, sentences
 from sandbox.base_model import grammar
 
 GOOD = (
@@ -189,27 +192,121 @@ def test_score_takes_tuples_dicts_and_frames() -> None:
         score([GOOD], tuples)
 
 
-def test_two_hundred_texts_take_less_than_two_seconds() -> None:
-    catalogue()
-    start = time.process_time()
-    score([GOOD] * 200, [HERO] * 200)
-    assert time.process_time() - start < 2
-
-
-def test_pass_rate_interval() -> None:
-    rate = pass_rate([True] * 150 + [False] * 50)
-    assert rate.rate == 0.75
-    assert 0.66 < rate.low < 0.72
-    assert 0.78 < rate.high < 0.84
-    assert rate == pass_rate([True] * 150 + [False] * 50), "the same verdicts, the same interval"
-    assert pass_rate([True] * 200) == Rate(1.0, pytest.approx(0.9817, abs=1e-3), 1.0, 200)
-    assert pass_rate([False] * 200).high == pytest.approx(0.0183, abs=1e-3)
-    assert str(pass_rate([True, True])).startswith("100% of 2")
-    with pytest.raises(ValueError, match="no verdicts"):
-        pass_rate([])
-
-
 def test_the_catalogue_knows_the_course() -> None:
     assert len(power_names()) >= 40
     assert "Healing" in power_names(in_data_set=False)
     assert len(power_names(in_data_set=True)) == 7
+
+
+TINY: dict[str, Any] = {
+    "powers": {
+        "flight": {
+            "phrase": "flight",
+            "in_data_set": True,
+            "sentences": [
+                "{He} glides over the rooftops like a paper kite.",
+                "Kites salute {him}.",
+            ],
+        },
+        "X-Ray Vision": {
+            "phrase": "x-ray vision",
+            "in_data_set": False,
+            "aliases": ["seeing through things"],
+            "sentences": ["{He} reads letters through closed envelopes."],
+        },
+    },
+    "shared": ["{He} loves soup."],
+}
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Catalogue:
+    path = tmp_path / "powers.json"
+    path.write_text(json.dumps(TINY), encoding="utf-8")
+    return read_catalogue(path)
+
+
+def test_names_in_any_form(tiny: Catalogue) -> None:
+    assert tiny.mentions("Her X-ray vision is famous.", "X-Ray Vision")
+    assert tiny.mentions("A gift for seeing through things.", "x-ray vision")
+    assert not tiny.mentions("Flightless birds.", "flight")
+    assert tiny.find("FLIGHT") == "flight"
+    assert tiny.find("nonsense") is None
+
+
+def test_belonging(tiny: Catalogue) -> None:
+    text = "He glides over the rooftops like a big paper kite."
+    found = tiny.stranger(text, "X-Ray Vision")
+    assert found is not None
+    assert found.power == "flight"
+    assert found.sentence == TINY["powers"]["flight"]["sentences"][0]
+    assert tiny.stranger(text, "flight") is None
+    assert tiny.stranger("He loves soup.", "flight") is None
+    assert tiny.stranger("Nothing like it anywhere.", "flight") is None
+    assert tiny.claimed_instead("He has the power of flight.", "X-Ray Vision") == "flight"
+    assert tiny.claimed_instead("He has the power of flight.", "flight") is None
+
+
+def test_content_words_leave_out_placeholders() -> None:
+    assert content_words("{His} kites and the kite's {name}") == {"kites", "kite"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "the file: Input should be an object"),
+        ('{"powers": {"a": 3}}', r"powers\.a: Input should be"),
+        ('{"powers": {"a": {"phrase": ""}}}', r"powers\.a\.phrase: String should have at least 1"),
+        ('{"powers": {"a": {"phrase": "a", "in_data_set": 1}}}', r"powers\.a\.in_data_set: .*bool"),
+        (
+            '{"powers": {"a": {"phrase": "a", "in_data_set": true}}}',
+            r"a\.sentences: Field required",
+        ),
+        ('{"powers": {}, "shared": [1]}', r"shared\.0: Input should be a valid string"),
+    ],
+)
+def test_a_wrong_file_says_where(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "powers.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        read_catalogue(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="belongs to the course"):
+        read_catalogue(tmp_path / "powers.json")
+
+
+def test_sentences_names_and_gender() -> None:
+    assert sentences("Dr. Okafor met J. R. twice. “Why?” She left") == [
+        "Dr. Okafor met J. R. twice.",
+        "“Why?”",
+        "She left",
+    ]
+    assert hero_name("Meet Amara, who sings.") == hero_name("Amara is loud.") == "Amara"
+    assert hero_name("The hero is loud. Everyone knows.") is None
+    told = list(gendered("She's an ex-man. He is the kind uncle of his aunt."))
+    assert told == [
+        ("woman", "she"),
+        ("man", "ex-man"),
+        ("man", "he"),
+        ("man", "his"),
+        ("man", "uncle"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        ("a forty-two-year-old", [42]),
+        ("aged nine, or one hundred years old", [9, 100]),
+        ("her fortieth birthday and 41st birthday", [40, 41]),
+        ("nine lives, thirteen minutes, 7 cats", [7]),
+        ("she is ninety–nine, then twenty", [99, 20]),
+        ("0" * 5000, [0]),
+    ],
+)
+def test_ages_as_they_are_written(text: str, stated: list[int]) -> None:
+    assert ages(text) == stated
+    assert decades("In his fifties, before her nineties.") == [50, 90]
