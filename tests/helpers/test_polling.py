@@ -13,7 +13,6 @@ import pytest
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers import live as display
 from helpers import follow as polling
 from helpers import live as live_view
 from helpers.follow import ConnectionLost, all_events, follow, loss_frame, result_frame
@@ -221,4 +220,4 @@ def test_in_a_notebook_it_draws_with_widgets(
     assert views[0].curve is not None
     assert "<svg" in views[0].curve.value
     assert len(capsys.readouterr().out.splitlines()) == 1, "one plain line at the end"
-    assert not display.in_notebook()
+    assert not live_view.in_notebook()
