@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from course.powers import catalogue
-from course.wording import WORD, ages, decades, gendered, sentences, words
+from course.wording import ages, decades, gendered, sentences, words
 
 GENDERS = ("man", "woman")
 KINDS = ("form", "gender", "age", "power")
@@ -56,7 +56,7 @@ class Verdict:
 def hero_name(text: str) -> str | None:
     """The name by which the first two sentences introduce somebody; None if they name nobody."""
     for part in sentences(text)[:2]:
-        found = WORD.findall(part)
+        found = words(part)
         if not found:
             continue
         # "Amina, …" or "Amina is …" at the very start.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+from helpers.statistics import WORD
+
 _END = re.compile(r"[.!?]+[\"”')]*(?=\s|$)")
 _ABBREVIATIONS = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr"})
 

@@ -71,9 +71,9 @@ def _display(figure: Figure, sentence: str) -> None:
     display({"image/png": picture, "text/plain": sentence}, metadata=metadata, raw=True)
 
 
-def set_height(axes: Axes, inches: float) -> None:
-    """Make the picture as high as its rows need it."""
-    axes.get_figure(root=True).set_figheight(inches)
+def figure_of(axes: Axes) -> Figure:
+    """The whole picture, whose height follows the number of rows."""
+    return axes.get_figure(root=True)
 
 
 class TokenChance(Protocol):
@@ -94,7 +94,7 @@ def next_word_chart(
     # Spaces and line ends made visible.
     labels = [repr(c.token)[1:-1].replace(" ", "␣") or "(nothing)" for c in found]
     shares = [100 * math.exp(candidate.logprob) for candidate in found]
-    set_height(axes, 0.9 + 0.45 * len(found))
+    figure_of(axes).set_figheight(0.9 + 0.45 * len(found))
     bars = axes.barh(range(len(found)), shares, color=TRAIN_COLOUR, height=0.62)
     axes.bar_label(bars, fmt="{:.0f} %", padding=5, fontsize=11)
     axes.set_yticks(range(len(found)), labels)

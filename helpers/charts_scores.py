@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from helpers.charts import chart, set_height
+from helpers.charts import chart, figure_of
 from helpers.live import TRAIN_COLOUR, VALID_COLOUR
 from helpers.statistics import Rate
 
@@ -33,7 +33,7 @@ def before_after(
     """Bars of shares (0 to 1), one per model or group; a `Rate` also shows its interval."""
     if not rates:
         raise ValueError("There are no rates to draw.")
-    set_height(axes, 1.2 + 0.6 * len(rates))
+    figure_of(axes).set_figheight(1.2 + 0.6 * len(rates))
     shares = [100 * (r.share if isinstance(r, Rate) else r) for r in rates.values()]
     colours = [VALID_COLOUR, *[TRAIN_COLOUR] * (len(shares) - 1)]
     axes.barh(range(len(shares)), shares, color=colours, height=0.55, alpha=0.75)
@@ -55,7 +55,7 @@ def before_after(
 def score_chart(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
     """A row for each model, a dot for each group of questions, a line for its interval."""
     groups = _groups(scores)
-    set_height(axes, 1.6 + (0.3 + 0.22 * len(groups)) * len(scores))
+    figure_of(axes).set_figheight(1.6 + (0.3 + 0.22 * len(groups)) * len(scores))
     for number, group in enumerate(groups):
         colour, marker, _ = STYLES[number % len(STYLES)]
         rates = [by_group[group] for by_group in scores.values()]
@@ -66,8 +66,7 @@ def score_chart(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
         axes.plot([100 * rate.share for rate in rates], places, marker, label=group, **style)
     axes.set_yticks(range(len(scores)), list(scores))
     axes.set(ylim=(len(scores) - 0.4, -0.6), xlim=(0, 103), xlabel="pass rate in %", title=title)
-    below = (0.5, -0.28 if len(scores) < 4 else -0.2)
-    axes.legend(loc="upper center", bbox_to_anchor=below, ncols=len(groups))
+    figure_of(axes).legend(loc="outside lower center", ncols=len(groups))
     told = (
         f"{name}: " + ", ".join(f"{group} {100 * by_group[group].share:.0f} %" for group in groups)
         for name, by_group in scores.items()
@@ -104,7 +103,7 @@ def mark_bars(
     """A bar for each way of answering in each group of questions; keys are (way, group)."""
     if not results:
         raise ValueError("There are no answers to draw.")
-    set_height(axes, 1.4 + 0.31 * len(results))
+    figure_of(axes).set_figheight(1.4 + 0.31 * len(results))
     labels, place, told = {}, 0.0, []
     for group in dict.fromkeys(group for _, group in results):
         axes.text(0, place, f"questions about: {group}", va="center", fontweight="bold")
@@ -122,7 +121,7 @@ def mark_bars(
     axes.set_yticks(list(labels), list(labels.values()))
     axes.set(ylim=(place - 0.4, -0.8), xlim=(0, 100), xlabel="% of the questions", title=title)
     handles = [axes.barh([0], [0], **fill, label=kind) for kind, fill in FILLS.items()]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.4, -0.1), ncols=len(FILLS))
+    figure_of(axes).legend(handles=handles, loc="outside lower center", ncols=len(FILLS))
     return "\n".join(told)
 
 

@@ -85,8 +85,8 @@ def loss_svg(frame: pd.DataFrame, total: int = 0) -> str:
     columns = [c for c in LINES if c in frame and frame[c].notna().any()]
     if not columns:
         return ""
-    with mpl.rc_context({"svg.fonttype": "none", "font.size": 9, "axes.edgecolor": "#999999"}):
-        axes = Figure(figsize=(6, 2.4), layout="constrained").add_subplot(xlabel="step")
+    with mpl.rc_context({"svg.fonttype": "none", "font.size": 8, "axes.edgecolor": "#999999"}):
+        axes = Figure(figsize=(5, 2), layout="constrained").add_subplot(xlabel="step")
         told = []
         for column in columns:
             name, colour, dash = LINES[column]
@@ -101,6 +101,6 @@ def loss_svg(frame: pd.DataFrame, total: int = 0) -> str:
         axes.get_figure(root=True).savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return (
-        f'<div role="img" aria-label="Loss curve: {", ".join(told)}" style="max-width:480px">'
+        f'<div role="img" aria-label="Loss curve: {", ".join(told)}" style="overflow:auto">'
         f"{svg[svg.index('<svg') :]}</div>"
     )

@@ -14,7 +14,7 @@ Z = 1.959964  # a normal variable is less than this far from its mean in 95 of 1
 SIGNIFICANT = 0.05  # the usual limit for a p-value
 LENGTH = 5  # words
 NEAR_COPY = 0.5  # half of a text's word sequences occur in one and the same row
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # "40-year-old" and "don't" are one each
 
 Sequences = frozenset[tuple[str, ...]]
 

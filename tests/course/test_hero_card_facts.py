@@ -87,7 +87,7 @@ def test_the_shipped_cards_are_the_ones_that_the_tool_composes() -> None:
     assert len(KNOWN) == 30 and len(HEROES) > 40
 
 
-def test_nobody_stands_on_two_lists() -> None:
+def test_no_name_is_on_two_lists() -> None:
     names = [*HEROES["name"], *STRANGERS, *PRACTICE_NAMES]
     assert len(names) == len(set(names))
 
@@ -112,7 +112,7 @@ def test_questions_keep_the_number_of_their_card() -> None:
     assert not set(other["question"]) & set(questions(HEROES)["question"])
 
 
-def test_nobody_has_an_answer() -> None:
+def test_strangers_have_no_answer() -> None:
     asked = questions(pd.DataFrame({"name": STRANGERS}))
     assert len(asked) == 2 * len(STRANGERS)
     assert asked["answer"].isna().all() and asked["value"].isna().all()
@@ -149,7 +149,7 @@ def test_marks_of_an_age(answer: str, expected: str) -> None:
     assert mark(answer, "Ada", "age", "36") == expected
 
 
-def test_marks_of_a_power_and_of_nobody() -> None:
+def test_marks_of_a_power_and_of_a_stranger() -> None:
     assert mark("Ada has the power of Good Luck.", "Ada", "power", "good luck") == "right"
     assert mark("Ada can fly.", "Ada", "power", "good luck") == "invented"
     assert mark("Ada is 36 years old.", "Ada", "age", None) == "invented"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from course.judge import hero_name, judge, reason_counts, score
@@ -23,6 +23,8 @@ GOOD = (
     "of people to help, and it only ever gets longer."
 )
 HERO = (40, "woman", "telepathy")
+LAST = "She keeps a list of people to help, and it only ever gets longer."
+LEAD = "Plumbers adore her, because every lead pipe under the sink turns golden at her touch."
 
 
 def kinds(text: str, age: int = 40, gender: str = "woman", power: str = "telepathy") -> set[str]:
@@ -30,103 +32,86 @@ def kinds(text: str, age: int = 40, gender: str = "woman", power: str = "telepat
     return {reason.split(":")[0] for reason in judge(text, age, gender, power).reasons}
 
 
-def test_a_good_description_passes() -> None:
-    verdict = judge(GOOD, *HERO)
-    assert verdict.ok
-    assert verdict.reasons == ()
-    assert str(verdict) == "passed"
-    assert judge(" " + GOOD, *HERO).ok, "a completion begins with a space"
-
-
 def test_every_text_of_the_grammar_passes() -> None:
     rng = random.Random(7)
-    for _ in range(1500):
+    for _ in range(1000):
         hero = grammar.random_hero(rng)
         verdict = judge(grammar.describe(hero, rng), hero.age, hero.gender, hero.power.name)
         assert verdict.ok, (hero, verdict)
+    assert str(judge(GOOD, *HERO)) == "passed"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "kind"),
+    ("old", "new"),
     [
-        ("She keeps a list", "He keeps a list", "gender"),
-        ("Her long coat", "His long coat", "gender"),
-        ("year-old woman", "year-old man", "gender"),
-        ("Her long coat", "He is the uncle every child wants. Her long coat", "gender"),
-        ("a 40-year-old", "a 50-year-old", "age"),
-        ("a 40-year-old", "a", "age"),
-        ("She keeps", "At fifty she keeps", "age"),
-        ("She keeps", "She turned 41 today. She keeps", "age"),
-        ("She keeps", "After her sixtieth birthday she keeps", "age"),
-        ("She keeps", "In her sixties she keeps", "age"),
-        ("power of telepathy", "power of flight", "power"),
-        ("power of telepathy", "power of kindness", "power"),
-        (
-            "She keeps a list of people to help, and it only ever gets longer.",
-            "Plumbers adore her, because every lead pipe under the sink turns golden at her touch.",
-            "power",
-        ),
-        ("it only ever gets longer.", "it only ever", "form"),
-        ("She keeps", "she keeps", "form"),
-        ("She keeps", "She keeps keeps", "form"),
-        ("Meet Amara", "meet Amara", "form"),
-        ("Meet Amara", "**Meet Amara**", "form"),
-        ("She keeps", "She keeps \ufffd", "form"),
-        ("She keeps", "Sure. She keeps", "form"),
-        ("She keeps", "I only know heroes. She keeps", "form"),
-        ("and every patch has a story.", "and every patch has a story ..", "form"),
-        (
-            "She keeps a list of people to help, and it only ever gets longer.",
-            "Her long coat is patched at both elbows, and every patch has a story.",
-            "form",
-        ),
+        ("Meet", " Meet"),  # a completion begins with a space
+        ("40-year-old", "forty-year-old"),
+        ("40-year-old", "forty year old"),
+        ("40-year-old", "40 year-old"),
+        ("a list", "for twenty minutes a list"),
+        ("a list", "forty years later a list"),
+        ("a list", "a hundred lists for two cats: a list"),
+        ("She keeps", "She is kind to cats, to bats, to rats and to ants. She keeps"),
     ],
 )
-def test_a_planted_error_is_caught(old: str, new: str, kind: str) -> None:
+def test_what_is_right_in_other_words_passes(old: str, new: str) -> None:
+    assert old in GOOD
+    assert kinds(GOOD.replace(old, new)) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("gender", "She keeps a list", "He keeps a list"),
+        ("gender", "Her long coat", "His long coat"),
+        ("gender", "year-old woman", "year-old man"),
+        ("gender", "Her long coat", "He is the uncle every child wants. Her long coat"),
+        ("age", "a 40-year-old", "a 50-year-old"),
+        ("age", "a 40-year-old", "a"),
+        ("age", "She keeps", "At fifty she keeps"),
+        ("age", "She keeps", "She turned 41 today. She keeps"),
+        ("age", "She keeps", "After her sixtieth birthday she keeps"),
+        ("age", "She keeps", "In her sixties she keeps"),
+        ("power", "power of telepathy", "power of flight"),
+        ("power", "power of telepathy", "power of kindness"),
+        ("power", LAST, LEAD),
+        ("form", "it only ever gets longer.", "it only ever"),
+        ("form", "She keeps", "she keeps"),
+        ("form", "She keeps", "She keeps keeps"),
+        ("form", "Meet Amara", "meet Amara"),
+        ("form", "Meet Amara", "**Meet Amara**"),
+        ("form", "She keeps", "She keeps \ufffd"),
+        ("form", "She keeps", "Sure. She keeps"),
+        ("form", "She keeps", "I only know heroes. She keeps"),
+        ("form", "and every patch has a story.", "and every patch has a story .."),
+        ("form", LAST, "Her long coat is patched at both elbows, and every patch has a story."),
+        ("form", LAST, LAST + " She smiles" + " and smiles" * 70 + "."),
+    ],
+)
+def test_a_planted_error_is_caught(kind: str, old: str, new: str) -> None:
     assert old in GOOD
     assert kinds(GOOD.replace(old, new)) == {kind}
 
 
-def test_other_wishes_are_refused() -> None:
+def test_another_hero_is_refused() -> None:
     assert kinds(GOOD, age=41) == {"age"}
     assert kinds(GOOD, gender="man") == {"gender"}
     assert "power" in kinds(GOOD, power="Healing")
+    with pytest.raises(ValueError, match="gender is 'robot'"):
+        judge(GOOD, 40, "robot", "telepathy")
+    with pytest.raises(ValueError, match="age is 'old'"):
+        judge(GOOD, "old", "woman", "telepathy")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "   ",
-        "I am superhero-mini. I only know superheroes.",
-        "40, woman, telepathy ->",
-        "." * 500,
-    ],
-)
+@settings(deadline=None)
+@given(st.text(max_size=400))
+@example("")
+@example("I am superhero-mini. I only know superheroes.")
+@example("40, woman, telepathy ->")
+@example("." * 500)
 def test_what_is_no_description_is_refused(text: str) -> None:
-    assert not judge(text, *HERO).ok
-
-
-def test_length_limits() -> None:
-    assert "form" in kinds(" ".join(GOOD.split(". ")[:1]) + ".")
-    longer = GOOD.replace(
-        "She keeps", "She is kind to cats, to bats, to rats and to ants. She keeps"
-    )
-    assert kinds(longer) == set()
-    assert "form" in kinds(GOOD + " She smiles" + " and smiles" * 70 + ".")
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["forty-year-old", "forty year old", "40 year-old", "40-year-old"],
-)
-def test_ages_in_words_count(written: str) -> None:
-    assert kinds(GOOD.replace("40-year-old", written)) == set()
-
-
-@pytest.mark.parametrize("rest", ["twenty minutes", "two cats", "forty years later", "a hundred"])
-def test_numbers_that_are_no_ages_do_not_hurt(rest: str) -> None:
-    assert kinds(GOOD.replace("a list", f"for {rest} a list")) == set()
+    verdict = judge(text, *HERO)
+    assert not verdict.ok and verdict.reasons
 
 
 def test_a_sentence_of_any_other_power_is_caught() -> None:
@@ -162,20 +147,6 @@ def test_a_power_of_the_learners_own() -> None:
     assert judge(
         kept.replace("story.", "story that she tells twice."), 40, "woman", "folding maps"
     ).ok
-
-
-def test_wrong_wishes_are_named() -> None:
-    with pytest.raises(ValueError, match="gender is 'robot'"):
-        judge(GOOD, 40, "robot", "telepathy")
-    with pytest.raises(ValueError, match="age is 'old'"):
-        judge(GOOD, "old", "woman", "telepathy")
-
-
-@settings(deadline=None)
-@given(st.text(max_size=400))
-def test_any_text_gets_a_verdict(text: str) -> None:
-    verdict = judge(text, 40, "woman", "telepathy")
-    assert verdict.ok == (not verdict.reasons)
 
 
 def test_score_takes_tuples_dicts_and_frames() -> None:
