@@ -10,6 +10,7 @@ import colorsys
 import hashlib
 import math
 import re
+import tomllib
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,31 +20,14 @@ from wcwidth import wrap
 
 from course.judge import hero_name
 
-TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+HERE = Path(__file__).parent
+TEMPLATES = Environment(loader=FileSystemLoader(HERE), autoescape=True)
+EMBLEMS: dict[str, str] = tomllib.loads((HERE / "emblems.toml").read_text(encoding="utf-8"))
 LINE_WIDTH = 46  # columns; East Asian characters take two
 LONGEST = 1200  # characters of a description that a card shows
 SKINS = ("#f6d7b8", "#e8b98f", "#c98d5f", "#9a6240", "#6d4129")
 HAIRS = ("#2a1d18", "#5b3320", "#8a5a2b", "#1c1c28")
 GREY = "#d9d9de"
-
-# Emblems in a box from -30 to 30; the first word that occurs in the power decides.
-EMBLEMS = {
-    "heal": "M-9,-28 H9 V-9 H28 V9 H9 V28 H-9 V9 H-28 V-9 H-9 Z",
-    "fl(y|ight)": "M0,22 C-8,-4 -22,-14 -30,-16 C-22,-2 -14,8 0,22 "
-    "C14,8 22,-2 30,-16 C22,-14 8,-4 0,22 Z",
-    "fire|flame": "M0,-30 C10,-14 22,-4 18,12 C15,24 6,28 0,28 C-8,28 -18,22 -18,8 "
-    "C-18,0 -12,-4 -10,-12 C-4,-8 -4,-20 0,-30 Z",
-    "lightning|electr": "M6,-30 L-18,4 H-3 L-8,30 L18,-8 H3 Z",
-    "time|clock": "M-20,-28 H20 L4,0 L20,28 H-20 L-4,0 Z",
-    "telepath|thought|mind|memory": "M-28,0 a28,28 0 1,0 56,0 a28,28 0 1,0 -56,0 Z "
-    "M-19,0 a19,19 0 1,0 38,0 a19,19 0 1,0 -38,0 Z M-10,0 a10,10 0 1,0 20,0 a10,10 0 1,0 -20,0 Z",
-    "gold": "M-16,-12 H16 L26,14 H-26 Z M-8,-26 H8 L12,-16 H-12 Z",
-    "invisib|shadow|night": "M10,-28 A28,28 0 1,0 10,28 A22,22 0 1,1 10,-28 Z",
-    "teleport": "M-28,-4 H6 V-18 L28,0 L6,18 V4 H-28 Z",
-    "water|ocean": "M0,-30 C12,-10 20,0 20,10 A20,20 0 1,1 -20,10 C-20,0 -12,-10 0,-30 Z",
-    "immortal": "M0,0 C-10,-16 -28,-16 -28,0 C-28,16 -10,16 0,0 "
-    "C10,-16 28,-16 28,0 C28,16 10,16 0,0 Z",
-}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from course.powers import catalogue
-from course.wording import ages, decades, gendered, sentences, words
+from course.wording import LISTS, ages, decades, gendered, sentences, words
 
 GENDERS = ("man", "woman")
 KINDS = ("form", "gender", "age", "power")
@@ -23,19 +23,9 @@ Wanted = Sequence[Mapping[str, object]] | Sequence[tuple[int, str, str]] | pd.Da
 
 _PLAIN = re.compile(r"[^\W_]|[ \n.,;:!?'’‘\"“”()–—-]")
 _DOUBLED = re.compile(r"\b([^\W\d_]+) \1\b", re.IGNORECASE)
-_MAY_DOUBLE = frozenset({"had", "that", "very", "so", "really"})
 _REFUSAL = re.compile(
     r"\bI(?:'m|’m|'d|’d|'ll|’ll|'ve|’ve)?\b|\b[Ll]anguage model\b|\bhappy to help\b|^Sorry\b"
 )
-# A sentence may open with these in capitals without naming anyone.
-_OPENERS = frozenset(
-    "a after all an and as at because before but by dear every everybody everyone few for from he "
-    "hello her here his i if imagine in introducing it its let look many meet most my no nobody "
-    "not now of on once one our say she so some somebody someone somewhere sorry sure that the "
-    "their there these they this those though today visit we welcome what when where while who "
-    "with yes you your deep short bright tall small big superhero superheroes well".split()
-)
-_AFTER_NAME = ("is", "was", "has", "works", "turned", "lives")
 
 
 @dataclass(frozen=True)
@@ -61,11 +51,11 @@ def hero_name(text: str) -> str | None:
             continue
         # "Amina, …" or "Amina is …" at the very start.
         first, after = found[0], part[len(found[0]) :]
-        named = after.startswith(",") or (len(found) > 1 and found[1] in _AFTER_NAME)
-        if named and first[0].isupper() and first.casefold() not in _OPENERS:
+        named = after.startswith(",") or (len(found) > 1 and found[1] in LISTS["after_name"])
+        if named and first[0].isupper() and first.casefold() not in LISTS["openers"]:
             return first
         for word in found[1:]:
-            if word[0].isupper() and word.casefold() not in _OPENERS:
+            if word[0].isupper() and word.casefold() not in LISTS["openers"]:
                 return word
     return None
 
@@ -93,7 +83,7 @@ def _form(text: str, parts: Sequence[str]) -> Iterable[str]:
     said_twice = [part for part, n in Counter(map(str.casefold, parts)).items() if n > 1]
     if said_twice:
         yield f"repeats a sentence: {said_twice[0][:40]!r}"
-    stutter = [word for word in _DOUBLED.findall(text) if word.casefold() not in _MAY_DOUBLE]
+    stutter = [word for word in _DOUBLED.findall(text) if word.casefold() not in LISTS["doubled"]]
     if stutter:
         yield f"repeats a word: {stutter[0]!r}"
     refusal = _REFUSAL.search(re.sub(r"[\"“][^\"”]*[\"”]", "", text))

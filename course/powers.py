@@ -15,21 +15,12 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from course.wording import LISTS
 from helpers.data import DATA
 
 POWERS_FILE = DATA / "powers.json"
 
-# Words that every sentence may hold: they say nothing about which power is meant.
-_STOP = frozenset(
-    "a an and any are as at be because been before but by can could did do does doing done during "
-    "each even every everyone far few for from full get gets got had has have he her hers herself "
-    "him himself his how i if in into is it its itself just keep keeps like make makes many may "
-    "more most much never no nobody nor not nothing now of off often on once one only onto or "
-    "other others our out over own people she should so some someone soon still such than that "
-    "the their them then there these they this those though three through to too two under until "
-    "up upon us very was way were what when whenever where which while who whole whose why will "
-    "with without would yet you your".split()
-)
+_COMMON = frozenset(LISTS["common"])
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _CLAIM = "power of|gift for|gift of|talent for|power is|master of|people need|they need"
@@ -70,7 +61,7 @@ def _fold(text: str) -> str:
 def content_words(text: str) -> frozenset[str]:
     """The words of a sentence that carry its meaning (placeholders like {name} left out)."""
     words = _WORD.findall(_fold(_PLACEHOLDER.sub(" ", text)))
-    return frozenset(word.removesuffix("'s") for word in words) - _STOP
+    return frozenset(word.removesuffix("'s") for word in words) - _COMMON
 
 
 class Catalogue:

@@ -7,23 +7,18 @@ text always gets the same answer.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from helpers.statistics import WORD
 
+_FILE = Path(__file__).with_name("words.toml")
+LISTS: dict[str, list[str]] = {
+    name: words.split() for name, words in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
+}
 _END = re.compile(r"[.!?]+[\"”')]*(?=\s|$)")
-_ABBREVIATIONS = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr"})
-
-_SMALL = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_SMALL_ORDINALS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
-    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
-).split()
-_TEN_STEMS = "twent thirt fort fift sixt sevent eight ninet".split()
-_TENS = dict(zip(_TEN_STEMS, range(20, 100, 10), strict=True))
+_TENS = dict(zip(LISTS["tens"], range(20, 100, 10), strict=True))
 
 
 def _numbers(small: list[str], ending: str, hundred: str) -> dict[str, int]:
@@ -35,40 +30,26 @@ def _numbers(small: list[str], ending: str, hundred: str) -> dict[str, int]:
     return numbers
 
 
-CARDINALS = _numbers(_SMALL, "y", "hundred")
-ORDINALS = _numbers(_SMALL_ORDINALS, "ieth", "hundredth")
-
-
 def _any(words: Iterable[str]) -> str:
     return "|".join(sorted(words, key=len, reverse=True))  # "forty-two" before "forty"
 
 
+_CARDINALS = _numbers(LISTS["cardinals"], "y", "hundred")
+_ORDINALS = _numbers(LISTS["ordinals"], "ieth", "hundredth")
 # Where a number, however small, is an age.
-_NUMBER = rf"\d+|(?:one |a )?hundred|{_any(CARDINALS)}"
+_NUMBER = rf"\d+|(?:one |a )?hundred|{_any(_CARDINALS)}"
 _AGE = re.compile(
     rf"\b({_NUMBER})(?=[- ]years?[- ]old\b| years of age\b)"
     rf"|\b(?:aged|age|age of|turn(?:s|ed|ing)?)[ ]({_NUMBER})\b"
-    rf"|\b(\d+(?:st|nd|rd|th)|{_any(ORDINALS)})[ ]birthday\b"
+    rf"|\b(\d+(?:st|nd|rd|th)|{_any(_ORDINALS)})[ ]birthday\b"
 )
 # Elsewhere only numbers no story needs are read as ages: any digits, and words from thirteen up.
-# Counted things ("twenty minutes", "forty years later") are not ages.
-_COUNTED = (
-    "seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times|miles|metres|meters|feet|"
-    "kilometres|kilometers|floors|stories|people|percent"
-)
-_LARGE = _any(word for word, number in CARDINALS.items() if 12 < number < 100)
-_LOOSE = re.compile(rf"\b(\d+|{_LARGE})\b(?! (?:{_COUNTED})\b)")
-_DECADE = re.compile(rf"\b({'|'.join(_TENS)})ies\b")
-
-_MALE = frozenset("he him his himself man gentleman boy male guy lad superman".split())
-_FEMALE = frozenset(
-    "she her hers herself woman lady girl female superwoman heroine superheroine".split()
-)
-# Family words are about the hero only as "is the uncle …"; "his aunt" is somebody else.
+_LARGE = _any(word for word, number in _CARDINALS.items() if 12 < number < 100)
+_LOOSE = re.compile(rf"\b(\d+|{_LARGE})\b(?! (?:{_any(LISTS['counted'])})\b)")
+_DECADE = re.compile(rf"\b({_any(_TENS)})ies\b")
 _FAMILY = re.compile(
     r"\b(?:is|was|as|being) (?:a|an|the)(?: [\w-]+)? "
-    r"(?:(father|grandfather|uncle|brother|husband|son|grandson|widower|nephew)"
-    r"|(mother|grandmother|aunt|sister|wife|daughter|granddaughter|widow|niece))\b"
+    rf"(?:({_any(LISTS['family_man'])})|({_any(LISTS['family_woman'])}))\b"
 )
 
 
@@ -78,7 +59,8 @@ def sentences(text: str) -> list[str]:
     for end in _END.finditer(text):
         before = text[start : end.start()].rsplit(maxsplit=1)
         last = before[-1].lstrip("\"“'(").casefold() if before else ""
-        if end.group() == "." and (last in _ABBREVIATIONS or (len(last) == 1 and last.isalpha())):
+        initial = len(last) == 1 and last.isalpha()
+        if end.group() == "." and (initial or last in LISTS["abbreviations"]):
             continue  # "Dr. Okafor" and "J. R." go on
         parts.append(text[start : end.end()].strip())
         start = end.end()
@@ -111,7 +93,7 @@ def ages(text: str) -> list[int]:
 def _value(number: str) -> int:
     digits = re.match(r"\d{1,9}", number)  # a number of a thousand digits is no age
     word = number.removeprefix("one ").removeprefix("a ")
-    return int(digits.group()) if digits else (CARDINALS | ORDINALS)[word]
+    return int(digits.group()) if digits else (_CARDINALS | _ORDINALS)[word]
 
 
 def decades(text: str) -> list[int]:
@@ -124,9 +106,8 @@ def gendered(text: str) -> Iterator[tuple[str, str]]:
     for word in words(text.casefold().replace("’", "'")):
         stem = word.split("'")[0]
         parts = {stem, *stem.split("-")}
-        if parts & _MALE:
-            yield "man", stem
-        if parts & _FEMALE:
-            yield "woman", stem
+        for gender in ("man", "woman"):
+            if not parts.isdisjoint(LISTS[gender]):
+                yield gender, stem
     for match in _FAMILY.finditer(text.casefold()):
         yield ("man", match[1]) if match[1] else ("woman", match[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -11,65 +12,69 @@ from openai import OpenAI
 
 from helpers.live import show
 
-WIDE = {"width": "100%", "max_width": "680px"}
-LABELS = {"description_width": "6.5em"}  # wide enough for "temperature"
-ASKING = "<em>The model is writing …</em>"
+WIDE = {"layout": {"width": "100%", "max_width": "680px"}}
+LABELS = {"style": {"description_width": "6.5em"}}  # wide enough for "temperature"
 
 
-def problem(error: Exception) -> str:
-    """An error in the place of an answer."""
-    return f"<p><strong>That did not work.</strong> {escape(str(error))}</p>"
+def fill(button: ipywidgets.Button, field: ipywidgets.HTML, write: Callable[[], str]) -> None:
+    """What a pressed button does: show the HTML that `write` returns, or what went wrong."""
+    button.disabled, field.value = True, "<em>The model is writing …</em>"
+    try:
+        field.value = write()
+    except openai.OpenAIError as error:
+        field.value = f"<p><strong>That did not work.</strong> {escape(str(error))}</p>"
+    finally:
+        button.disabled = False
 
 
 class Playground:
-    """A chat with every setting in view. Displaying it shows the widget, or its text twin."""
+    """A chat with any model, so also with a tuned one, its settings in view.
 
-    def __init__(self, client: OpenAI, model: str, system: str, user: str, **options: Any) -> None:
+    `options` go to every call (`settings.chat_options`). On a page a sentence takes its place.
+    """
+
+    def __init__(
+        self,
+        client: OpenAI,
+        model: str,
+        *,
+        system: str = "",
+        user: str = "Imagine a superhero.",
+        **options: Any,
+    ) -> None:
         self.client, self.model, self.options = client, model, options
-        text = {"layout": WIDE, "style": LABELS}
-        self.system = ipywidgets.Textarea(value=system, description="system", rows=2, **text)
-        self.user = ipywidgets.Textarea(value=user, description="user", rows=3, **text)
+        self.system = ipywidgets.Textarea(system, description="system", rows=2, **WIDE, **LABELS)
+        self.user = ipywidgets.Textarea(user, description="user", rows=3, **WIDE, **LABELS)
         self.temperature = ipywidgets.FloatSlider(
-            value=1.0, min=0.0, max=2.0, step=0.1, description="temperature", style=LABELS
+            1.0, min=0.0, max=2.0, step=0.1, description="temperature", **LABELS
         )
         self.max_tokens = ipywidgets.IntSlider(
-            value=150, min=1, max=300, description="max tokens", style=LABELS
+            150, min=1, max=300, description="max tokens", **LABELS
         )
         self.button = ipywidgets.Button(description="Ask", button_style="primary")
-        self.answer = ipywidgets.HTML(value="", layout=WIDE)
-        self.button.on_click(self.ask)
+        self.answer = ipywidgets.HTML(**WIDE)
+        self.button.on_click(lambda _: fill(self.button, self.answer, self.ask))
         settings = [self.temperature, self.max_tokens, self.button]
         self.box = ipywidgets.VBox([self.system, self.user, *settings, self.answer])
 
-    @property
-    def messages(self) -> list[dict[str, str]]:
-        """The messages as the fields hold them now; an empty system field sends none."""
-        fields = (("system", self.system.value), ("user", self.user.value))
-        return [{"role": role, "content": text} for role, text in fields if text.strip()]
-
-    def ask(self, _button: object = None) -> None:
-        """Send what the fields hold and show the answer, or in plain words why there is none."""
+    def ask(self) -> str:
+        """Send what the fields hold; the answer as HTML. An empty system field sends no message."""
         if not self.user.value.strip():
-            self.answer.value = "<p>Write a message into the field <em>user</em> first.</p>"
-            return
-        self.button.disabled, self.answer.value = True, ASKING
-        try:
-            reply = self.client.chat.completions.create(
-                model=self.model,
-                messages=self.messages,  # type: ignore[arg-type]
-                temperature=self.temperature.value,
-                max_completion_tokens=self.max_tokens.value,
-                **self.options,
-            )
-            choice = reply.choices[0]
-            text = escape(choice.message.content or "(no text)").replace("\n", "<br>")
-            end = "cut at max tokens" if choice.finish_reason == "length" else "finished"
-            used = f", {reply.usage.completion_tokens} tokens" if reply.usage else ""
-            self.answer.value = f"<p>{text}</p><p><small>{end}{used}</small></p>"
-        except openai.OpenAIError as error:
-            self.answer.value = problem(error)
-        finally:
-            self.button.disabled = False
+            return "<p>Write a message into the field <em>user</em> first.</p>"
+        fields = (("system", self.system.value), ("user", self.user.value))
+        messages: Any = [{"role": role, "content": text} for role, text in fields if text.strip()]
+        reply = self.client.chat.completions.create(
+            model=self.model,
+            messages=messages,
+            temperature=self.temperature.value,
+            max_completion_tokens=self.max_tokens.value,
+            **self.options,
+        )
+        choice = reply.choices[0]
+        text = escape(choice.message.content or "(no text)").replace("\n", "<br>")
+        end = "cut at max tokens" if choice.finish_reason == "length" else "finished"
+        used = f", {reply.usage.completion_tokens} tokens" if reply.usage else ""
+        return f"<p>{text}</p><p><small>{end}{used}</small></p>"
 
     def _ipython_display_(self) -> None:
         show(
@@ -77,18 +82,3 @@ class Playground:
             "(A playground: fields for a system and a user message, sliders for temperature and "
             "max tokens, and a button that asks the model. It works in a running notebook.)",
         )
-
-
-def playground(
-    client: OpenAI,
-    model: str,
-    *,
-    system: str = "",
-    user: str = "Imagine a superhero.",
-    **options: Any,
-) -> Playground:
-    """A chat playground for any model, so also for a tuned one (`system=""`, a note as `user`).
-
-    `options` go to every call (`settings.chat_options`).
-    """
-    return Playground(client, model, system, user, **options)

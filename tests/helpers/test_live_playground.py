@@ -11,10 +11,10 @@ import pytest
 from openai import OpenAI, OpenAIError
 from tqdm.notebook import tqdm_notebook
 
-from course.hero_form import hero_form
+from course.hero_form import HeroForm
 from helpers import live
 from helpers.live import LiveView, loss_svg, progress_bar
-from helpers.playground import playground
+from helpers.playground import Playground
 from tests.support.provider import Provider, completion, error
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -84,7 +84,7 @@ def test_the_loss_is_a_picture_with_words() -> None:
 
 def test_the_playground_asks_the_model(provider: Provider, shown: list[dict[str, Any]]) -> None:
     client = OpenAI(api_key="k", base_url=provider.url, max_retries=0)
-    play = playground(client, "m", system="You imagine superheroes.", seed=1)
+    play = Playground(client, "m", system="You imagine superheroes.", seed=1)
     play._ipython_display_()
     assert "works in a running notebook" in shown[0]["text/plain"]
     play.temperature.value, play.max_tokens.value = 0.0, 8
@@ -97,15 +97,16 @@ def test_the_playground_asks_the_model(provider: Provider, shown: list[dict[str,
     assert [message["role"] for message in sent["messages"]] == ["system", "user"]
     assert (sent["temperature"], sent["max_completion_tokens"], sent["seed"]) == (0.0, 8, 1)
     play.system.value = " "
-    assert [message["role"] for message in play.messages] == ["user"]
+    play.button.click()
+    assert [message["role"] for message in provider.calls[1]["messages"]] == ["user"]
     play.user.value = ""
-    play.ask()
+    play.button.click()
     assert "Write a message" in play.answer.value
 
 
 def test_the_playground_says_what_went_wrong(provider: Provider) -> None:
-    play = playground(OpenAI(api_key="k", base_url=provider.url, max_retries=0), "other")
-    play.ask()
+    play = Playground(OpenAI(api_key="k", base_url=provider.url, max_retries=0), "other")
+    play.button.click()
     assert "That did not work" in play.answer.value
     assert "&lt;such&gt;" in play.answer.value
     assert not play.button.disabled
@@ -118,7 +119,7 @@ def test_the_form_draws_the_hero_and_judges_it(shown: list[dict[str, Any]]) -> N
         asked.append((age, gender, power))
         return f"Meet Ada, a {age}-year-old woman with the power of <{power}>."
 
-    form = hero_form(predict)
+    form = HeroForm(predict)
     form._ipython_display_()
     assert "works in a running notebook" in shown[0]["text/plain"]
     form.age.value, form.gender.value, form.power.value = 47, "man", " baking "
@@ -128,7 +129,7 @@ def test_the_form_draws_the_hero_and_judges_it(shown: list[dict[str, Any]]) -> N
     assert "<strong>The judge:</strong> refused." in form.card.value
     assert "gender: says &#x27;woman&#x27; of a man" in form.card.value
     form.power.value = ""
-    form.predict()
+    form.button.click()
     assert "power first" in form.card.value
     assert len(asked) == 1
 
@@ -137,7 +138,7 @@ def test_the_form_says_what_went_wrong() -> None:
     def predict(age: int, gender: str, power: str) -> str:
         raise OpenAIError("no <model>")
 
-    form = hero_form(predict)
-    form.predict()
+    form = HeroForm(predict)
+    form.button.click()
     assert "no &lt;model&gt;" in form.card.value
     assert not form.button.disabled
