@@ -14,12 +14,14 @@ from collections.abc import Sequence
 
 from openai import AsyncOpenAI
 
-from course.grid import AGES, GENDERS, POWERS, PROMPT, SUB_PROMPT, VALIDATION_POWERS
-from course.judge import pass_rate, reason_counts, score
+from course.grid import AGES, GENDERS, POWERS, PROMPT, VALIDATION_POWERS
+from course.judge import reason_counts, score
 from course.powers import catalogue
 from helpers.connect import connect, connect_async
 from helpers.data import DATA
+from helpers.jsonl import SUB_PROMPT
 from helpers.settings import load_settings
+from helpers.statistics import pass_rate
 
 SAMPLES = 200
 SEED = 2026

@@ -1,52 +1,28 @@
-"""Step 09: hero cards, questions about them, practice for reading, and marks for the answers."""
+"""Facts about heroes as passages, questions about them, practice in reading, marks for answers."""
 
 from __future__ import annotations
 
 import random
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import pandas as pd
 
+from helpers.data import DATA
+
 Mark = Literal["right", "no idea", "invented"]
 KINDS: tuple[Mark, ...] = ("right", "no idea", "invented")
-
-# What is asked: the way of training, the same in other words, and the answer.
-QUESTIONS = {"age": "How old is {name}?", "power": "What is the power of {name}?"}
-OTHER_WORDS = {"age": "Tell me the age of {name}.", "power": "Which gift does {name} have?"}
-ANSWERS = {"age": "{name} is {age} years old.", "power": "{name} has the power of {power}."}
-# Questions that share no telling word with the card that answers them, by the power asked for.
-RIDDLES = {
-    "flight": "Who needs no ladder to reach the roof?",
-    "talking to animals": "Who knows what a cat wants?",
-    "weather control": "Whom should we ask for rain or sun?",
-    "healing": "Who mends a broken arm?",
-    "invisibility": "Whom can nobody see?",
-    "telepathy": "Who sends messages from mind to mind?",
-    "time travel": "Who has been to other centuries?",
-    "super hearing": "Who notices a whisper across the street?",
-    "super strength": "Who lifts a bus with one hand?",
-    "ice control": "Who can freeze a lake?",
-    "perfect memory": "Who never forgets a birthday?",
-    "lightning": "Who throws bolts from the sky?",
-    "plant control": "Who makes trees grow in a minute?",
-    "night vision": "Who sees in the dark?",
-    "immortality": "Who never dies?",
-    "teleportation": "Who is here now and elsewhere at once?",
-}
 NO_CARD = "no card"
-# Heroes of whom there is no card, and names for practice that are on no card either.
-STRANGERS = (
-    "Amara Aiko Ingrid Fatima Lucia Nadia Priya Kofi Lars Omar Wei Diego Cyrus Marek".split()
-)
-PRACTICE_NAMES = """
-Mei Zainab Greta Chiara Hana Noor Wanjiru Ximena Tala Beatriz Anjali Mirela Saoirse Linh Hedda
-Imani Thandiwe Ottilie Rukmini Katya Maeve Hiroshi Dmitri Arjun Andrei Otto Pavel Hamid Bjorn
-Takeshi Minh Elias Felipe Farid Jabari Sipho Leif Santiago Min-jun Vikram Sergei Declan
-""".split()
 
+_LISTS = tomllib.loads((DATA / "facts.toml").read_text(encoding="utf-8"))
+QUESTIONS: dict[str, str] = _LISTS["questions"]
+OTHER_WORDS: dict[str, str] = _LISTS["other_words"]
+RIDDLES: dict[str, str] = _LISTS["riddles"]
+STRANGERS: list[str] = _LISTS["names"]["strangers"]
+PRACTICE_NAMES: list[str] = _LISTS["names"]["practice"]
 _NO_IDEA = re.compile(
     r"\bno card\b|\bno (?:facts|information)\b|\bcannot\b|\bunknown\b"
     r"|(?:\bnot|n't|n’t) (?:know|have|say|sure|contain|mention)",
@@ -55,37 +31,30 @@ _NO_IDEA = re.compile(
 
 
 def card_text(hero: Mapping[str, Any]) -> str:
-    """What a hero's card says, in two sentences."""
+    """The passage about a hero, in two sentences."""
     age = int(hero["age"])
     an = "an" if age in (8, 11, 18) or 80 <= age <= 89 else "a"
-    name = hero["name"]
     return (
-        f"{name} is {an} {age}-year-old {hero['gender']} from {hero['home']}. "
-        f"{name} works as {hero['work']} and has the power of {hero['power']}."
-    )
+        "{name} is {an} {age}-year-old {gender} from {home}. "
+        "{name} works as {work} and has the power of {power}."
+    ).format_map({**hero, "age": age, "an": an})
 
 
 def questions(heroes: pd.DataFrame, wordings: Mapping[str, str] = QUESTIONS) -> pd.DataFrame:
     """One row for each hero and wording: name, field, question, answer, value.
 
-    Its index is that of `heroes`, so that each question knows its card. For heroes of whom only
-    the name is given, answer and value are None: nobody can know them.
+    Its index is that of `heroes`, so that each question knows its passage. For heroes of whom only
+    the name is given, answer and value are None: no one can know them.
     """
     rows, index = [], []
     for number, hero in zip(heroes.index, heroes.to_dict("records"), strict=True):
         for field, wording in wordings.items():
             known = field in hero
+            answer = _LISTS["answers"][field].format(**hero) if known else None
+            value = str(hero[field]) if known else None
+            rows.append([hero["name"], field, wording.format(**hero), answer, value])
             index.append(number)
-            rows.append(
-                {
-                    "name": hero["name"],
-                    "field": field,
-                    "question": wording.format(**hero),
-                    "answer": ANSWERS[field].format(**hero) if known else None,
-                    "value": str(hero[field]) if known else None,
-                }
-            )
-    return pd.DataFrame(rows, index=index)
+    return pd.DataFrame(rows, index=index, columns=["name", "field", "question", "answer", "value"])
 
 
 def short_answer(name: str, value: object) -> str:
@@ -96,7 +65,7 @@ def short_answer(name: str, value: object) -> str:
 def mark(answer: str, name: str, field: str, value: str | None) -> Mark:
     """Whether an answer gives this hero's value, admits to know nothing, or invents something.
 
-    Where there is no value, nothing but the admission is no invention.
+    Where there is no value, every answer but the admission is invented.
     """
     text = answer.casefold()
     if value is None:
@@ -116,6 +85,12 @@ def marks(answers: Iterable[str], asked: pd.DataFrame) -> list[Mark]:
     return [mark(answer, *row) for answer, row in zip(answers, rows, strict=True)]
 
 
+def tally(marked: Iterable[Mark]) -> str:
+    """The marks, counted: "58 right, 0 no idea, 2 invented"."""
+    counts = Counter(marked)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+
+
 def practice(
     heroes: pd.DataFrame,
     prompt: Callable[[str, str | None], str],
@@ -127,16 +102,18 @@ def practice(
 ) -> list[tuple[str, str]]:
     """`n` pairs (what the model is asked, what it should say) that train reading, in house style.
 
-    `prompt(question, card)` builds what is asked. The heroes on the cards do not exist: each
-    column of `heroes` is drawn by itself, so only who reads can be right. In a share `wrong` of
-    the pairs the card is about somebody else, and `none` more come without a card: there, the
-    right answer is "no card".
+    `prompt(question, passage)` builds what is asked. The heroes do not exist: their facts come
+    from five others each, so only a model that reads can be right. In a share `wrong` of the pairs
+    the passage is about another hero, and `none` more come without one: there, the right answer is
+    "no card".
     """
     rng = random.Random(seed)
     names = [*heroes["name"], *PRACTICE_NAMES]
     pairs = []
     for number in range(n + none):
-        hero = _mixed(heroes, names[number % len(names)], rng)
+        hero: dict[str, Any] = {"name": names[number % len(names)]}
+        for column in ("age", "gender", "power", "home", "work"):
+            hero[column] = rng.choice(list(heroes[column]))
         field = rng.choice(list(QUESTIONS))
         asked, answer = hero["name"], short_answer(hero["name"], hero[field])
         if number >= n or rng.random() < wrong:
@@ -145,15 +122,3 @@ def practice(
         pairs.append((prompt(question, card_text(hero) if number < n else None), answer))
     rng.shuffle(pairs)
     return pairs
-
-
-def _mixed(heroes: pd.DataFrame, name: str, rng: random.Random) -> dict[str, Any]:
-    """A hero of this name whose facts come from five others."""
-    columns = ("age", "gender", "power", "home", "work")
-    return {"name": name, **{column: rng.choice(list(heroes[column])) for column in columns}}
-
-
-def tally(marked: Iterable[Mark]) -> str:
-    """The marks, counted: "58 right, 0 no idea, 2 invented"."""
-    counts = Counter(marked)
-    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)

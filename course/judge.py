@@ -11,31 +11,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from course.powers import Catalogue, catalogue
-from course.wording import WORD, ages, decades, gendered, sentences, words
+from course.powers import catalogue
+from course.wording import LISTS, ages, decades, gendered, sentences, words
 
 GENDERS = ("man", "woman")
+KINDS = ("form", "gender", "age", "power")
 WORDS_LOW, WORDS_HIGH = 40, 130
+Wanted = Sequence[Mapping[str, object]] | Sequence[tuple[int, str, str]] | pd.DataFrame
 
 _PLAIN = re.compile(r"[^\W_]|[ \n.,;:!?'’‘\"“”()–—-]")
 _DOUBLED = re.compile(r"\b([^\W\d_]+) \1\b", re.IGNORECASE)
-_MAY_DOUBLE = frozenset({"had", "that", "very", "so", "really"})
 _REFUSAL = re.compile(
     r"\bI(?:'m|’m|'d|’d|'ll|’ll|'ve|’ve)?\b|\b[Ll]anguage model\b|\bhappy to help\b|^Sorry\b"
 )
-# A sentence may open with these in capitals without naming anybody.
-_OPENERS = frozenset(
-    "a after all an and as at because before but by dear every everybody everyone few for from he "
-    "hello her here his i if imagine in introducing it its let look many meet most my no nobody "
-    "not now of on once one our say she so some somebody someone somewhere sorry sure that the "
-    "their there these they this those though today visit we welcome what when where while who "
-    "with yes you your deep short bright tall small big superhero superheroes well".split()
-)
-
-_AFTER_NAME = ("is", "was", "has", "works", "turned", "lives")
 
 
 @dataclass(frozen=True)
@@ -56,16 +46,16 @@ class Verdict:
 def hero_name(text: str) -> str | None:
     """The name by which the first two sentences introduce somebody; None if they name nobody."""
     for part in sentences(text)[:2]:
-        found = WORD.findall(part)
+        found = words(part)
         if not found:
             continue
         # "Amina, …" or "Amina is …" at the very start.
         first, after = found[0], part[len(found[0]) :]
-        named = after.startswith(",") or found[1:2] in ([verb] for verb in _AFTER_NAME)
-        if named and first[0].isupper() and first.casefold() not in _OPENERS:
+        named = after.startswith(",") or (len(found) > 1 and found[1] in LISTS["after_name"])
+        if named and first[0].isupper() and first.casefold() not in LISTS["openers"]:
             return first
         for word in found[1:]:
-            if word[0].isupper() and word.casefold() not in _OPENERS:
+            if word[0].isupper() and word.casefold() not in LISTS["openers"]:
                 return word
     return None
 
@@ -93,7 +83,7 @@ def _form(text: str, parts: Sequence[str]) -> Iterable[str]:
     said_twice = [part for part, n in Counter(map(str.casefold, parts)).items() if n > 1]
     if said_twice:
         yield f"repeats a sentence: {said_twice[0][:40]!r}"
-    stutter = [word for word in _DOUBLED.findall(text) if word.casefold() not in _MAY_DOUBLE]
+    stutter = [word for word in _DOUBLED.findall(text) if word.casefold() not in LISTS["doubled"]]
     if stutter:
         yield f"repeats a word: {stutter[0]!r}"
     refusal = _REFUSAL.search(re.sub(r"[\"“][^\"”]*[\"”]", "", text))
@@ -114,33 +104,29 @@ def _gender(text: str, gender: str) -> Iterable[str]:
 
 def _age(text: str, age: int) -> Iterable[str]:
     stated = ages(text)
-    decade = decades(text)
     wrong = sorted({said for said in stated if said != age})
     if wrong:
         yield f"states {', '.join(map(str, wrong))} instead of {age}"
-    if any(said != age // 10 * 10 for said in decade):
+    if any(decade != age // 10 * 10 for decade in decades(text)):
         yield f"puts the hero into the wrong decade of life for {age}"
     if age not in stated:
         yield f"never states the age {age}"
 
 
-def _power(parts: Sequence[str], text: str, power: str, known: Catalogue) -> Iterable[str]:
+def _power(text: str, parts: Sequence[str], power: str) -> Iterable[str]:
+    known = catalogue()
     if not known.mentions(text, power):
         yield f"never names the power {power!r}"
     for part in parts:
         other = known.claimed_instead(part, power)
         if other:
             yield f"gives the hero the power {other!r} instead of {power!r}"
-            continue
-        match = known.stranger(part, power)
-        if match:
+        elif match := known.stranger(part, power):
             yield f"has a sentence that belongs to {match.power!r}: {part[:60]!r}"
 
 
-def judge(
-    text: str, age: int | str, gender: str, power: str, known: Catalogue | None = None
-) -> Verdict:
-    """Whether a text is a whole description of this hero and nobody else, with every reason.
+def judge(text: str, age: int | str, gender: str, power: str) -> Verdict:
+    """Whether a text is a whole description of this hero and no other, with every reason.
 
     `gender` is "man" or "woman", `power` a power of the course or any other. Raises ValueError
     for another gender or an age that is no number.
@@ -155,14 +141,14 @@ def judge(
         return Verdict(False, ("form: the text is empty",))
     text = text.removeprefix(" ")  # completion models answer with the space that begins a word
     parts = sentences(text)
-    reasons = [f"form: {reason}" for reason in _form(text, parts)]
-    reasons += [f"gender: {reason}" for reason in _gender(text, gender)]
-    reasons += [f"age: {reason}" for reason in _age(text, years)]
-    reasons += [f"power: {reason}" for reason in _power(parts, text, power, known or catalogue())]
-    return Verdict(not reasons, tuple(reasons))
-
-
-Wanted = Sequence[Mapping[str, object]] | Sequence[tuple[int, str, str]] | pd.DataFrame
+    found = {
+        "form": _form(text, parts),
+        "gender": _gender(text, gender),
+        "age": _age(text, years),
+        "power": _power(text, parts, power),
+    }
+    reasons = tuple(f"{kind}: {reason}" for kind in KINDS for reason in found[kind])
+    return Verdict(not reasons, reasons)
 
 
 def score(texts: Iterable[str], wanted: Wanted) -> pd.DataFrame:
@@ -171,14 +157,7 @@ def score(texts: Iterable[str], wanted: Wanted) -> pd.DataFrame:
     `wanted` holds one (age, gender, power) per text: a DataFrame with these columns, dicts or
     tuples. Raises ValueError when the lengths differ.
     """
-    columns = ["age", "gender", "power"]
-    if isinstance(wanted, pd.DataFrame):
-        frame = wanted
-    elif all(isinstance(hero, Mapping) for hero in wanted):
-        frame = pd.DataFrame(wanted, columns=columns)
-    else:
-        frame = pd.DataFrame([tuple(hero) for hero in wanted], columns=columns)
-    frame = frame[columns].reset_index(drop=True)
+    frame = pd.DataFrame(wanted, columns=["age", "gender", "power"]).reset_index(drop=True)
     texts = list(texts)
     if len(texts) != len(frame):
         raise ValueError(f"{len(texts)} texts, but {len(frame)} heroes wanted: give one each.")
@@ -186,54 +165,12 @@ def score(texts: Iterable[str], wanted: Wanted) -> pd.DataFrame:
     verdicts = [judge(text, *row) for text, row in zip(texts, rows, strict=True)]
     return frame.assign(
         text=texts,
-        ok=pd.Series([v.ok for v in verdicts], dtype=bool),
-        reasons=["; ".join(v.reasons) for v in verdicts],
+        ok=pd.Series([verdict.ok for verdict in verdicts], dtype=bool),
+        reasons=["; ".join(verdict.reasons) for verdict in verdicts],
     )
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of passed texts (0 to 1) with the interval it lies in, 95 times out of 100."""
-
-    rate: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.rate:.0%} of {self.n} (95 % interval {self.low:.0%} to {self.high:.0%})"
-
-
-def pass_rate(passed: pd.DataFrame | Iterable[bool], *, samples: int = 2000, seed: int = 0) -> Rate:
-    """The share of passed texts with a bootstrap interval: draw the same number of texts from
-    the ones we have, with putting back, many times, and see how the share varies.
-
-    If all or none passed, every draw is the same and the bootstrap would claim certainty; then
-    the outer end is the rate that would still give this result once in forty tries.
-    Takes `score`'s table or booleans; raises ValueError when there is nothing to count.
-    """
-    column = passed["ok"] if isinstance(passed, pd.DataFrame) else list(passed)
-    values = np.asarray(column, dtype=bool)
-    n = len(values)
-    if n == 0:
-        raise ValueError("There are no verdicts to count.")
-    rate = float(values.mean())
-    edge = 1 - 0.025 ** (1 / n)
-    if rate == 1.0:
-        return Rate(rate, 1 - edge, 1.0, n)
-    if rate == 0.0:
-        return Rate(rate, 0.0, edge, n)
-    # The sum of n draws with putting back is binomial: no need to draw each one.
-    draws = np.random.default_rng(seed).binomial(n, rate, samples) / n
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Rate(rate, float(low), float(high), n)
 
 
 def reason_counts(frame: pd.DataFrame) -> pd.Series:
     """How many texts of `score`'s table were refused for each kind: form, gender, age, power."""
-    kinds: Counter[str] = Counter()
-    for reasons in frame["reasons"]:
-        found = re.findall(r"(?:^|; )(form|gender|age|power): ", reasons)
-        kinds.update(set(found))
-    order = ["form", "gender", "age", "power"]
-    return pd.Series([kinds[kind] for kind in order], index=order, name="refused")
+    counts = {kind: frame["reasons"].str.contains(rf"(?:^|; ){kind}: ").sum() for kind in KINDS}
+    return pd.Series(counts, name="refused")

@@ -7,65 +7,49 @@ text always gets the same answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-_ABBREVIATIONS = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr"})
+from helpers.statistics import WORD
+
+_FILE = Path(__file__).with_name("words.toml")
+LISTS: dict[str, list[str]] = {
+    name: words.split() for name, words in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
+}
 _END = re.compile(r"[.!?]+[\"”')]*(?=\s|$)")
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_TENS = dict(zip(LISTS["tens"], range(20, 100, 10), strict=True))
 
-_ONES = "one two three four five six seven eight nine".split()
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ORDINALS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
-    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth".split()
-)
 
-# Word -> number, for everything a person's age is written with: "nine", "forty-two", "fortieth".
-NUMBERS: dict[str, int] = {word: value for value, word in enumerate(_ONES + _TEENS, start=1)}
-NUMBERS |= {word: value for value, word in enumerate(_ORDINALS, start=1)}
-NUMBERS |= {"hundred": 100, "hundredth": 100}
-for _tens, _word in enumerate(_TENS, start=2):
-    NUMBERS[_word] = NUMBERS[f"{_word[:-1]}ieth"] = 10 * _tens
-    for _one in range(1, 10):
-        NUMBERS[f"{_word}-{_ONES[_one - 1]}"] = 10 * _tens + _one
-        NUMBERS[f"{_word}-{_ORDINALS[_one - 1]}"] = 10 * _tens + _one
-_CARDINALS = sorted(
-    (w for w in NUMBERS if not w.endswith(("th", "ieth", "first", "second", "third"))),
-    key=len,
-    reverse=True,
-)
-_NUMBER = rf"\d+|(?:one |a )?hundred|{'|'.join(_CARDINALS)}"
-_ORDINAL = (
-    rf"\d+(?:st|nd|rd|th)|{'|'.join(sorted(set(NUMBERS) - set(_CARDINALS), key=len, reverse=True))}"
-)
+def _numbers(small: list[str], ending: str, hundred: str) -> dict[str, int]:
+    """Word -> number from 1 to 100: "nine", "forty-two", "forty" or "ninth", "fortieth"."""
+    numbers = dict(zip(small, range(1, 20), strict=True)) | {hundred: 100}
+    for stem, ten in _TENS.items():
+        numbers |= {f"{stem}y-{one}": ten + n for n, one in enumerate(small[:9], start=1)}
+        numbers[stem + ending] = ten
+    return numbers
 
+
+def _any(words: Iterable[str]) -> str:
+    return "|".join(sorted(words, key=len, reverse=True))  # "forty-two" before "forty"
+
+
+_CARDINALS = _numbers(LISTS["cardinals"], "y", "hundred")
+_ORDINALS = _numbers(LISTS["ordinals"], "ieth", "hundredth")
 # Where a number, however small, is an age.
+_NUMBER = rf"\d+|(?:one |a )?hundred|{_any(_CARDINALS)}"
 _AGE = re.compile(
     rf"\b({_NUMBER})(?=[- ]years?[- ]old\b| years of age\b)"
     rf"|\b(?:aged|age|age of|turn(?:s|ed|ing)?)[ ]({_NUMBER})\b"
-    rf"|\b({_ORDINAL})[ ]birthday\b"
+    rf"|\b(\d+(?:st|nd|rd|th)|{_any(_ORDINALS)})[ ]birthday\b"
 )
 # Elsewhere only numbers no story needs are read as ages: any digits, and words from thirteen up.
-# Counted things ("twenty minutes", "forty years later") are not ages.
-_COUNTED = (
-    "seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times|miles|metres|meters|feet|"
-    "kilometres|kilometers|floors|stories|people|percent"
-)
-_LOOSE = re.compile(
-    rf"\b(\d+|{'|'.join(w for w in _CARDINALS if 12 < NUMBERS[w] < 100)})\b(?! (?:{_COUNTED})\b)"
-)
-_DECADE = re.compile(rf"\b({'|'.join(w[:-1] for w in _TENS)})ies\b")
-
-_HE = frozenset("he him his himself".split())
-_SHE = frozenset("she her hers herself".split())
-_MALE = frozenset("man gentleman boy male guy lad superman".split())
-_FEMALE = frozenset("woman lady girl female superwoman heroine superheroine".split())
-# Family words are about the hero only as "is the uncle …"; "his aunt" is somebody else.
-_KIN = re.compile(
+_LARGE = _any(word for word, number in _CARDINALS.items() if 12 < number < 100)
+_LOOSE = re.compile(rf"\b(\d+|{_LARGE})\b(?! (?:{_any(LISTS['counted'])})\b)")
+_DECADE = re.compile(rf"\b({_any(_TENS)})ies\b")
+_FAMILY = re.compile(
     r"\b(?:is|was|as|being) (?:a|an|the)(?: [\w-]+)? "
-    r"(?:(father|grandfather|uncle|brother|husband|son|grandson|widower|nephew)"
-    r"|(mother|grandmother|aunt|sister|wife|daughter|granddaughter|widow|niece))\b"
+    rf"(?:({_any(LISTS['family_man'])})|({_any(LISTS['family_woman'])}))\b"
 )
 
 
@@ -75,7 +59,8 @@ def sentences(text: str) -> list[str]:
     for end in _END.finditer(text):
         before = text[start : end.start()].rsplit(maxsplit=1)
         last = before[-1].lstrip("\"“'(").casefold() if before else ""
-        if end.group() == "." and (last in _ABBREVIATIONS or (len(last) == 1 and last.isalpha())):
+        initial = len(last) == 1 and last.isalpha()
+        if end.group() == "." and (initial or last in LISTS["abbreviations"]):
             continue  # "Dr. Okafor" and "J. R." go on
         parts.append(text[start : end.end()].strip())
         start = end.end()
@@ -88,33 +73,32 @@ def words(text: str) -> list[str]:
     return WORD.findall(text)
 
 
-def _value(number: str) -> int:
-    digits = re.match(r"\d+", number)
-    # A number of a thousand digits is no age; int() would refuse it.
-    return (
-        int(digits.group()[:9])
-        if digits
-        else NUMBERS[number.removeprefix("one ").removeprefix("a ")]
-    )
-
-
 def ages(text: str) -> list[int]:
     """Every age a text states, in order: "40-year-old", "At 40", "forty years old", "aged forty".
 
     Digits anywhere count, because a description has no other use for them.
     """
     lower = text.casefold().replace("–", "-")
-    found = {m.start(m.lastindex or 0): m[m.lastindex or 0] for m in _AGE.finditer(lower)}
-    taken = [(start, start + len(number)) for start, number in found.items()]
-    for match in _LOOSE.finditer(lower):
-        if not any(start <= match.start() < end for start, end in taken):
-            found[match.start()] = match[1]
-    return [_value(number) for _, number in sorted(found.items())]
+    certain = {
+        match.span(match.lastindex): match[match.lastindex] for match in _AGE.finditer(lower)
+    }
+    loose = {
+        match.span(): match[1]
+        for match in _LOOSE.finditer(lower)
+        if not any(start <= match.start() < end for start, end in certain)
+    }
+    return [_value(number) for _, number in sorted((certain | loose).items())]
+
+
+def _value(number: str) -> int:
+    digits = re.match(r"\d{1,9}", number)  # a number of a thousand digits is no age
+    word = number.removeprefix("one ").removeprefix("a ")
+    return int(digits.group()) if digits else (_CARDINALS | _ORDINALS)[word]
 
 
 def decades(text: str) -> list[int]:
     """The decades a text states: "in her forties" gives [40]."""
-    return [NUMBERS[f"{stem}y"] for stem in _DECADE.findall(text.casefold())]
+    return [_TENS[stem] for stem in _DECADE.findall(text.casefold())]
 
 
 def gendered(text: str) -> Iterator[tuple[str, str]]:
@@ -122,9 +106,8 @@ def gendered(text: str) -> Iterator[tuple[str, str]]:
     for word in words(text.casefold().replace("’", "'")):
         stem = word.split("'")[0]
         parts = {stem, *stem.split("-")}
-        if parts & (_HE | _MALE):
-            yield "man", stem
-        if parts & (_SHE | _FEMALE):
-            yield "woman", stem
-    for match in _KIN.finditer(text.casefold()):
+        for gender in ("man", "woman"):
+            if not parts.isdisjoint(LISTS[gender]):
+                yield gender, stem
+    for match in _FAMILY.finditer(text.casefold()):
         yield ("man", match[1]) if match[1] else ("woman", match[2])

@@ -17,8 +17,8 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
 from helpers.data import replace_text
-from helpers.display import progress_bar
 from helpers.ledger import Ledger, row_key
+from helpers.live import progress_bar
 from helpers.money import Estimate, allow, estimate_generation
 from helpers.prices import money, usage_cost
 from helpers.settings import Settings, load_settings

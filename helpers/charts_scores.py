@@ -1,14 +1,15 @@
-"""Step 07: charts of scores that show how far each of them can be trusted."""
+"""Charts of scores that show how far each of them can be trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from course.judge import Rate
-from helpers.charts import show
+from helpers.charts import chart, figure_of
 from helpers.live import TRAIN_COLOUR, VALID_COLOUR
+from helpers.statistics import Rate
 
 # Colour, marker and dash: told apart by eyes that see no colours, too.
 STYLES = (
@@ -16,70 +17,117 @@ STYLES = (
     (VALID_COLOUR, "s", "--"),
     ("#6b6b73", "^", ":"),
 )
+# Likewise for the kinds of answers: full, empty, hatched.
+FILLS = {
+    "right": {"color": TRAIN_COLOUR},
+    "no idea": {"facecolor": "#f2f2f2", "edgecolor": "#999999"},
+    "invented": {"facecolor": VALID_COLOUR, "edgecolor": "white", "hatch": "///"},
+}
 Groups = Mapping[str, Rate]
 
 
-def score_chart(scores: Mapping[str, Groups], title: str) -> None:
+@chart
+def before_after(
+    axes: Axes, rates: Mapping[str, Rate | float], title: str = "Right descriptions"
+) -> str:
+    """Bars of shares (0 to 1), one per model or group; a `Rate` also shows its interval."""
+    if not rates:
+        raise ValueError("There are no rates to draw.")
+    figure_of(axes).set_figheight(1.2 + 0.6 * len(rates))
+    shares = [100 * (r.share if isinstance(r, Rate) else r) for r in rates.values()]
+    colours = [VALID_COLOUR, *[TRAIN_COLOUR] * (len(shares) - 1)]
+    axes.barh(range(len(shares)), shares, color=colours, height=0.55, alpha=0.75)
+    for place, (share, rate) in enumerate(zip(shares, rates.values(), strict=True)):
+        end = share
+        if isinstance(rate, Rate):
+            end = 100 * rate.high
+            axes.plot([100 * rate.low, end], [place, place], color="#222222", lw=2)
+        axes.text(end + 2, place, f"{share:.0f} %", va="center", fontsize=11)
+    axes.set_yticks(range(len(rates)), list(rates))
+    axes.invert_yaxis()
+    axes.set_xticks(range(0, 101, 20))
+    axes.set(xlim=(0, 112), xlabel="% of texts", title=title)
+    listed = [f"{name} {share:.0f} %" for name, share in zip(rates, shares, strict=True)]
+    return f"{title}: {', '.join(listed)}."
+
+
+@chart
+def score_chart(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
     """A row for each model, a dot for each group of questions, a line for its interval."""
     groups = _groups(scores)
-    height = 1.6 + (0.3 + 0.22 * len(groups)) * len(scores)
-    show(lambda axes: draw_scores(axes, scores, title), height=height)
-
-
-def draw_scores(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
-    """The drawing of `score_chart` on given axes; the sentence comes back."""
-    groups = _groups(scores)
+    figure_of(axes).set_figheight(1.6 + (0.3 + 0.22 * len(groups)) * len(scores))
     for number, group in enumerate(groups):
         colour, marker, _ = STYLES[number % len(STYLES)]
+        rates = [by_group[group] for by_group in scores.values()]
         shift = 0.24 * (number - (len(groups) - 1) / 2)
         places = [place + shift for place in range(len(scores))]
-        rates = [by_group[group] for by_group in scores.values()]
-        for place, rate in zip(places, rates, strict=True):
-            axes.plot([100 * rate.low, 100 * rate.high], [place, place], color=colour, lw=2)
+        axes.hlines(places, *_ends(rates), color=colour, lw=2)
         style = {"color": colour, "ms": 9, "linestyle": "none", "clip_on": False}
-        axes.plot([100 * rate.rate for rate in rates], places, marker, label=group, **style)
+        axes.plot([100 * rate.share for rate in rates], places, marker, label=group, **style)
     axes.set_yticks(range(len(scores)), list(scores))
-    axes.set_ylim(len(scores) - 0.4, -0.6)
-    _percent_axis(axes.set_xlim, axes.set_xlabel)
-    axes.set_title(title)
-    below = (0.5, -0.28 if len(scores) < 4 else -0.2)
-    axes.legend(loc="upper center", bbox_to_anchor=below, ncols=len(groups))
+    axes.set(ylim=(len(scores) - 0.4, -0.6), xlim=(0, 103), xlabel="pass rate in %", title=title)
+    figure_of(axes).legend(loc="outside lower center", ncols=len(groups))
     told = (
-        f"{name}: " + ", ".join(f"{group} {100 * by_group[group].rate:.0f} %" for group in groups)
+        f"{name}: " + ", ".join(f"{group} {100 * by_group[group].share:.0f} %" for group in groups)
         for name, by_group in scores.items()
     )
     return f"{title}. {'; '.join(told)}."
 
 
-def learning_curve(points: Mapping[int, Groups], title: str = "The learning curve") -> None:
+@chart
+def learning_curve(
+    axes: Axes, points: Mapping[int, Groups], title: str = "The learning curve"
+) -> str:
     """The score over the number of training examples, a line for each group of questions."""
-    show(lambda axes: draw_learning_curve(axes, points, title))
-
-
-def draw_learning_curve(axes: Axes, points: Mapping[int, Groups], title: str) -> str:
-    """The drawing of `learning_curve` on given axes; the sentence comes back."""
-    groups, sizes = _groups(points), list(points)
-    places = range(len(sizes))  # evenly spaced: the sizes grow by factors
     told = []
-    for number, group in enumerate(groups):
+    for number, group in enumerate(_groups(points)):
         colour, marker, dash = STYLES[number % len(STYLES)]
-        rates = [points[size][group] for size in sizes]
-        shifted = [place + 0.06 * number for place in places]
+        rates = [by_group[group] for by_group in points.values()]
+        places = [place + 0.06 * number for place in range(len(points))]
         style = {"marker": marker, "ms": 8, "color": colour}
-        axes.plot(shifted, [100 * rate.rate for rate in rates], dash, label=group, **style)
-        axes.vlines(
-            shifted, [100 * r.low for r in rates], [100 * r.high for r in rates], color=colour, lw=2
-        )
-        steps = ", ".join(
-            f"{size} rows {100 * r.rate:.0f} %" for size, r in zip(sizes, rates, strict=True)
-        )
-        told.append(f"{group}: {steps}")
-    axes.set_xticks(places, [str(size) for size in sizes])
-    axes.set_xlabel("rows in the training file")
-    _percent_axis(axes.set_ylim, axes.set_ylabel)
-    axes.set_title(title)
+        axes.plot(places, [100 * rate.share for rate in rates], dash, label=group, **style)
+        axes.vlines(places, *_ends(rates), color=colour, lw=2)
+        steps = [f"{n} rows {100 * r.share:.0f} %" for n, r in zip(points, rates, strict=True)]
+        told.append(f"{group}: {', '.join(steps)}")
+    axes.set_xticks(range(len(points)), list(map(str, points)))  # evenly: sizes grow by factors
+    axes.set(xlabel="rows in the training file", title=title)
+    axes.set(ylim=(0, 103), ylabel="pass rate in %")
     axes.legend(loc="lower right")
     return f"{title}. {'; '.join(told)}."
+
+
+@chart
+def mark_bars(
+    axes: Axes, results: Mapping[tuple[str, str], Sequence[str]], title: str = "The answers"
+) -> str:
+    """A bar for each way of answering in each group of questions; keys are (way, group)."""
+    if not results:
+        raise ValueError("There are no answers to draw.")
+    figure_of(axes).set_figheight(1.4 + 0.31 * len(results))
+    labels, place, told = {}, 0.0, []
+    for group in dict.fromkeys(group for _, group in results):
+        axes.text(0, place, f"questions about: {group}", va="center", fontweight="bold")
+        told.append(f"Questions about: {group}")
+        for way in dict.fromkeys(way for way, _ in results):
+            place, start = place + 1, 0.0
+            labels[place] = way
+            counts = Counter(results[way, group])
+            for kind, fill in FILLS.items():
+                share = 100 * counts[kind] / len(results[way, group])
+                axes.barh([place], [share], left=[start], height=0.72, **fill)
+                start += share
+            told.append(f"   {way}: " + ", ".join(f"{counts[kind]} {kind}" for kind in FILLS))
+        place += 1.4
+    axes.set_yticks(list(labels), list(labels.values()))
+    axes.set(ylim=(place - 0.4, -0.8), xlim=(0, 100), xlabel="% of the questions", title=title)
+    handles = [axes.barh([0], [0], **fill, label=kind) for kind, fill in FILLS.items()]
+    figure_of(axes).legend(handles=handles, loc="outside lower center", ncols=len(FILLS))
+    return "\n".join(told)
+
+
+def _ends(rates: Sequence[Rate]) -> tuple[list[float], list[float]]:
+    """Both ends of the intervals, in percent."""
+    return [100 * rate.low for rate in rates], [100 * rate.high for rate in rates]
 
 
 def _groups(scores: Mapping[str, Groups] | Mapping[int, Groups]) -> Sequence[str]:
@@ -90,9 +138,3 @@ def _groups(scores: Mapping[str, Groups] | Mapping[int, Groups]) -> Sequence[str
     if any(set(groups) != set(every[0]) for groups in every):
         raise ValueError("Every model needs a score in the same groups.")
     return every[0]
-
-
-def _percent_axis(limit: Callable[..., object], label: Callable[..., object]) -> None:
-    """Give the x or the y axis (through its two methods) a scale in percent."""
-    limit(0, 103)
-    label("right answers in %")

@@ -17,9 +17,8 @@ import openai
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.display import in_notebook, show
 from helpers.events import Progress, all_events, loss_frame
-from helpers.live import LiveView
+from helpers.live import LiveView, in_notebook, show
 
 CALL_SECONDS = 30.0
 RETRY_SECONDS = 2.0

@@ -1,96 +1,106 @@
-"""The live picture of a job in a notebook: its state, a progress bar, the loss as a curve.
+"""Moving things in a notebook, and the words in their place on a page where nothing runs.
 
-Everything is drawn through the values of widgets, which are displayed once. So the notebook's
+Everything moves through the values of widgets, which are displayed once. So the notebook's
 stored output is the same whether the job took a second or an hour.
 """
 
 from __future__ import annotations
 
-import math
+import io
+import time
 from html import escape
+from typing import Any
 
 import ipywidgets
 import pandas as pd
-
-from helpers.display import show
+import tqdm
+from IPython import get_ipython
+from IPython.display import display
+from tqdm.notebook import tqdm_notebook
 
 TRAIN_COLOUR, VALID_COLOUR = "#0b6e8f", "#b8501f"  # told apart by colour-blind eyes, too
-WIDTH, HEIGHT, LEFT, BOTTOM = 480, 200, 44, 28
+LINES = {
+    "train_loss": ("training", TRAIN_COLOUR, "-"),
+    "valid_loss": ("validation", VALID_COLOUR, "--"),
+}
+REDRAW = 0.5  # seconds between two drawings of a curve: each costs some hundredths of a second
+
+
+def in_notebook() -> bool:
+    """Whether this code runs in a notebook's kernel, where widgets can be shown."""
+    return hasattr(get_ipython(), "kernel")
+
+
+def show(widget: ipywidgets.Widget, words: str) -> None:
+    """Show a widget; `words` take its place where it can't be drawn, such as in the book."""
+    data = widget._repr_mimebundle_() or {}
+    display({**data, "text/plain": words}, raw=True)
+
+
+def progress_bar(total: int, initial: int, unit: str, quiet: bool = False) -> tqdm.std.tqdm:
+    """A bar with `initial` of `total` units done; `update(1)` moves it, `close()` ends it.
+
+    In a notebook it is a widget, elsewhere a line of text on standard error.
+    """
+    options: dict[str, Any] = {"total": total, "initial": initial, "unit": unit, "disable": quiet}
+    if quiet or not in_notebook():
+        return tqdm.tqdm(**options)
+    bar = tqdm_notebook(**options, display=False)
+    show(bar.container, f"(A progress bar, up to {total} {unit}s: it moves in a running notebook.)")
+    return bar
 
 
 class LiveView:
-    """A widget with state, bar and curve; `update` sets their values."""
+    """A job's state, a progress bar and the loss as a curve; `update` sets their values."""
 
     def __init__(self, curve: bool = True) -> None:
         self.state = ipywidgets.HTML(value="")
         self.bar = ipywidgets.IntProgress(value=0, min=0, max=1)
         self.curve = ipywidgets.HTML(value="") if curve else None
-        rows = [self.state, self.bar, *([self.curve] if self.curve else [])]
-        self.box = ipywidgets.VBox(rows)
+        self.box = ipywidgets.VBox([self.state, self.bar, *([self.curve] if self.curve else [])])
+        self._drawn = -REDRAW
 
     def show(self) -> None:
         """Show it, once: from then on its values move."""
         what = "its state, a bar and the loss curve" if self.curve else "its state and a bar"
         show(self.box, f"(A live view of the job, with {what}: it moves in a running notebook.)")
 
-    def update(self, text: str, step: int, total: int, frame: pd.DataFrame) -> None:
-        """Show a line of text, `step` of `total` steps, and the losses so far."""
-        self.state.value = f"<span>{escape(text)}</span>"
+    def update(self, title: str, step: int, total: int, frame: pd.DataFrame) -> None:
+        """Show a line of text, `step` of `total` steps, and the losses so far (`loss_frame`)."""
+        self.state.value = f"<span>{escape(title)}</span>"
         self.bar.max = max(total, step, 1)
         self.bar.value = step
-        if self.curve:
-            self.curve.value = loss_svg(frame, total)
+        now = time.monotonic()
+        if self.curve and (now - self._drawn >= REDRAW or step >= total):
+            self.curve.value, self._drawn = loss_svg(frame, total), now
 
 
 def loss_svg(frame: pd.DataFrame, total: int = 0) -> str:
-    """The losses of `loss_frame` as a small SVG drawing, with a sentence for those who can't see
+    """The losses of `loss_frame` as a small SVG picture, with a sentence for those who can't see
     it. An empty string while there is nothing to draw."""
-    lines = []
-    for column, name, colour in (
-        ("train_loss", "training", TRAIN_COLOUR),
-        ("valid_loss", "validation", VALID_COLOUR),
-    ):
-        points = frame[["step", column]].dropna() if column in frame else frame[:0]
-        values = [
-            (float(s), float(v)) for s, v in points.itertuples(index=False) if math.isfinite(v)
-        ]
-        if values:
-            lines.append((name, colour, values))
-    if not lines:
+    # Loaded late: commands follow a job too, and don't draw.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    columns = [c for c in LINES if c in frame and frame[c].notna().any()]
+    if not columns:
         return ""
-    right = max(total, *(point[0] for line in lines for point in line[2]), 1)
-    top = max(point[1] for line in lines for point in line[2]) * 1.05 or 1.0
-    told = ", ".join(f"{name} loss {values[-1][1]:.2f}" for name, _, values in lines)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'style="max-width:{WIDTH}px;width:100%" aria-label="Loss curve: {told}">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-        _axes(right, top),
-    ]
-    for number, (name, colour, values) in enumerate(lines):
-        path = " ".join(_point(step, value, right, top) for step, value in values)
-        dash = ' stroke-dasharray="6 4"' if number else ""
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
-            f'<text x="{WIDTH - 8}" y="{18 + 16 * number}" text-anchor="end" font-size="12" '
-            f'fill="{colour}">{name} {values[-1][1]:.2f}</text>'
-        )
-    return "".join(parts) + "</svg>"
-
-
-def _point(step: float, value: float, right: float, top: float) -> str:
-    x = LEFT + (WIDTH - LEFT - 12) * step / right
-    y = 8 + (HEIGHT - BOTTOM - 8) * (1 - value / top)
-    return f"{x:.1f},{y:.1f}"
-
-
-def _axes(right: float, top: float) -> str:
-    floor = HEIGHT - BOTTOM
-    text = 'font-size="11" fill="#555555"'
+    with mpl.rc_context({"svg.fonttype": "none", "font.size": 8, "axes.edgecolor": "#999999"}):
+        axes = Figure(figsize=(5, 2), layout="constrained").add_subplot(xlabel="step")
+        told = []
+        for column in columns:
+            name, colour, dash = LINES[column]
+            points = frame[["step", column]].dropna()
+            told.append(f"{name} loss {points[column].iloc[-1]:.2f}")
+            axes.plot(points["step"], points[column], dash, color=colour, label=told[-1])
+        axes.set_xlim(0, max(total, frame["step"].max(), 1))
+        axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, labelcolor="linecolor")
+        text = io.StringIO()
+        axes.get_figure(root=True).savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
     return (
-        f'<path d="M{LEFT},8 V{floor} H{WIDTH - 12}" fill="none" stroke="#999999"/>'
-        f'<text x="{LEFT - 6}" y="{floor}" text-anchor="end" {text}>0</text>'
-        f'<text x="{LEFT - 6}" y="18" text-anchor="end" {text}>{top:.1f}</text>'
-        f'<text x="{LEFT}" y="{HEIGHT - 10}" {text}>step 0</text>'
-        f'<text x="{WIDTH - 12}" y="{HEIGHT - 10}" text-anchor="end" {text}>{right:.0f}</text>'
+        f'<div role="img" aria-label="Loss curve: {", ".join(told)}" style="overflow:auto">'
+        f"{svg[svg.index('<svg') :]}</div>"
     )

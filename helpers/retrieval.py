@@ -1,4 +1,4 @@
-"""Step 09: find the right card. Two ways to score texts against questions, and how good they are.
+"""Find the text that answers a question: two ways to score texts, and how good they are.
 
 Scores are tables with one row for each question and one column for each text; the highest score
 of a row is the text that is taken for the answer.
@@ -6,17 +6,15 @@ of a row is the text that is taken for the answer.
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import bm25s
 import numpy as np
 import numpy.typing as npt
 
 Scores = npt.NDArray[np.float32]
-# A word is a run of letters and digits; "67-year-old" is three of them.
-WORD = r"(?u)\b\w+\b"
+WORD = r"(?u)\b\w+\b"  # a run of letters and digits; "67-year-old" is three of them
+QUIET = {"show_progress": False}  # lines on standard error would end up in the notebook
 
 
 def word_scores(texts: Sequence[str], questions: Sequence[str]) -> Scores:
@@ -26,13 +24,11 @@ def word_scores(texts: Sequence[str], questions: Sequence[str]) -> Scores:
     Raises ValueError if there is nothing to search in, or nothing to search for.
     """
     _check(texts, questions)
-    # Lines on standard error about its progress would end up in the notebook.
-    quiet = {"show_progress": False}
     index = bm25s.BM25()
-    index.index(bm25s.tokenize(list(texts), token_pattern=WORD, **quiet), **quiet)
-    asked = bm25s.tokenize(list(questions), token_pattern=WORD, return_ids=False, **quiet)
-    found = [index.get_scores(words) if words else np.zeros(len(texts)) for words in asked]
-    return np.asarray(found, dtype=np.float32)
+    index.index(bm25s.tokenize(list(texts), token_pattern=WORD, **QUIET), **QUIET)
+    asked = bm25s.tokenize(list(questions), token_pattern=WORD, return_ids=False, **QUIET)
+    rows = [index.get_scores(words) if words else np.zeros(len(texts)) for words in asked]
+    return np.asarray(rows, dtype=np.float32)
 
 
 def cosine_scores(texts: Sequence[Sequence[float]], questions: Sequence[Sequence[float]]) -> Scores:
@@ -63,18 +59,6 @@ def found(scores: Scores, right: Sequence[int], k: int = 1) -> list[bool]:
     if len(right) != len(scores):
         raise ValueError(f"{len(scores)} questions, but {len(right)} right texts: give one each.")
     return [text in best for text, best in zip(right, top(scores, k), strict=True)]
-
-
-def lines_of_code(*functions: Callable[..., object]) -> int:
-    """How many lines somebody has to write for these functions: no blanks, comments, docstrings."""
-    return sum(_lines(inspect.getsource(function)) for function in functions)
-
-
-def _lines(source: str) -> int:
-    plain = re.sub(r'"""(?:.|\n)*?"""', "", source)
-    return sum(
-        bool(line.strip()) and not line.strip().startswith("#") for line in plain.split("\n")
-    )
 
 
 def _check(texts: Sequence[object], questions: Sequence[object]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Any
 
-from helpers.jsonl.rules import texts_of
+from helpers.rules import texts_of
 from helpers.tokens import estimate_tokens
 from heroes.prepare.columns import Shape, find_columns
 from heroes.prepare.reading import Source

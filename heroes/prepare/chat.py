@@ -9,7 +9,9 @@ from typing import Any
 
 from helpers.jsonl.check import LONG_TEXT
 from helpers.jsonl.report import KINDS
-from helpers.jsonl.rules import MESSAGE_KEYS, ROLES, TOP_KEYS, check_chat, texts_of
+from helpers.jsonl.rules import ROLES, check_chat
+
+from helpers.rules import MESSAGE_KEYS, TOP_KEYS, texts_of
 from heroes.prepare.columns import drop_columns
 from heroes.prepare.errors import InputError
 from heroes.prepare.rows import LENGTHY, repeated

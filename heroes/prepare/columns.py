@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any, Literal
 
-from helpers.jsonl.rules import PREFERENCE_KEYS, type_name
+from helpers.rules import PREFERENCE_KEYS, type_name
 from heroes.prepare.errors import InputError
 from heroes.prepare.suggestion import SHOWN, Plan, Suggestion, change_texts, number, show_row
 from heroes.prepare.table import Table

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from helpers.jsonl.style import SEPARATORS, STOPS
+from helpers.pairs import SEPARATORS, STOPS
 
 __all__ = ["SEPARATORS", "STOPS", "choose_mark", "common_end", "common_start", "count_inside"]
 

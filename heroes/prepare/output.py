@@ -7,10 +7,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from helpers.jsonl.check import check_file
-from helpers.jsonl.examples import json_line, write_jsonl
 from helpers.jsonl.report import Report
-from helpers.jsonl.rules import TOP_KEYS
+
+from helpers.check_file import check_file
+from helpers.jsonl import json_line, write_jsonl
+from helpers.rules import TOP_KEYS
 from heroes.prepare.suggestion import Plan
 from heroes.prepare.table import Table
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from helpers.jsonl.check import LONG_TEXT
-from helpers.jsonl.rules import SPECIAL_TOKEN
+
+from helpers.rules import SPECIAL_TOKEN
 from heroes.prepare.suggestion import Plan, Suggestion, drop_rows
 from heroes.prepare.table import Table
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.jsonl.check import check_file
 from helpers.jsonl.report import Report
+
+from helpers.check_file import check_file
 from heroes.prepare.analysis import Analysis
 from heroes.prepare.errors import InputError
 from heroes.prepare.marks import SEPARATORS, STOPS, known_mark, separator_of, stop_of

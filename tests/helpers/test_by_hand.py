@@ -6,17 +6,12 @@ import json
 import os
 from pathlib import Path
 
-import ipywidgets
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from helpers import by_hand, training_plots, weights
-from helpers.by_hand import JobOrder, TrainingView, batch_picture, label_table
+from helpers import by_hand
+from helpers.by_hand import JobOrder, TokenBoxes, batch_picture, label_table
 from helpers.data import DATA
-from helpers.token_view import TokenBoxes
 
 
 class Letters:
@@ -24,11 +19,6 @@ class Letters:
 
     def decode(self, ids: list[int]) -> str:
         return "".join(map(chr, ids))
-
-
-@pytest.fixture
-def axes() -> Axes:
-    return Figure().add_subplot()
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 294, 1001])
@@ -56,7 +46,7 @@ def test_examples_and_masks_are_the_jobs() -> None:
 
     from sandbox.engine.chat_format import Encoder
 
-    folder = weights.base_model_folder()
+    folder = by_hand.base_model_folder()
     tokenizer, encoder = AutoTokenizer.from_pretrained(folder), Encoder(folder)
     lines = (DATA / "train.jsonl").read_text(encoding="utf-8").splitlines()
     for line in lines[::10]:
@@ -73,8 +63,8 @@ def test_examples_and_masks_are_the_jobs() -> None:
 def test_a_model_that_never_chatted_gets_a_plain_template() -> None:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(weights.base_model_folder())
-    tokenizer.chat_template = weights.PLAIN_TEMPLATE
+    tokenizer = AutoTokenizer.from_pretrained(by_hand.base_model_folder())
+    tokenizer.chat_template = by_hand.PLAIN_TEMPLATE
     talk = [{"role": "user", "content": "a ->"}, {"role": "assistant", "content": "b"}]
     end = tokenizer.eos_token
     assert tokenizer.apply_chat_template(talk, tokenize=False) == f"a -> b{end}"
@@ -104,59 +94,19 @@ def test_token_boxes() -> None:
     assert "↵" in html and "∅" in html
 
 
-def test_the_view_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[tuple[ipywidgets.Widget, str]] = []
-    monkeypatch.setattr(by_hand, "in_notebook", lambda: True)
-    monkeypatch.setattr(by_hand, "show", lambda widget, words: shown.append((widget, words)))
-    view = TrainingView()
-    view.update(2, 10, [{"step": 1, "train_loss": 1.0}, {"step": 2, "train_loss": 0.5}])
-    [(box, words)] = shown
-    assert box is view.view.box and "running notebook" in words
-    assert view.view.state.value == "<span>step 2 of 10</span>"
-    assert (view.view.bar.value, view.view.bar.max) == (2, 10)
-    assert "training loss 0.50" in view.view.curve.value
-
-
-def test_two_curves(axes: Axes) -> None:
-    frame = pd.DataFrame({"step": [1, 2], "by_hand": [0.26, 0.14], "job": [0.26, 0.14]})
-    sentence = training_plots.draw_two_curves(axes, frame)
-    assert sentence == (
-        "By hand the loss goes from 0.26 to 0.14, the job's from 0.26 to 0.14. "
-        "In 2 steps they lie on each other."
-    )
-    assert [list(line.get_ydata()) for line in axes.lines] == [[0.26, 0.14]] * 2
-    apart = training_plots.draw_two_curves(axes, frame.assign(job=[0.36, 0.14]))
-    assert apart.endswith("In 2 steps they are up to 0.10 apart.")
-    alone = training_plots.draw_two_curves(axes, frame.assign(job=float("nan")))
-    assert alone.endswith("there is no job to compare it with.")
-    with pytest.raises(ValueError, match="no step"):
-        training_plots.draw_two_curves(axes, frame[:0])
-
-
-def test_surprise(axes: Axes) -> None:
-    sentence = training_plots.draw_surprise(axes, [6.4, 1.0, 0.4], [2.9, 0.6, 0.4])
-    assert sentence == (
-        "Loss at the first token: 6.4 before, 2.9 after. "
-        "Tokens 2 to 3 on average: 0.7 before, 0.5 after."
-    )
-    assert [bar.get_height() for bar in axes.patches] == [6.4, 1.0, 0.4, 2.9, 0.6, 0.4]
-    with pytest.raises(ValueError, match="same length"):
-        training_plots.draw_surprise(axes, [1.0], [])
-
-
 def test_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert (weights.base_model_folder() / "tokenizer.json").is_file()
+    assert (by_hand.base_model_folder() / "tokenizer.json").is_file()
     monkeypatch.setenv("HEROES_SANDBOX_STATE", str(tmp_path))
-    assert weights.tuned_model_folder("ftjob-1", 148) is None
+    assert by_hand.tuned_model_folder("ftjob-1", 148) is None
     folder = tmp_path / "models" / "ftjob-1-148"
     folder.mkdir(parents=True)
-    assert weights.tuned_model_folder("ftjob-1", 148) is None
+    assert by_hand.tuned_model_folder("ftjob-1", 148) is None
     (folder / "model.safetensors").write_bytes(b"")
-    assert weights.tuned_model_folder("ftjob-1", 148) == folder
-    missing = weights.ROOT / "sandbox" / "no_such_model"
-    monkeypatch.setattr(weights, "BASE_MODEL", missing)
+    assert by_hand.tuned_model_folder("ftjob-1", 148) == folder
+    missing = by_hand.ROOT / "sandbox" / "no_such_model"
+    monkeypatch.setattr(by_hand, "BASE_MODEL", missing)
     with pytest.raises(FileNotFoundError, match="sandbox/no_such_model"):
-        weights.base_model_folder()
+        by_hand.base_model_folder()
 
 
 def test_calm_libraries_respects_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +114,6 @@ def test_calm_libraries_respects_what_is_set(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, "before")
         monkeypatch.delenv(name)
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "info")
-    weights.calm_libraries()
+    by_hand.calm_libraries()
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
     assert os.environ["TRANSFORMERS_VERBOSITY"] == "info"

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from helpers.check_file import check_file
+from helpers.dialogue import without_nulls
 from helpers.jsonl import read_jsonl, write_jsonl
 from helpers.report import KINDS, WORDS, Report
-from helpers.rules import check_example, without_nulls
+from helpers.rules import check_example
 from helpers.settings import ROOT, Settings
 from helpers.shapes import ChatExample, PairExample
 from helpers.tokens import counter_for

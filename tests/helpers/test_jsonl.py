@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.check_file import check_file
+from helpers.json_lines import parse_jsonl
 from helpers.jsonl import (
     leaks,
-    parse_jsonl,
     read_jsonl,
     short_prompt,
     split_by,

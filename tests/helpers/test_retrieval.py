@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.retrieval import cosine_scores, found, lines_of_code, top, word_scores
+from helpers.retrieval import cosine_scores, found, top, word_scores
 
 TEXTS = [
     "Ada is a 36-year-old woman and a clockmaker.",
@@ -16,7 +16,7 @@ def test_rare_words_find_their_text() -> None:
     scores = word_scores(TEXTS, ["How old is Bo?", "Who is a clockmaker?", "Who is 90?"])
     assert scores.shape == (3, 3)
     assert list(top(scores)[:, 0]) == [1, 0, 2]
-    # "old" stands in every text: it tells them apart as little as "is" does.
+    # "old" occurs in every text: it tells them apart as little as "is" does.
     assert scores[0, 1] > 5 * scores[0, 0]
 
 
@@ -59,17 +59,3 @@ def test_found_counts_the_best_k() -> None:
     assert found(scores, [2, 0], 2) == [True, True]
     with pytest.raises(ValueError, match="2 questions, but 1"):
         found(scores, [2])
-
-
-def example() -> int:
-    """Not counted,
-    nor this.
-    """
-    # Not counted either.
-
-    return 1
-
-
-def test_only_code_counts_as_lines() -> None:
-    assert lines_of_code(example) == 2
-    assert lines_of_code(example, example) == 4

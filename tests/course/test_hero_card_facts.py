@@ -1,13 +1,18 @@
+"""Hero cards for any text; passages, questions and marks of notebook 09."""
+
 from __future__ import annotations
+
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from course.facts import (
     NO_CARD,
     OTHER_WORDS,
     PRACTICE_NAMES,
-    QUESTIONS,
     RIDDLES,
     STRANGERS,
     card_text,
@@ -18,9 +23,54 @@ from course.facts import (
     short_answer,
     tally,
 )
+from course.hero_card import EMBLEMS, emblem, hero_card
 from helpers.data import DATA
 from helpers.retrieval import word_scores
 from tools.hero_facts import hero_cards
+
+SVG = "{http://www.w3.org/2000/svg}"
+TEXT = "Meet Amara, a 40-year-old woman <b>& friends</b>. She heals with a hum."
+
+
+def test_a_card_tells_the_hero() -> None:
+    card = hero_card(TEXT, 40, "woman", "Healing")
+    root = ElementTree.fromstring(card.svg)
+    words = " ".join(" ".join(root.itertext()).split())
+    assert "Amara" in words
+    assert "40 · woman · Healing" in words
+    assert "<b>& friends</b>" in words, "escaped in the source, whole for the reader"
+    assert root.get("aria-label") == card.alt == repr(card)
+    assert card.alt.startswith("Hero card: Amara, 40, woman, with the power Healing. Meet Amara")
+    assert card._repr_svg_() == card.svg
+
+
+def test_the_same_hero_gets_the_same_card() -> None:
+    again = hero_card(TEXT, 40, "woman", "Healing")
+    assert hero_card(TEXT, 40, "woman", "Healing") == again
+    assert hero_card(TEXT, 41, "woman", "Healing").svg != again.svg
+    assert emblem("Healing") == EMBLEMS["heal"]
+    assert emblem("juggling soup") == emblem("Juggling SOUP") != emblem("juggling spoons")
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300), st.text(max_size=60), st.integers())
+def test_any_text_makes_a_valid_picture(text: str, power: str, age: int) -> None:
+    card = hero_card(text, age, "woman", power)
+    root = ElementTree.fromstring(card.svg)
+    assert root.tag.endswith("svg")
+    assert root.get("aria-label")
+
+
+def test_long_texts_are_clipped_and_wide_letters_wrapped() -> None:
+    card = hero_card("word " * 5000, 40, "man", "x" * 500)
+    assert len(card.svg) < 12_000
+    assert "…" in card.svg
+    for text, longest in (("漢字" * 60, 23), ("a" * 100, 46), ("half-moon " * 20, 39)):
+        root = ElementTree.fromstring(hero_card(text, 40, "man", "juggling").svg)
+        lines = [node.text or "" for node in root.iter(f"{SVG}text")][2:]
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+        assert max(map(len, lines)) == longest, "46 columns, of which an East Asian letter takes 2"
+
 
 HEROES = pd.read_csv(DATA / "hero_facts.csv")
 KNOWN = HEROES[HEROES["added"] == "before training"]
@@ -37,7 +87,7 @@ def test_the_shipped_cards_are_the_ones_that_the_tool_composes() -> None:
     assert len(KNOWN) == 30 and len(HEROES) > 40
 
 
-def test_nobody_stands_on_two_lists() -> None:
+def test_no_name_is_on_two_lists() -> None:
     names = [*HEROES["name"], *STRANGERS, *PRACTICE_NAMES]
     assert len(names) == len(set(names))
 
@@ -62,7 +112,7 @@ def test_questions_keep_the_number_of_their_card() -> None:
     assert not set(other["question"]) & set(questions(HEROES)["question"])
 
 
-def test_nobody_has_an_answer() -> None:
+def test_strangers_have_no_answer() -> None:
     asked = questions(pd.DataFrame({"name": STRANGERS}))
     assert len(asked) == 2 * len(STRANGERS)
     assert asked["answer"].isna().all() and asked["value"].isna().all()
@@ -99,7 +149,7 @@ def test_marks_of_an_age(answer: str, expected: str) -> None:
     assert mark(answer, "Ada", "age", "36") == expected
 
 
-def test_marks_of_a_power_and_of_nobody() -> None:
+def test_marks_of_a_power_and_of_a_stranger() -> None:
     assert mark("Ada has the power of Good Luck.", "Ada", "power", "good luck") == "right"
     assert mark("Ada can fly.", "Ada", "power", "good luck") == "invented"
     assert mark("Ada is 36 years old.", "Ada", "age", None) == "invented"
@@ -108,6 +158,7 @@ def test_marks_of_a_power_and_of_nobody() -> None:
 
 def test_marks_and_their_count() -> None:
     asked = questions(KNOWN)
+    assert short_answer("Ada", 36) == "Ada: 36."
     assert set(marks(asked["answer"], asked)) == {"right"}
     answers = ["no card", "Nonsense.", *asked["answer"][2:]]
     assert tally(marks(answers, asked)) == f"{len(asked) - 2} right, 1 no idea, 1 invented"
@@ -137,11 +188,6 @@ def test_practice_can_only_be_solved_by_reading() -> None:
     assert not real & {prompt.split("|")[0] for prompt, _ in pairs}
     unseen = {*STRANGERS, *HEROES["name"][30:]}
     assert not any(f" {name}?" in prompt for prompt, _ in pairs for name in unseen)
-
-
-def test_the_house_style() -> None:
-    assert short_answer("Ada", 36) == "Ada: 36."
-    assert set(QUESTIONS) == set(OTHER_WORDS) == {"age", "power"}
 
 
 def test_every_difference_has_its_words() -> None:
