@@ -151,17 +151,17 @@ async def _send_all(
                 answered += 1
                 finish(index, answer)
 
-    tasks = [asyncio.ensure_future(send(index)) for index in requests]
     try:
-        await asyncio.gather(*tasks)
-    except openai.APIError as error:
-        raise GenerationError(
-            f"{type(error).__name__}: {error}\nEvery further row would fail in the same way, so "
-            "the work was stopped. The finished rows are safe: remove the cause and run the same "
-            "cell again."
-        ) from None
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return failures
+        async with asyncio.TaskGroup() as tasks:
+            for index in requests:
+                tasks.create_task(send(index))
+        return failures
+    except BaseExceptionGroup as group:
+        error = group.exceptions[0]
+    # Raised out here: a notebook cannot show an error well that hangs on a group of errors.
+    if not isinstance(error, openai.APIError):
+        raise error
+    raise GenerationError(
+        f"{type(error).__name__}: {error}\nEvery further row would fail in the same way, so the "
+        "work was stopped. The finished rows are safe. Remove the cause; run the same cell again."
+    )

@@ -91,7 +91,8 @@ def merge_hyperparameters(request: JobRequest) -> dict[str, int | float | str]:
     """
     supervised = request.method.supervised if request.method else None
     new = (supervised.hyperparameters if supervised else None) or Hyperparameters()
-    old = request.hyperparameters or Hyperparameters()
+    # Not `request.hyperparameters`: reading a deprecated field makes pydantic warn.
+    old = vars(request)["hyperparameters"] or Hyperparameters()
     merged: dict[str, int | float | str] = {}
     for name in Hyperparameters.model_fields:
         value, other = getattr(new, name), getattr(old, name)
