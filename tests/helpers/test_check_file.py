@@ -150,7 +150,7 @@ def test_all_that_the_format_holds_passes(tmp_path: Path, number: int) -> None:
         (answer({}), "wrong_type", "messages[1].content"),
         (answer(None), "missing_key", "messages[1].content"),
         (answer([]), "empty_list", "messages[1].content"),
-        (answer(["a"]), "wrong_type", "messages[1].content[0]"),
+        (answer(["a"]), "wrong_type", "messages[1].content"),
         (answer([{"type": "text"}]), "missing_key", "messages[1].content[0].text"),
         (answer([{"type": "text", "text": 1}]), "wrong_type", "messages[1].content[0].text"),
         (answer([{"text": "a"}]), "missing_key", "messages[1].content[0].type"),
