@@ -14,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from helpers.money.costs import usage_cost
+from helpers.money.metering import async_hooks
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 
 from helpers.ask import (
@@ -28,8 +30,6 @@ from helpers.ask import (
     superhero_grid,
 )
 from helpers.ledger import Ledger
-from helpers.money.costs import usage_cost
-from helpers.money.metering import async_hooks
 from helpers.settings import Settings
 from tests.support.provider import Answer, Provider, completion, error
 
