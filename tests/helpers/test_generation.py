@@ -14,8 +14,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers.money.costs import usage_cost
-from helpers.money.metering import async_hooks
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAI
 
 from helpers.ask import (
@@ -30,6 +28,8 @@ from helpers.ask import (
     superhero_grid,
 )
 from helpers.ledger import Ledger
+from helpers.money.costs import usage_cost
+from helpers.money.metering import async_hooks
 from helpers.settings import Settings
 from tests.support.provider import Answer, Provider, completion, error
 
