@@ -8,16 +8,16 @@ import re
 from typing import Any
 
 import pandas as pd
-
 from helpers.rules import MESSAGE_KEYS, ROLES, TOP_KEYS, text_of, type_name, without_nulls
+
 from heroes.prepare import names
-from heroes.prepare.columns import find, listed, named
+from heroes.prepare.columns import find, listed
 from heroes.prepare.suggestion import InputError, Plan, Suggestion, number, shown
 
 Message = dict[str, Any]
 KEPT = ("messages", *sorted(TOP_KEYS - {"messages"}))
 SPELLED = {"human": "user", "prompter": "user", "customer": "user", "instruction": "user"}
-SPELLED |= {name: "assistant" for name in ("gpt", "bot", "chatgpt", "model", "ai", "chatbot")}
+SPELLED |= dict.fromkeys(("gpt", "bot", "chatgpt", "model", "ai", "chatbot"), "assistant")
 SPELLED |= {"observation": "tool", "function_response": "tool", "developer": "system"}
 ROLE_KEYS, TEXT_KEYS = ("role", "from", "speaker", "author"), ("content", "value", "text")
 
@@ -31,6 +31,12 @@ def is_chats(frame: pd.DataFrame, plan: Plan) -> bool:
             "These are preference examples (DPO): pairs of a better and a worse answer. A "
             "supervised job takes one answer. To learn the better ones: --completion-column "
             f"{find(frame, ('chosen', 'preferred_output')) or 'COLUMN'}, and --drop for the others."
+        )
+    label = find(frame, ("label",))
+    if label and find(frame, ("completion",)) and frame[label].map(type).eq(bool).all():
+        raise InputError(
+            f"The column {label!r} says which answers are good (KTO). A supervised job learns all "
+            "of them: leave out the bad rows and this column first."
         )
     column = find(frame, names.DIALOGUES)
     if column and find(frame, ("completion",)):
@@ -71,7 +77,7 @@ def read_chats(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         chats.append(chat)
     if system:
         for chat, text in zip(chats, frame[system], strict=True):
-            if text and all(message.get("role") != "system" for message in chat):
+            if text and not has_system(chat):
                 chat.insert(0, {"role": "system", "content": str(text)})
     made = frame.drop(columns=[name for name in (*used, system) if name])
     if tools:
@@ -92,7 +98,7 @@ def read_chats(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _messages(cell: Any, place: str) -> list[Any]:
     """The messages of a cell: a list, or one written as JSON or as Python text."""
-    value = _parsed(cell, place, "messages") if isinstance(cell, str) else cell
+    value = _parsed(cell, place, "messages") if isinstance(cell, str) and cell else cell or []
     if isinstance(value, dict) and len(value) == 1:
         value = next(iter(value.values()))
     if not isinstance(value, list):
@@ -133,10 +139,15 @@ def _message(message: Any) -> Any:
     if text is not None:
         content = message[text]
         if isinstance(content, list) and all(_is_text(part) for part in content):
-            content = text_of(content)
+            content = "".join(p if isinstance(p, str) else p["text"] for p in content)
         if content != "" or not rest.get("tool_calls"):
             made["content"] = content
     return {**made, **rest}
+
+
+def has_system(chat: list[Any]) -> bool:
+    """Whether a chat has a system message."""
+    return any(isinstance(message, dict) and message.get("role") == "system" for message in chat)
 
 
 def _is_text(part: Any) -> bool:
@@ -201,4 +212,7 @@ def _said(chat: list[Message], role: str) -> str:
 def is_longer(chat: list[Message]) -> bool:
     """Whether a chat is more than one question and one answer."""
     roles = [message.get("role") for message in chat if isinstance(message, dict)]
-    return [role for role in roles if role != "system"] not in (["user", "assistant"], ["assistant"])
+    return [role for role in roles if role != "system"] not in (
+        ["user", "assistant"],
+        ["assistant"],
+    )

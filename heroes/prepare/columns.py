@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pandas as pd
+from helpers.rules import type_name
 
 from helpers.jsonl import SUB_PROMPT
-from helpers.rules import type_name
 from heroes.prepare import names
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, number, shown
 from heroes.prepare.tables import as_text
@@ -93,6 +93,8 @@ def to_pairs(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, Suggestion 
             if len(filled) and filled.str.fullmatch(r"-?\d+\.0").all():
                 texts[name] = texts[name].str.removesuffix(".0")
     made = pd.DataFrame({"prompt": _filled(template, used, texts)}, index=frame.index, dtype=object)
+    if FIELD.sub("", template).strip() and used:  # "40, woman, flight" without its age is no prompt
+        made["prompt"] = made["prompt"].where(pd.DataFrame(texts)[used].ne("").all(axis=1), "")
     made["completion"] = texts[completion]
     if system and plan.format == "chat" and plan.system is None:
         made["system"] = _texts(frame, system)
@@ -144,7 +146,8 @@ def unused(
     record = [
         column
         for column in others
-        if names.plain(column.removesuffix(NOT_USED)) in decided or _is_record(frame, column, pieces)
+        if names.plain(column.removesuffix(NOT_USED)) in decided
+        or _is_record(frame, column, pieces)
     ]
     found = []
     for columns in ([record] if record else []) + [[c] for c in others if c not in record]:

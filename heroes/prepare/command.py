@@ -96,6 +96,8 @@ def prepare(
         Dialogue(file, plan, wanted, yes=yes, dry_run=dry_run, json=json).run(encoding, sheet)
     except InputError as error:
         raise CommandError(printable(str(error))) from None
+    except OSError as error:
+        raise CommandError(printable(f"{error.filename or file}: {error.strerror}.")) from None
     except Declined as refused:
         raise CommandError(printable(f"Nothing was written: {refused}")) from None
 

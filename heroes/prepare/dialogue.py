@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-
 from helpers.report import Report
+
 from heroes.output import CommandError, console, printable, show_json, show_table
 from heroes.prepare import marks, rows, write
 from heroes.prepare.command import USAGE
@@ -18,7 +18,9 @@ from heroes.prepare.steps import Steps
 from heroes.prepare.suggestion import InputError, Plan, Source, Suggestion, number, places
 
 QUESTION = "   Do it? [Y]es, [n]o, yes to [a]ll, [q]uit: "
-NO_ONE = "There is no one to ask: {}. Add --yes to accept all suggestions, or --dry-run to see them."
+NO_ONE = (
+    "There is no one to ask: {}. Add --yes to accept all suggestions, or --dry-run to see them."
+)
 
 
 @dataclass(frozen=True)
@@ -112,17 +114,25 @@ class Dialogue:
         if rows.is_open_ended(frame):
             self._say("Texts without prompts: the model learns to write such texts.")
         elif rows.is_classification(frame):
-            often = ", ".join(f"{t!r} {n:,} ×" for t, n in frame["completion"].value_counts()[:5].items())
+            often = ", ".join(
+                f"{t!r} {n:,} ×" for t, n in frame["completion"].value_counts()[:5].items()
+            )
             self._say(f"Few different completions, so it learns to choose one: {often}")
         elif prompts == len(frame):
             self._say("Each prompt has its own completion.")
         else:
-            self._say(f"{prompts:,} different prompts in {number(len(frame), 'row')}: some have several completions.")
+            self._say(
+                f"{prompts:,} different prompts in {number(len(frame), 'row')}: some have several completions."
+            )
 
     def _write(self, frame: pd.DataFrame, steps: Steps) -> str:
         """Write and check; what was done about the split, in words."""
         wanted, told, sides = self.wanted, "", {"": frame}
-        if wanted.share is None and not wanted.output and write.is_same(self.file, frame, self.plan):
+        if (
+            wanted.share is None
+            and not wanted.output
+            and write.is_same(self.file, frame, self.plan)
+        ):
             self._say("Nothing to write: the file is as it should be.")
             self.written[self.file] = write.check(self.file)
             return ""
@@ -158,14 +168,26 @@ class Dialogue:
                 "encoding": self.source.encoding,
                 "notes": [*self.source.notes, *steps.notes, *([told] if told else [])],
                 "suggestions": [
-                    {"kind": s.kind, "level": s.level, "title": s.title, "why": s.why,
-                     "rows": s.rows, "before": s.before, "after": s.after, "accepted": accepted}
+                    {
+                        "kind": s.kind,
+                        "level": s.level,
+                        "title": s.title,
+                        "why": s.why,
+                        "rows": s.rows,
+                        "before": s.before,
+                        "after": s.after,
+                        "accepted": accepted,
+                    }
                     for s, accepted in steps.decisions
                 ],
                 "rows": len(frame),
                 "written": [
-                    {"path": str(path), "examples": report.n_examples, "ok": report.ok,
-                     "problems": [str(problem) for problem in report.problems]}
+                    {
+                        "path": str(path),
+                        "examples": report.n_examples,
+                        "ok": report.ok,
+                        "problems": [str(problem) for problem in report.problems],
+                    }
                     for path, report in self.written.items()
                 ],
                 "dry_run": self.dry_run,
@@ -195,8 +217,10 @@ def _lines(count: int, suggestion: Suggestion) -> list[str]:
 
 def _unasked(suggestion: Suggestion) -> str:
     what = suggestion.title.removeprefix("Leave out ")
-    return f"Nothing was written, because --yes does not leave out {what}. " \
+    return (
+        f"Nothing was written, because --yes does not leave out {what}. "
         f"{suggestion.why} {suggestion.remedy}"
+    )
 
 
 def _summary(report: Report) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, count
 
 import pandas as pd
+from helpers.pairs import SEPARATORS, STOPS, common_end
 
 from helpers.jsonl import SEPARATOR
-from helpers.pairs import SEPARATORS, STOPS, common_end
 from heroes.prepare.rows import is_classification, is_open_ended
 from heroes.prepare.suggestion import Plan, Suggestion, change_texts, shown
 
@@ -83,9 +83,7 @@ def stop(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     return _marked(frame, "completion", choose_mark(completions, STOPS), "stop", why)
 
 
-def _marked(
-    frame: pd.DataFrame, column: str, mark: str, kind: str, why: str
-) -> Suggestion | None:
+def _marked(frame: pd.DataFrame, column: str, mark: str, kind: str, why: str) -> Suggestion | None:
     new = frame[column].str.removesuffix(mark) + mark
     what = "separator" if kind == "separator" else "stop sequence"
     return change_texts(frame, column, new, kind, f"End {{}} with the {what} {shown(mark)}", why)

@@ -9,7 +9,15 @@ PROMPTS = ("prompt", "instruction", "question", "sub_prompt", "prompt_short", "q
 PROMPTS += ("human", "user_input", "user_message", "source_text", "text", "input")
 CONTEXTS = ("input", "inputs", "context", "passage", "document")
 BEFORE = ("context", "passage", "document")  # a text that a question is about comes first
-COMPLETIONS = ("completion", "output", "response", "answer", "response_txt", "description", "target")
+COMPLETIONS = (
+    "completion",
+    "output",
+    "response",
+    "answer",
+    "response_txt",
+    "description",
+    "target",
+)
 COMPLETIONS += ("assistant", "reply", "gpt", "model_output", "expected_output", "label")
 SYSTEMS = ("system", "system_prompt", "system_message")
 DIALOGUES = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns")

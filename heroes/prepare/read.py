@@ -29,6 +29,8 @@ OTHERS = {
     b"PAR1": "a Parquet file. Write it as JSON Lines: df.to_json(…, orient='records', lines=True)",
     b"SQLite format 3": "an SQLite database. Export the table as CSV",
     b"7z\xbc\xaf": "a 7z archive. Unpack it first",
+    b"BZh": "compressed (bzip2). Unpack it first",
+    b"\xfd7zXZ": "compressed (xz). Unpack it first",
 }
 USUAL = {"tsv": ("csv", "tsv"), "tab": ("csv", "tsv"), "ndjson": ("jsonl",), "xlsm": ("xlsx",)}
 JSON_START = re.compile(r"\{\s*[\"'“}]|\[\s*[\[{\]]")
@@ -38,40 +40,42 @@ REMEDY = "Write one object per line (JSON Lines), or one list of objects."
 def read_source(path: Path, encoding: str | None = None, sheet: str | None = None) -> Source:
     """Read a table or a list of examples. Raises InputError with the place and a remedy."""
     try:
-        data, notes = path.read_bytes(), []
+        data, name, notes = path.read_bytes(), path.name, []
         if data[:2] == b"\x1f\x8b" or (data[:4] == b"PK\3\4" and b"xl/" not in data):
-            data, inner = _unpacked(data, path.name)
-            notes.append(f"{path.name} is compressed; read what is inside{inner}.")
+            data, name = _unpacked(data, path.name)
+            notes.append(f"{path.name} is compressed; read what is inside, {name}.")
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(_unreadable(path, error)) from None
     for start, what in OTHERS.items():
         if data.startswith(start):
-            raise InputError(f"{path.name} is {what}.")
+            raise InputError(f"{name} is {what}.")
     if data.startswith(b"PK\3\4"):
-        source = read_workbook(data, path.name, sheet)
+        source = read_workbook(data, name, sheet)
     else:
-        text, encoding, guess = _decoded(data, path.name, encoding)
-        source = _read_text(text, path, encoding, guess)
-    words = path.name.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")
+        text, encoding, guess = _decoded(data, name, encoding)
+        source = _read_text(text, name, encoding, guess)
+    words = name.lower().rpartition(".")
     if words[1] and source.kind not in USUAL.get(words[2], (words[2],)):
-        notes.append(f"The name ends with .{words[2]}, but the file is {source.kind}: read as such.")
+        notes.append(
+            f"The name ends with .{words[2]}, but the file is {source.kind}: read as such."
+        )
     if source.frame.empty:
-        raise InputError(f"{path.name}: The file has no rows. Write at least ten examples.")
+        raise InputError(f"{name}: The file has no rows. Write at least ten examples.")
     notes = (*notes, *source.notes)
     return replace(source, notes=notes)
 
 
 def _unpacked(data: bytes, name: str) -> tuple[bytes, str]:
-    """The one file in a .gz or .zip, and its name in words. Raises InputError for several."""
+    """The one file in a .gz or .zip, and its name. Raises InputError for several."""
     if data[:2] == b"\x1f\x8b":
-        return gzip.decompress(data), ""
+        return gzip.decompress(data), name.removesuffix(".gz")
     archive = zipfile.ZipFile(io.BytesIO(data))
     names = [n for n in archive.namelist() if not n.endswith("/") and "__MACOSX" not in n]
     if "mimetype" in names or "word/document.xml" in names:
         raise InputError(f"{name} is an office document, but no Excel workbook. Save it as .xlsx.")
     if len(names) != 1:
         raise InputError(f"{name} holds {len(names)} files. Unpack it and name one of them.")
-    return archive.read(names[0]), f", {names[0]}"
+    return archive.read(names[0]), names[0].rpartition("/")[2]
 
 
 def _unreadable(path: Path, error: Exception) -> str:
@@ -103,7 +107,16 @@ def _decoded(
                 "Save it as UTF-8, or name its encoding with --encoding."
             ) from None
     part = data[start : start + 60]
-    return data.decode(guess), guess, (part.decode("utf-8", "replace"), part.decode(guess, "replace"))
+    text = "".join(_either(line, guess) for line in data.splitlines(keepends=True))
+    return text, guess, (part.decode("utf-8", "replace"), part.decode(guess, "replace"))
+
+
+def _either(line: bytes, guess: str) -> str:
+    """A line in UTF-8 if it can be, since joined files have both."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode(guess, "replace")
 
 
 def _guess(data: bytes) -> str | None:
@@ -118,19 +131,21 @@ def _guess(data: bytes) -> str | None:
     return "cp1252"
 
 
-def _read_text(
-    text: str, path: Path, encoding: str, guess: tuple[str, str] | None
-) -> Source:
+def _read_text(text: str, name: str, encoding: str, guess: tuple[str, str] | None) -> Source:
     """JSON, JSON Lines, a table, or lines of text."""
     head = text.lstrip("\ufeff \t\r\n")
     if re.match(r"(?i)<(!doctype|html|table|\?xml|head|body)", head):
         remedy = "Open it in a browser or spreadsheet, and save the table as CSV or .xlsx."
-        raise InputError(f"{path.name} is a web page (HTML or XML), not a table. {remedy}")
-    name, kind, notes = path.name, path.name.lower(), []
+        raise InputError(f"{name} is a web page (HTML or XML), not a table. {remedy}")
+    kind, notes = name.lower(), []
     if joined := [n for n, line in enumerate(text.split("\n"), 1) if line.startswith("\ufeff")]:
         text = text.replace("\n\ufeff", "\n")
-        notes.append(f"Left out a byte order mark, as joined files have it, in {places('line', joined)}.")
-    if JSON_START.match(head) or kind.endswith((".json", ".jsonl", ".ndjson")):
+        notes.append(
+            f"Left out a byte order mark, as joined files have it, in {places('line', joined)}."
+        )
+    is_table = kind.endswith((".csv", ".tsv", ".tab")) or looks_like_table(text)
+    named_json = kind.endswith((".json", ".jsonl", ".ndjson"))
+    if JSON_START.match(head) or (named_json and not is_table):
         if not head:
             raise InputError(f"{name}: The file is empty. {REMEDY}")
         rows, index, found = _read_json(text, name)
@@ -138,7 +153,7 @@ def _read_text(
         frame = pd.DataFrame(rows, index=index, dtype=object)
         frame = frame.astype(object).where(frame.notna(), None)
         return Source(frame, found, encoding, tuple(notes), guess)
-    if kind.endswith((".csv", ".tsv", ".tab")) or looks_like_table(text):
+    if is_table:
         frame, separator, more = read_delimited(text, name, "\t" if ".t" in kind[-4:] else ",")
         found = "tsv" if separator == "\t" else "csv"
         return Source(frame, found, encoding, (*notes, *more), guess)
@@ -162,7 +177,9 @@ def _read_json(text: str, name: str) -> tuple[list[dict[str, Any]], list[int], s
             rows = parse_jsonl(text.encode("utf-8", "surrogatepass"), name)
         except ValueError as error:
             raise InputError(str(error)) from None
-        blank = [number for number, line in enumerate(text.split("\n"), 1) if line.strip("\ufeff \r\t")]
+        blank = [
+            number for number, line in enumerate(text.split("\n"), 1) if line.strip("\ufeff \r\t")
+        ]
         return rows, blank, "jsonl"
     rows = _rows_of(value)
     for place, row in enumerate(rows, 1):
@@ -173,7 +190,8 @@ def _read_json(text: str, name: str) -> tuple[list[dict[str, Any]], list[int], s
 
 def _rows_of(value: Any) -> list[Any]:
     """The rows of any usual shape: a list, one list inside, columns, pandas' split, one chat."""
-    if isinstance(value, dict) and {"columns", "data"} <= value.keys():
+    split = isinstance(value, dict) and [value.get("columns"), value.get("data")]
+    if split and all(isinstance(part, list) and part for part in split):
         return [dict(zip(value["columns"], row, strict=False)) for row in value["data"]]
     if isinstance(value, dict) and value and not {"messages", "conversations"} & value.keys():
         inner = list(value.values())

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
+from helpers.rules import texts_of
 
 from helpers.jsonl import is_missing
-from helpers.rules import texts_of
 from heroes.prepare import chats, columns, marks, rows, write
 from heroes.prepare.suggestion import (
     InputError,
@@ -44,6 +44,7 @@ FIRST: tuple[Rule, ...] = (
 )
 # A completion model sees one text, so these look at its habits; a chat keeps its texts.
 COMPLETION_RULES: tuple[Rule, ...] = (
+    write.refused,
     *(_styled(rows.lower_case, column) for column in TEXTS),
     rows.duplicates,
     *(_styled(rows.prefix, column) for column in TEXTS),
@@ -51,6 +52,7 @@ COMPLETION_RULES: tuple[Rule, ...] = (
     rows.leading_space,
     marks.stop,
 )
+CHAT_RULES: tuple[Rule, ...] = (write.refused, rows.duplicates, marks.chat_stop, marks.separator)
 
 
 @dataclass
@@ -74,15 +76,14 @@ class Steps:
         if plan.group_by:
             column = columns.named(frame, plan.group_by, "--group-by")
             self.groups = frame[column].astype(str)
-        for name in plan.drop:
-            if "messages" not in frame:
-                columns.named(frame, name, "--drop")
         frame = self._chats(frame) if chats.is_chats(frame, plan) else self._pairs(frame)
         if not len(frame):
             raise InputError("No row is left. The reasons are above.")
-        return self._one(write.refused, frame)
+        return frame
 
     def _pairs(self, frame: pd.DataFrame) -> pd.DataFrame:
+        for name in self.plan.drop:
+            columns.named(frame, name, "--drop")
         frame, renamed = columns.to_pairs(frame, self.plan)
         if renamed:
             self._offer(renamed)
@@ -103,7 +104,7 @@ class Steps:
         for suggestion in columns.unused(frame, self.plan, chats.KEPT, pieces):
             self._offer(suggestion)
             frame = suggestion.frame
-        for rule in (chats.message_keys, rows.half_characters, rows.duplicates):
+        for rule in (chats.message_keys, rows.half_characters, write.refused, rows.duplicates):
             frame = self._one(rule, frame)
         if self.plan.format == "chat" or not len(frame):
             return frame
@@ -115,7 +116,7 @@ class Steps:
 
     def _style(self, frame: pd.DataFrame) -> pd.DataFrame:
         if self.plan.format == "chat":
-            rules: tuple[Rule, ...] = (rows.duplicates, marks.chat_stop, marks.separator)
+            rules: tuple[Rule, ...] = CHAT_RULES
         else:
             rules = COMPLETION_RULES
         declined: set[Rule] = set()
@@ -148,7 +149,8 @@ class Steps:
         """A warning for texts such as "nan", which may be a gap, or content (Namibia is NA)."""
         for column in TEXTS:
             texts = frame[column][frame[column].str.len() < 8]
-            found = texts[texts.str.strip().astype(bool) & texts.map(is_missing)]
+            words = texts.str.strip().str.lower().isin(["na", "n/a", "none", "null", "nil", "nan"])
+            found = texts[texts.str.strip().astype(bool) & (texts.map(is_missing) | words)]
             if len(found):
                 words = ", ".join(sorted({shown(text) for text in found}))
                 self.notes.append(

@@ -24,9 +24,12 @@ csv.field_size_limit(2**31 - 1)
 
 
 def looks_like_table(text: str) -> bool:
-    """Whether a file of unknown type is a table: a header with known names, equal rows."""
-    head = text.lstrip("\ufeff\r\n").split("\n", 1)[0]
-    if head.lower().startswith("sep="):
+    """Whether a file of unknown type is a table: a header with known names, or tabs everywhere."""
+    head, *body = [
+        line for line in text[:100_000].lstrip("\ufeff").split("\n") if line.strip()
+    ] or [""]
+    tabs = {line.count("\t") for line in (head, *body[:SAMPLE])}
+    if head.lower().startswith("sep=") or (len(tabs) == 1 and tabs != {0} and body):
         return True
     cells = max((head.split(mark) for mark in SEPARATORS), key=len)
     known = {*PROMPTS, *COMPLETIONS, *DIALOGUES, "text", "instruction"}
@@ -35,7 +38,7 @@ def looks_like_table(text: str) -> bool:
 
 def read_delimited(text: str, name: str, usual: str) -> tuple[pd.DataFrame, str, list[str]]:
     """The table, its separator, and notes. Raises InputError for rows that do not fit."""
-    notes, first = [], 1
+    notes, first, text = [], 1, _separated(text)
     if match := re.match(r'\ufeff?"?sep=(.)"?\r?\n', text):
         usual, text, first = match[1], text[match.end() :], 2
         notes.append(f"The first line names the separator, {usual!r}.")
@@ -52,10 +55,20 @@ def read_delimited(text: str, name: str, usual: str) -> tuple[pd.DataFrame, str,
         rows = [line.removesuffix("\r").split("\t") for line in text.removesuffix("\n").split("\n")]
         notes.append("Quotes are part of the texts here, so a text ends with its line.")
     if rows is None:
-        raise InputError(f"{name}, row {_last_good_row(text, usual)}: A quote is not closed, or "
-                         'stands inside a text. Double it (""), and put "…" around the text.')
+        raise InputError(
+            f"{name}, row {_last_good_row(text, usual)}: A quote is not closed, or "
+            'stands inside a text. Double it (""), and put "…" around the text.'
+        )
     frame, more = to_frame([(n, row) for n, row in enumerate(rows, first)], name)
     return frame, usual, notes + more
+
+
+def _separated(text: str) -> str:
+    """The text with a line break in front of a header that follows a last line without one."""
+    head = text.split("\n", 1)[0].strip("\ufeff\r")
+    if len(head) < 8 or head.lower().startswith("sep="):
+        return text
+    return re.sub(rf"(?<=[^\n\ufeff])\ufeff?{re.escape(head)}(?=\r?\n)", f"\n{head}", text)
 
 
 def _parse(text: str, separator: str, limit: int | None = None) -> list[list[str]] | None:
@@ -93,13 +106,16 @@ def to_frame(rows: Rows, name: str) -> tuple[pd.DataFrame, list[str]]:
         skipped = ", ".join(repr(cell) for _, row in filled[:at] for cell in row if cell)
         notes.append(f"Left out above the header: {skipped}.")
     place, header = filled[at][0], [str(cell) for cell in filled[at][1]]
-    body = [(n, row) for n, row in filled[at + 1 :] if row != header]
+    spelled = [plain(title) for title in header]
+    body = [(n, row) for n, row in filled[at + 1 :] if [plain(c) for c in row] != spelled]
     if again := sorted({n for n, _ in filled[at + 1 :]} - {n for n, _ in body}):
         notes.append(f"Left out the header that is repeated in {places('row', again)}.")
     for n, row in body:
         if len(row) > 1 and sorted(map(str, row)) == sorted(header):
-            raise InputError(f"{name}, row {n}: The header again, with the columns in another "
-                             "order. Prepare the two files one by one.")
+            raise InputError(
+                f"{name}, row {n}: The header again, with the columns in another "
+                "order. Prepare the two files one by one."
+            )
     width = max(len(header), *(len(row) for _, row in body)) if body else len(header)
     header = [*header, *[""] * (width - len(header))]
     _refuse_longer(body, header, name)
@@ -108,8 +124,9 @@ def to_frame(rows: Rows, name: str) -> tuple[pd.DataFrame, list[str]]:
     body_cells = [[*row, *[""] * (width - len(row))] for _, row in body]
     names = [title if title.strip() else f"column {i}" for i, title in enumerate(header, 1)]
     if double := [title for title, count in Counter(names).items() if count > 1]:
-        raise InputError(f"{name}, row {place}: Two columns have the name {double[0]!r}. "
-                         "Rename one of them.")
+        raise InputError(
+            f"{name}, row {place}: Two columns have the name {double[0]!r}. Rename one of them."
+        )
     index = pd.Index([n for n, _ in body], name="row")
     frame = pd.DataFrame(body_cells, index, names, dtype=object)
     nameless = [n for n, h in zip(names, header, strict=True) if not h.strip()]
@@ -146,14 +163,18 @@ def read_workbook(data: bytes, name: str, sheet: str | None) -> Source:
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
     except Exception as error:  # openpyxl raises whatever its parsers raise on a damaged file
-        raise InputError(f"{name}: This workbook cannot be read ({type(error).__name__}). "
-                         "Open it in a spreadsheet and save it as .xlsx or CSV.") from None
+        raise InputError(
+            f"{name}: This workbook cannot be read ({type(error).__name__}). "
+            "Open it in a spreadsheet and save it as .xlsx or CSV."
+        ) from None
     names = [page.title for page in book.worksheets]
     if sheet is not None and sheet not in names:
         raise InputError(f"{name}: There is no sheet {sheet!r}. There are: {', '.join(names)}.")
     visible = [p for p in book.worksheets if p.sheet_state == "visible" and p.max_row > 1]
     page = book[sheet] if sheet else (visible or book.worksheets)[0]
-    notes = [f"Read the sheet {page.title!r} of {len(names)}; --sheet chooses another."] * (len(names) > 1)
+    notes = [f"Read the sheet {page.title!r} of {len(names)}; --sheet chooses another."] * (
+        len(names) > 1
+    )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         sheets = [part for part in archive.namelist() if part.startswith("xl/worksheets/")]
         if any(re.search(rb"<f[ >/]", archive.read(part)) for part in sheets):
@@ -165,8 +186,9 @@ def read_workbook(data: bytes, name: str, sheet: str | None) -> Source:
     if merged := [str(a) for a in page.merged_cells.sorted() if a.max_row > a.min_row]:
         some = ", ".join(merged[:10]) + (" …" if len(merged) > 10 else "")
         notes.append(f"Merged cells hold one value; each of their rows has it now: {some}.")
-    if hidden := [n for n, shape in page.row_dimensions.items() if shape.hidden]:
-        notes.append(f"Hidden rows are read, too: {places('row', sorted(hidden))}.")
+    for what, shapes in (("row", page.row_dimensions), ("column", page.column_dimensions)):
+        if hidden := [key for key, shape in shapes.items() if shape.hidden]:
+            notes.append(f"Hidden {what}s are read, too: {', '.join(map(str, hidden[:10]))}.")
     frame, more = to_frame(rows, name)
     return Source(frame, "xlsx", "", (*notes, *more))
 

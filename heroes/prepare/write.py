@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
 from helpers.check_file import check_file
-from helpers.jsonl import json_line, write_jsonl
-from helpers.money import counter_for
 from helpers.report import KINDS, Report
 from helpers.rules import check_example, sandbox_findings
+
+from helpers.jsonl import json_line, write_jsonl
+from helpers.money import counter_for
 from helpers.settings import load_settings
+from heroes.prepare.chats import has_system
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
 
-SUFFIXES = re.compile(r"(\.(csv|tsv|tab|txt|json|jsonl|ndjson|xlsx|xlsm|xls|gz|zip))+$", re.I)
+SUFFIXES = re.compile(r"(\.(csv|tsv|tab|txt|json|jsonl|ndjson|xlsx|xlsm|xls|gz|zip))+$", re.IGNORECASE)
 FEW_GROUPS = 20  # up to so many are named
 
 
@@ -27,7 +28,7 @@ def examples(frame: pd.DataFrame, plan: Plan) -> Iterator[dict[str, Any]]:
     for row in frame.to_dict("records"):
         if "messages" in row:
             chat = row.pop("messages")
-            if plan.system and all(message.get("role") != "system" for message in chat):
+            if plan.system and not has_system(chat):
                 chat = [{"role": "system", "content": plan.system}, *chat]
             yield {"messages": chat, **{k: v for k, v in row.items() if v is not None and v != []}}
         elif plan.format == "completions":
@@ -80,12 +81,14 @@ def parse_share(text: str) -> float | int:
     except ValueError:
         share = 0
     if not (share >= 1 if isinstance(share, int) else 0 < share < 1):
-        raise ValueError(f"{text!r} is neither a share such as 0.2 nor a number of rows such as 20.")
+        raise ValueError(
+            f"{text!r} is neither a share such as 0.2 nor a number of rows such as 20."
+        )
     return share
 
 
 def split(
-    frame: pd.DataFrame, groups: pd.Series | None, share: float | int, seed: int
+    frame: pd.DataFrame, groups: pd.Series | None, share: float, seed: int
 ) -> tuple[pd.Series, str]:
     """Which rows go to validation, as a mask, and what was done in words.
 

@@ -110,7 +110,10 @@ PARTS = [
     for chat in CHATS
 ]
 NULLS = [
-    {"messages": [{**m, "name": None, "tool_calls": None, "annotations": []} for m in chat], "tools": None}
+    {
+        "messages": [{**m, "name": None, "tool_calls": None, "annotations": []} for m in chat],
+        "tools": None,
+    }
     for chat in CHATS
 ]
 CODE = [(p, f"    def {n}():\n\treturn 1\n\n") for p, n in zip(ASKED, NAMES, strict=True)]
@@ -215,7 +218,10 @@ REFUSED: dict[str, tuple[Made, str]] = {
     "mixed.jsonl": (JSONL + lines([{"messages": CHATS[0]}]), "mixes chat and prompt/completion"),
     "quotes.jsonl": ("{“prompt”: “a”}\n", "quotes.jsonl, line 1: "),
     "none.jsonl": (JSONL + '{"prompt": None, "completion": "b"}\n', "none.jsonl, line 13: "),
-    "half.jsonl": (JSONL + r'{"prompt": "Who?", "completion": "\ud83d"}', "line 13: Half of a character"),
+    "half.jsonl": (
+        JSONL + r'{"prompt": "Who?", "completion": "\ud83d"}',
+        "line 13: Half of a character",
+    ),
     "list.json": ("[1, 2]", "example 1: Not an object."),
     "page.xls": ("<html><table><tr><td>prompt</td></tr></table></html>", "is a web page"),
     "old.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel file"),
@@ -224,7 +230,10 @@ REFUSED: dict[str, tuple[Made, str]] = {
     "broken.xlsx": (b"PK\3\4xl/", "cannot be read"),
     "formula.xlsx": (workbook([*SHEET, ["Who?", "=1+1"]]), "cell B14: 1 formula without"),
     "calls.jsonl": (lines(CALLS), "A job would refuse all 12 examples: (line 1) "),
-    "long.jsonl": (lines([{"prompt": p, "completion": p * 400} for p in ASKED]), "(line 1) length: "),
+    "long.jsonl": (
+        lines([{"prompt": p, "completion": p * 400} for p in ASKED]),
+        "(line 1) length: ",
+    ),
     "nochat.csv": ("messages\nhello\n", "row 2, messages: The cell is neither JSON"),
     "few.csv": (HEADER + "".join(ROWS[:9]), "few_prepared.jsonl is not ready: "),
 }
@@ -248,7 +257,9 @@ def test_course_table_becomes_the_files_of_notebook_03(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "98 different prompts in 294 rows" in done.output
     assert "Later, end every question with ' ->'." in done.output
-    sides = [read_jsonl(tmp_path / f"superheroes_prepared_{side}.jsonl") for side in ("train", "valid")]
+    sides = [
+        read_jsonl(tmp_path / f"superheroes_prepared_{side}.jsonl") for side in ("train", "valid")
+    ]
     assert [len(side) for side in sides] == [252, 42]
     assert sorted(map(str, sides[0] + sides[1])) == sorted(map(str, to_chat(heroes)))
     powers = [{row["messages"][0]["content"].split(", ")[2] for row in side} for side in sides]
@@ -347,13 +358,19 @@ def test_report_for_scripts(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["rows"] == 12
     (suggestion,) = report["suggestions"]
-    assert (suggestion["kind"], suggestion["rows"], suggestion["accepted"]) == ("duplicate", [14], True)
+    assert (suggestion["kind"], suggestion["rows"], suggestion["accepted"]) == (
+        "duplicate",
+        [14],
+        True,
+    )
     assert report["written"][0]["ok"]
     assert report["next"].startswith("heroes jobs create -t ")
 
 
 def test_hundred_thousand_rows(tmp_path: Path) -> None:
-    rows = "".join(f'"Who is number {n}?",Number {n} flies over the town.\n' for n in range(100_000))
+    rows = "".join(
+        f'"Who is number {n}?",Number {n} flies over the town.\n' for n in range(100_000)
+    )
     done = run(save(tmp_path, "a.csv", HEADER + rows), "--yes", "--format", "completions")
     assert "100,000 examples, completion format" in done.output
 
@@ -361,13 +378,16 @@ def test_hundred_thousand_rows(tmp_path: Path) -> None:
 # On a terminal ------------------------------------------------------------------------------
 
 
+COMMAND = "import typer; from heroes.prepare.command import prepare; typer.run(prepare)"
+
+
 def talk(path: Path, answers: list[str]) -> tuple[int, str]:
     """Run the command on a terminal of its own and type an answer to each question."""
     pty = pytest.importorskip("pty", reason="Windows has no such terminals")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "heroes", "prepare", str(path)],
-        cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "dumb"},
+        [sys.executable, "-c", COMMAND, str(path)], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**os.environ, "TERM": "dumb"},
     )  # fmt: skip
     os.close(theirs)
     seen, asked = "", 0
