@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.connect import stop_sandbox
+from helpers.sandbox import stop_sandbox
 
 OWN_SETTINGS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HEROES_BASE_MODEL", "HEROES_GENERATOR_MODEL")
 

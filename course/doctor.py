@@ -12,21 +12,24 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
-from course.env_file import check_env_file
+from course.env_file import Finding, check_env_file, value_problem
 from helpers.data import my_folder
 from helpers.sandbox import SandboxError, sandbox_status, start_sandbox, state_folder
-from helpers.settings import ROOT, SettingsError, env_path, load_settings
+from helpers.settings import ROOT, SettingsError, clean_value, env_path, load_settings
 
 Level = Literal["ok", "warn", "fail"]
 GIB = 1024**3
 TORCH_SECONDS = 120
+INSTALL = "Run `python tools/install.py` and use the Python in .venv."
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,13 @@ def examine() -> Iterator[Result]:
 
 def check_python() -> Iterator[Result]:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info >= (3, 14):
+    own = ROOT / ".venv"
+    if own.is_dir() and not own.samefile(sys.prefix):
+        remedy = (
+            "In a notebook, choose the kernel of this project (`make lab` does); else: " + INSTALL
+        )
+        yield Result("warn", "Python", f"{found}, but not the one in .venv", remedy)
+    elif sys.version_info >= (3, 14):
         yield Result("warn", "Python", found, "Tested with 3.11 to 3.13; newer ones may work.")
     else:
         yield Result("ok", "Python", found)
@@ -59,32 +68,59 @@ def check_python() -> Iterator[Result]:
 
 def check_packages() -> Iterator[Result]:
     """Compare what is installed with requirements.txt and constraints.txt."""
-    tested = dict(_pins(ROOT / "constraints.txt"))
-    wanted = [name for name, _ in _pins(ROOT / "requirements.txt")]
+    tested = _pins(ROOT / "constraints.txt")
+    wanted = _pins(ROOT / "requirements.txt")
     missing, different = [], []
     for name in wanted:
         try:
-            version = importlib.metadata.version(name)
+            version = importlib.metadata.version(name).split("+")[0]
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
             continue
-        if version.split("+")[0] != tested.get(name, version):
+        if version != tested.get(name, version):
             different.append(f"{name} {version} (tested: {tested[name]})")
-    install = "Run `python tools/install.py` and use the Python in .venv."
     if missing:
-        yield Result("fail", "Packages", f"missing: {', '.join(missing)}", install)
+        yield Result("fail", "Packages", f"missing: {', '.join(missing)}", INSTALL)
     elif different:
-        yield Result("warn", "Packages", ", ".join(different), install)
+        yield Result("warn", "Packages", ", ".join(different), INSTALL)
     else:
         yield Result("ok", "Packages", f"all {len(wanted)} there, in the tested versions")
 
 
-def _pins(path: Path) -> Iterator[tuple[str, str]]:
+def _pins(path: Path) -> dict[str, str]:
     """Names and `==` versions in a requirements file; the version is empty if there is none."""
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if match := re.match(r"([A-Za-z0-9._-]+)(?:==([^\s;#]+))?", line):
-                yield match[1].lower().replace("_", "-"), match[2] or ""
+    lines = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.findall(r"^([A-Za-z0-9._-]+)(?:==([^\s;#]+))?", lines, re.MULTILINE)
+    return {name.lower().replace("_", "-"): version for name, version in found}
+
+
+def check_names() -> Iterator[Result]:
+    """Is there a file of the learner's that Python would import instead of a package?"""
+    packages = {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
+    folders = {Path.cwd(), ROOT, ROOT / "notebooks"}
+    files = sorted(file for folder in folders for file in folder.glob("*.py"))
+    hiding = [file for file in files if file.stem in packages]
+    for file in hiding:
+        found = f"{_short(file)} hides the package {file.stem}"
+        yield Result("warn", "File names", found, "Give the file another name.")
+    if not hiding:
+        yield Result("ok", "File names", "no file of yours hides a package")
+
+
+def check_proxy() -> Iterator[Result]:
+    """Calls to a hosted provider go through a proxy that is set; those to the sandbox don't."""
+    proxies = urllib.request.getproxies_environment()
+    proxies.pop("no", None)
+    socks = sorted(n for n, url in proxies.items() if url.lower().startswith("socks"))
+    if socks and find_spec("socksio") is None:
+        found = f"{socks[0]}_proxy is a SOCKS proxy, and the package socksio is missing"
+        remedy = "For a hosted provider: `pip install socksio` in .venv, or delete the variable."
+        yield Result("warn", "Proxy", found, remedy)
+    elif proxies:
+        remedy = "If a hosted provider can't be reached, ask who runs the proxy."
+        yield Result("warn", "Proxy", f"{', '.join(sorted(proxies))}_proxy is set", remedy)
+    else:
+        yield Result("ok", "Proxy", "none is set")
 
 
 def check_disk() -> Iterator[Result]:
@@ -97,16 +133,18 @@ def check_disk() -> Iterator[Result]:
 def check_processor() -> Iterator[Result]:
     cores, memory = os.cpu_count() or 1, psutil.virtual_memory()
     found = f"{cores} cores, {memory.total / GIB:.1f} GiB ({memory.available / GIB:.1f} GiB free)"
-    if memory.available < GIB:
-        yield Result("warn", "Processor and memory", found, "Close other programs first.")
-    else:
-        yield Result("ok", "Processor and memory", found)
+    few = memory.available < GIB
+    remedy = "Close other programs first." if few else ""
+    yield Result("warn" if few else "ok", "Processor and memory", found, remedy)
 
 
 def check_writing() -> Iterator[Result]:
-    for what, folder in (("Your files", my_folder()), ("Sandbox state", state_folder())):
+    for what, folder, mode in (
+        ("Your files", my_folder(), 0o777),
+        ("Sandbox state", state_folder(), 0o700),
+    ):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"hero")
         except OSError as error:
@@ -116,24 +154,21 @@ def check_writing() -> Iterator[Result]:
             yield Result("ok", what, f"can be written in {_short(folder)}")
 
 
-def _short(folder: Path) -> str:
-    """The folder as seen from the project, so that tables read the same everywhere."""
-    return str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder)
+def _short(path: Path) -> str:
+    """The path as seen from the project, so that tables read the same everywhere."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def check_loopback() -> Iterator[Result]:
     """Can two programs on this machine talk to each other? Some firewalls say no."""
     try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            address = server.getsockname()
-            with socket.create_connection(address, 5) as client, server.accept()[0] as other:
-                client.sendall(b"hero")
-                heard = other.recv(4)
-    except OSError as error:
-        heard = str(error).encode()
-    if heard == b"hero":
-        yield Result("ok", "Loopback", "programs on this machine can talk to each other")
-    else:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname(), 5),
+            server.accept()[0],
+        ):
+            yield Result("ok", "Loopback", "programs on this machine can talk to each other")
+    except OSError:
         remedy = "Allow Python to use 127.0.0.1 in your firewall or security program."
         yield Result("fail", "Loopback", "a connection to 127.0.0.1 failed", remedy)
 
@@ -165,6 +200,8 @@ def check_torch() -> Iterator[Result]:
 def check_env() -> Iterator[Result]:
     path = env_path()
     findings = check_env_file(path)
+    if problem := value_problem(clean_value(os.environ.get("OPENAI_API_KEY", ""))):
+        findings.append(Finding("fail", "OPENAI_API_KEY in your system's environment", *problem))
     for finding in findings:
         yield Result(finding.level, ".env", f"{finding.where}: {finding.problem}", finding.remedy)
     if not findings:
@@ -176,30 +213,30 @@ def check_endpoint() -> Iterator[Result]:
     """Is the configured endpoint usable? Nothing is sent to a hosted one: that might cost."""
     try:
         settings = load_settings()
-    except SettingsError as error:
-        yield Result("fail", "Endpoint", str(error), "Mend .env.")
-        return
-    if settings.base_url is not None:
-        yield Result("ok", "Endpoint", f"{settings.provider}, {settings.generator_model}")
-        return
-    was_running = sandbox_status().running
-    started = time.monotonic()
-    try:
+        if settings.base_url is not None:
+            yield Result("ok", "Endpoint", f"{settings.provider}, {settings.generator_model}")
+            return
+        was_running = sandbox_status().running
+        started = time.monotonic()
         start_sandbox()
+    except SettingsError as error:
+        yield Result("fail", "Endpoint", str(error), "Correct .env.")
     except SandboxError as error:
         yield Result("fail", "Sandbox", str(error), "Look at the log above.")
-        return
-    seconds = time.monotonic() - started
-    found = "is running" if was_running else f"started in {seconds:.1f} s and is running"
-    yield Result("ok", "Sandbox", found)
+    else:
+        seconds = time.monotonic() - started
+        found = "is running" if was_running else f"started in {seconds:.1f} s and is running"
+        yield Result("ok", "Sandbox", found)
 
 
 CHECKS: tuple[Callable[[], Iterator[Result]], ...] = (
     check_python,
     check_packages,
+    check_names,
     check_processor,
     check_disk,
     check_writing,
+    check_proxy,
     check_loopback,
     check_torch,
     check_env,

@@ -1,59 +1,142 @@
-"""Step 10: a project of its own in the learner's sandbox, for breaking things.
+"""Steps 10 and 11: projects of their own in the learner's sandbox, and faults on request.
 
-Its key sees none of the learner's files, jobs and models, and a fault that is set for it meets
-nobody else.
+A project has a key of its own: it sees none of the learner's files, jobs and models, and a fault
+that is set for it happens to no other project. Each is emptied when it is opened and closed.
+
+    set_fault(client, "rate_limit", times=2, retry_after=1)
+    clear_faults(client)
+
+For a single call there is the header instead: `extra_headers={"X-Sandbox-Fault": "rate_limit"}`.
+Only a sandbox can do this; a hosted provider answers such calls with 404 (and ignores the header).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import openai
 from openai import OpenAI
 
-from course.faults import clear_faults
 from helpers.sandbox import run_keys
 
-PROJECT = "laboratory"
+PRACTICE = "laboratory"
+CLASSROOM = "classroom"
 ENDED = ("succeeded", "failed", "cancelled")
+# It has ended, is gone, or is needed at this very moment: the next emptying will find it.
+NOT_NOW = (openai.BadRequestError, openai.NotFoundError, openai.ConflictError)
 
 
-def open_laboratory(client: OpenAI) -> OpenAI:
-    """An empty laboratory: a client with a key of its own, which sends nothing twice.
+class NoSandboxError(RuntimeError):
+    """The client talks to a provider that has no faults for practice."""
+
+
+def open_practice(client: OpenAI) -> OpenAI:
+    """An empty practice project: a client with a key of its own, which never retries.
 
     `client` must be one of the sandbox on this machine, where keys can be made. What an earlier
-    visit has left is thrown away. Raises SandboxError if no key can be made.
+    visit has left is deleted. Raises SandboxError if no key can be made.
     """
-    _revoke_keys()
-    key = run_keys("create", "--project", PROJECT, "--name", "notebook 10")["key"]
-    lab = client.with_options(api_key=key, max_retries=0)
-    _empty(lab)
-    return lab
+    return _open(client.with_options(max_retries=0), [PRACTICE], PRACTICE)[PRACTICE]
 
 
-def close_laboratory(lab: OpenAI) -> None:
-    """Throw everything away that is in the laboratory, and its key too."""
-    _empty(lab)
-    _revoke_keys()
+def close_practice(client: OpenAI) -> None:
+    """Delete all that is in the practice project, and revoke its key."""
+    _close([client], PRACTICE)
 
 
-def _empty(lab: OpenAI) -> None:
-    clear_faults(lab)
-    # Jobs first: one that still trains makes models and needs its file.
-    for job in lab.fine_tuning.jobs.list():
+def open_classroom(client: OpenAI, names: Sequence[str]) -> dict[str, OpenAI]:
+    """A client for each student, by their names (a-z, 0-9 and dashes), each in an empty project.
+
+    `client` must be one of the sandbox on this machine, where keys can be made. The keys of an
+    earlier lesson are revoked. Raises SandboxError if no key can be made.
+    """
+    return _open(client, names, CLASSROOM)
+
+
+def close_classroom(students: dict[str, OpenAI]) -> None:
+    """Delete all that the students have made, and revoke their keys."""
+    _close(students.values(), CLASSROOM)
+
+
+def _open(client: OpenAI, projects: Sequence[str], label: str) -> dict[str, OpenAI]:
+    def key_for(project: str) -> str:
+        return str(run_keys("create", "--project", project, "--name", label)["key"])
+
+    _revoke(label)
+    # Each key is a command of its own, which mostly waits for Python to start.
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        keys = list(pool.map(key_for, projects))
+    clients = {p: client.with_options(api_key=k) for p, k in zip(projects, keys, strict=True)}
+    for each in clients.values():
+        _empty(each)
+    return clients
+
+
+def _close(clients: Any, label: str) -> None:
+    for each in clients:
+        _empty(each)
+    _revoke(label)
+
+
+def _revoke(label: str) -> None:
+    """Revoke the keys with this name, by which those of an earlier visit are found again."""
+    live = [row["id"] for row in run_keys("list") if row["name"] == label and not row["revoked_at"]]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(lambda key_id: run_keys("revoke", key_id), live))
+
+
+def _empty(client: OpenAI) -> None:
+    clear_faults(client)
+    # Batches and jobs first: one that still runs makes models and needs its file.
+    for batch in client.batches.list():
+        with suppress(*NOT_NOW):
+            client.batches.cancel(batch.id)
+    for job in client.fine_tuning.jobs.list():
         if job.status not in ENDED:
-            with suppress(openai.BadRequestError):  # it has ended at this moment
-                lab.fine_tuning.jobs.cancel(job.id)
-    for model in lab.models.list():
-        if model.owned_by == PROJECT:
-            with suppress(openai.NotFoundError, openai.ConflictError):
-                lab.models.delete(model.id)
-    for file in lab.files.list():
-        with suppress(openai.NotFoundError, openai.ConflictError):
-            lab.files.delete(file.id)
+            with suppress(*NOT_NOW):
+                client.fine_tuning.jobs.cancel(job.id)
+    for model in client.models.list():
+        if model.id.startswith("ft:"):
+            with suppress(*NOT_NOW):
+                client.models.delete(model.id)
+    for file in client.files.list():
+        with suppress(*NOT_NOW):
+            client.files.delete(file.id)
 
 
-def _revoke_keys() -> None:
-    for row in run_keys("list"):
-        if row["project"] == PROJECT and not row["revoked_at"]:
-            run_keys("revoke", row["id"])
+def set_fault(client: OpenAI, name: str, times: int = 1, **details: Any) -> list[dict[str, Any]]:
+    """Let the next `times` calls that it can happen to meet a fault; returns what is set now.
+
+    Raises openai.BadRequestError, naming all faults, for an unknown name or detail.
+    """
+    body = {"fault": name, "times": times, "details": details}
+    return list(_ask(client.post, body=body)["data"])
+
+
+def clear_faults(client: OpenAI) -> int:
+    """End every fault of this key's project; returns how many there were."""
+    return int(_ask(client.delete)["cleared"])
+
+
+def list_faults(client: OpenAI) -> list[dict[str, Any]]:
+    """The faults that are set: name, times_left and details of each."""
+    return list(_ask(client.get)["data"])
+
+
+def known_faults(client: OpenAI) -> list[dict[str, Any]]:
+    """All faults there are: name, what, happens_to and details of each."""
+    return list(_ask(client.get)["known"])
+
+
+def _ask(call: Any, **options: Any) -> dict[str, Any]:
+    """Make the call by the client's own method: its address, its key, its time limits."""
+    try:
+        return dict(call("/sandbox/faults", cast_to=object, **options))
+    except openai.NotFoundError as error:
+        raise NoSandboxError(
+            "Only the sandbox fails on request, and this is another provider. Delete "
+            "OPENAI_API_KEY from .env to use the sandbox."
+        ) from error

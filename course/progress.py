@@ -22,7 +22,7 @@ import pandas as pd
 
 from course.exercise import Exercise
 from course.passed import ProgressError, forget, passed
-from helpers.data import MADE_BY, my_folder
+from helpers.data import my_folder
 from helpers.settings import ROOT
 from tools.roadmap import STEPS
 
@@ -30,6 +30,20 @@ State = Literal["done", "begun", "open"]
 SIGNS: dict[State, str] = {"done": "[x]", "begun": "[/]", "open": "[ ]"}
 NOTEBOOKS = ROOT / "notebooks"
 SET_ASIDE = "set_aside"
+MADE_BY = {
+    "superheroes.csv": "02_synthetic_superheroes",
+    "validation.csv": "02_synthetic_superheroes",
+    "train.jsonl": "03_jsonl_preparation",
+    "validation.jsonl": "03_jsonl_preparation",
+    "train_completions.jsonl": "03_jsonl_preparation",
+    "validation_completions.jsonl": "03_jsonl_preparation",
+    "model.json": "06_prediction",
+    "evaluation.csv": "07_evaluation",
+    "errors_met.json": "10_when_things_go_wrong",
+    "loss_by_hand.csv": "08_trainer_by_hand",
+    "plan.json": "11_beyond_one_laptop",
+    "comparison.csv": "09_retrieval_or_fine_tuning",
+}
 REMEDY = "Make one with: heroes progress --json --name NAME"
 
 

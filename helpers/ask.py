@@ -28,8 +28,8 @@ from helpers.asking import GenerationError, Run
 from helpers.data import replace_text
 from helpers.display import progress_bar
 from helpers.ledger import Ledger, LedgerBusy, row_key
-from helpers.money.costs import Estimate, estimate_generation, money
-from helpers.money.spending import BudgetExceeded
+from helpers.money import BudgetExceeded, Estimate, estimate_generation
+from helpers.prices import money
 from helpers.settings import Settings, load_settings
 
 __all__ = [

@@ -13,10 +13,10 @@ from openai import AsyncOpenAI
 from tqdm.std import tqdm
 
 from helpers.ledger import Ledger
-from helpers.money.costs import money, usage_cost
-from helpers.money.spending import BudgetExceeded
-from helpers.money.tokens import estimate_tokens, most_tokens
+from helpers.money import BudgetExceeded
 from helpers.pace import ATTEMPTS, Pace, retry_wait
+from helpers.prices import money, usage_cost
+from helpers.tokens import estimate_tokens, most_tokens
 
 PACKAGING = 20  # tokens of a chat message around its text, generously
 HOPELESS = (

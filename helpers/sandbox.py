@@ -12,21 +12,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from helpers.settings import ROOT, read_variable
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
+CLOCK_SECONDS = 2.0  # by so much a correction of the clock may move a start time
 
-# Kept so that Python neither warns about a child left running nor leaves a dead one unreaped.
+# The servers that this process started: kept so that it can reap them once they have ended.
 _children: list[subprocess.Popen[bytes]] = []
 
 
@@ -53,14 +52,9 @@ def state_folder() -> Path:
 
 def sandbox_status() -> SandboxStatus:
     """Is the learner's sandbox running? What a killed one left behind does not count."""
-    state = state_folder()
-    try:
-        info = json.loads((state / "sandbox.json").read_text(encoding="utf-8"))
-        url, pid, started_at = str(info["url"]), int(info["pid"]), int(info["started_at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return SandboxStatus(False, state)
-    if psutil.pid_exists(pid) and _answers(url):
-        return SandboxStatus(True, state, url, pid, started_at)
+    state, (record, process) = state_folder(), _find_server()
+    if process and _status_of(record["url"].removesuffix("/v1") + "/health") == 200:
+        return SandboxStatus(True, state, record["url"], process.pid, record["started_at"])
     return SandboxStatus(False, state)
 
 
@@ -79,19 +73,19 @@ def start_sandbox() -> SandboxStatus:
 
 
 def stop_sandbox() -> bool:
-    """Stop the learner's sandbox and wait for its end; False if none was running."""
+    """Stop the learner's sandbox and wait for its end; False if none was running.
+
+    Raises SandboxError if it does not end.
+    """
     with _lock():
-        process = _find_process()
+        _, process = _find_server()
         if process is None:
             return False
         process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except psutil.TimeoutExpired:
+        if not _has_ended(process, STOP_SECONDS):
             process.kill()
-            process.wait(STOP_SECONDS)
-    for child in _children:
-        child.poll()
+            if not _has_ended(process, STOP_SECONDS):
+                raise SandboxError(f"The sandbox (process {process.pid}) does not end. Try again.")
     return True
 
 
@@ -100,10 +94,12 @@ def learner_key() -> str:
     path = state_folder() / "learner.key"
     with _lock():
         key = path.read_text(encoding="ascii").strip() if path.is_file() else ""
-        if key and _key_is_known(key):
-            return key
-        key = run_keys("create", "--project", "learner", "--name", "notebooks")["key"]
-        _write_secret(path, key)
+        url = sandbox_status().url
+        # With no sandbox to ask, a stored key is taken for valid.
+        if not key or (url and _status_of(f"{url}/models", key) == 401):
+            key = run_keys("create", "--project", "learner", "--name", "notebooks")["key"]
+            path.touch(mode=0o600)  # only its owner can read it
+            path.write_text(key + "\n", encoding="ascii")
     return key
 
 
@@ -112,9 +108,8 @@ def run_keys(*arguments: str) -> Any:
 
     Raises SandboxError with the command's own last line if it fails.
     """
-    command = ["keys", *arguments, "--state", str(state_folder()), "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox", *command],
+        [sys.executable, "-m", "sandbox", "keys", *arguments, "--state", str(_state()), "--json"],
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
@@ -125,35 +120,66 @@ def run_keys(*arguments: str) -> Any:
     )
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        why = lines[-1] if lines else "The sandbox's key command failed without a word."
+        why = lines[-1] if lines else "The sandbox's key command failed without a message."
         raise SandboxError(why.removeprefix("sandbox: "))
     return json.loads(done.stdout)
 
 
-@contextmanager
-def _lock() -> Iterator[None]:
-    """One starter at a time, over all processes; the system frees it if a holder is killed."""
+def _state() -> Path:
+    """The state folder, made if need be: files and keys in it are for their owner only."""
     state = state_folder()
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return state
+
+
+def _lock() -> FileLock:
+    """One starter at a time, over all processes; the system frees it if a holder is killed."""
+    return FileLock(_state() / "helpers.lock", timeout=START_SECONDS + STOP_SECONDS)
+
+
+def _find_server() -> tuple[dict[str, Any], psutil.Process | None]:
+    """What sandbox.json says, and the server's process; ({}, None) if it is not alive.
+
+    A pid is used again sooner or later, so the process must also have the recorded start time.
+    """
     try:
-        with FileLock(state / "helpers.lock", timeout=START_SECONDS + STOP_SECONDS):
-            yield
-    except Timeout as error:
-        raise SandboxError(
-            "Another program has been starting or stopping the sandbox for minutes. "
-            "Close it and try again."
-        ) from error
+        record = json.loads((state_folder() / "sandbox.json").read_text(encoding="utf-8"))
+        found = {name: record[name] for name in ("url", "pid", "started_at", "process_started")}
+        process = psutil.Process(found["pid"])
+        is_it = abs(process.create_time() - found["process_started"]) < CLOCK_SECONDS
+        alive = is_it and not _has_ended(process)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, psutil.Error):
+        return {}, None  # no record, a damaged one, or one of a process that is gone
+    return (found, process) if alive else ({}, None)
+
+
+def _has_ended(process: psutil.Process, patience: float = 0.0) -> bool:
+    """Has the process ended, or does it within `patience` seconds? A zombie has ended.
+
+    `Process.wait` would wait until the parent reaps it, and an open notebook never does.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        for child in _children:
+            child.poll()
+        try:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.05)
 
 
 def _spawn() -> subprocess.Popen[bytes]:
     """Start the server detached: it outlives the notebook, and Ctrl-C there does not reach it."""
-    state = state_folder()
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-    with (state / "sandbox.log").open("wb") as log:
+    with (_state() / "sandbox.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)],
+            [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state_folder())],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -167,22 +193,21 @@ def _spawn() -> subprocess.Popen[bytes]:
 
 
 def _child_environment() -> dict[str, str]:
-    """Our environment without the learner's hosted keys, which the server has no business with."""
+    """Our environment without the learner's hosted keys: they are not the server's business."""
     return {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
 
 
 def _wait_until_ready(child: subprocess.Popen[bytes]) -> SandboxStatus:
     deadline = time.monotonic() + START_SECONDS
-    ended_at: float | None = None
     while time.monotonic() < deadline:
         if (status := sandbox_status()).running:
             return status
         if child.poll() is not None:
             # It may have lost a race against one started by hand, which then is ready soon.
-            ended_at = ended_at or time.monotonic()
-            if time.monotonic() - ended_at > 3:
-                raise SandboxError(_failure(f"ended at once (exit code {child.returncode})"))
+            deadline = min(deadline, time.monotonic() + 3)
         time.sleep(0.05)
+    if child.poll() is not None:
+        raise SandboxError(_failure(f"ended at once (exit code {child.returncode})"))
     child.kill()
     child.wait()
     raise SandboxError(_failure(f"was not ready after {START_SECONDS:.0f} seconds"))
@@ -198,47 +223,15 @@ def _failure(what: str) -> str:
     )
 
 
-def _answers(url: str) -> bool:
-    """Does a server answer at this base URL?"""
-    return _status_of(url.removesuffix("/").removesuffix("/v1") + "/health") == 200
-
-
-def _key_is_known(key: str) -> bool:
-    """Is the stored key still valid? With no sandbox to ask, it is taken for valid."""
-    url = sandbox_status().url
-    return url is None or _status_of(f"{url}/models", {"Authorization": f"Bearer {key}"}) != 401
-
-
-def _status_of(url: str, headers: dict[str, str] | None = None) -> int | None:
-    """The HTTP status of a GET on this machine, past any proxy; None if nobody answers."""
+def _status_of(url: str, key: str = "") -> int | None:
+    """The HTTP status of a GET on this machine, past any proxy; None if there is no answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(url, headers=headers or {}), timeout=5) as answer:
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
+        with opener.open(request, timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
             return error.code
     except (OSError, ValueError):
         return None
-
-
-def _find_process() -> psutil.Process | None:
-    """The server's process, if the pid on record still belongs to a sandbox and to no one else."""
-    path = state_folder() / "sandbox.json"
-    with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
-        process = psutil.Process(int(json.loads(path.read_text(encoding="utf-8"))["pid"]))
-        if "sandbox" in " ".join(process.cmdline()):
-            return process
-    with suppress(FileNotFoundError):
-        path.unlink()
-    return None
-
-
-def _write_secret(path: Path, secret: str) -> None:
-    """Write a file that only its owner can read, all at once."""
-    draft = path.with_name(f".{path.name}.tmp")
-    with suppress(FileNotFoundError):
-        draft.unlink()
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret + "\n")
-    draft.replace(path)

@@ -15,7 +15,7 @@ from heroes.paying import Agreed, MaxUsd, paying
 if TYPE_CHECKING:
     from openai import OpenAI
 
-    from helpers.money.costs import Estimate
+    from helpers.money import Estimate
     from heroes.talk import Messages, Piece, Wish
 
 Model = Annotated[
@@ -122,9 +122,11 @@ def _wish(
 
 
 def _estimate(wish: Wish, text: str) -> Estimate:
-    from helpers.money.costs import estimate_answer
+    from helpers.money import estimate_answer
+    from helpers.settings import load_settings
 
-    return estimate_answer(text, wish.model, wish.max_tokens)
+    provider = load_settings().provider
+    return estimate_answer(text, wish.model, wish.max_tokens, provider=provider)
 
 
 def _answer(api: OpenAI, messages: Messages, wish: Wish, json: bool) -> None:

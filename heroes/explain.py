@@ -13,12 +13,14 @@ from helpers.asking import GenerationError
 from helpers.follow import ConnectionLost
 from helpers.jobs import WIND_DOWN, UploadError
 from helpers.ledger import LedgerBusy
+from helpers.money import BudgetExceeded
 from helpers.sandbox import SandboxError
 from helpers.settings import SettingsError, load_settings, read_variable
 from heroes.new_job import JobLost
 
 # These carry their own remedy.
 OUR_OWN = (
+    BudgetExceeded,
     SandboxError,
     SettingsError,
     UploadError,

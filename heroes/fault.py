@@ -38,7 +38,7 @@ def fault(
 
     Example: heroes fault rate_limit --times 2 retry_after=1
     """
-    from course.faults import NoSandboxError, clear_faults, known_faults, list_faults, set_fault
+    from course.practice import NoSandboxError, clear_faults, known_faults, list_faults, set_fault
 
     try:
         if name == OFF:

@@ -58,7 +58,6 @@ def generate(
     """
     from course.grid import POWERS, VALIDATION_POWERS, superhero_grid
     from helpers.data import my
-    from helpers.money.spending import at_most
     from helpers.settings import load_settings
 
     grid = superhero_grid(
@@ -69,7 +68,7 @@ def generate(
     settings = load_settings()
     options: dict[str, Any] = {
         "model": model or settings.generator_model,
-        "agree": lambda estimate: agree(estimate, yes),
+        "agree": lambda estimate: agree(estimate, yes, max_usd),
         "settings": settings,
         "max_usd": max_usd,
         "temperature": temperature,
@@ -80,7 +79,7 @@ def generate(
     }
     try:
         # Its words are for people: stdout is kept for the answer.
-        with contextlib.redirect_stdout(sys.stderr), at_most(max_usd):
+        with contextlib.redirect_stdout(sys.stderr):
             frame = asyncio.run(_write(grid, path, options))
     except KeyboardInterrupt:
         note(f"Stopped. The finished rows are safe beside {path.name}; the same command goes on.")

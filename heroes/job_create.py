@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types.fine_tuning import FineTuningJob
 
-    from helpers.money.costs import Estimate
+    from helpers.money import Estimate
     from heroes.new_job import NewJob
 
 
@@ -85,7 +85,7 @@ def create(
     settings = load_settings()
     base = model or settings.base_model
     with client() as api:
-        cost = _estimate(api, training, train_path, base, epochs)
+        cost = _estimate(api, training, train_path, base, epochs, settings.provider)
         with paying(cost, yes, max_usd):
             new = NewJob(
                 model=base,
@@ -133,14 +133,15 @@ def _file_id(api: OpenAI, named: str, path: Path | None) -> str:
 
 
 def _estimate(
-    api: OpenAI, named: str, path: Path | None, model: str, epochs: int | None
+    api: OpenAI, named: str, path: Path | None, model: str, epochs: int | None, provider: str
 ) -> Estimate:
     """What training will cost, from the file's text or, if it is far away, from its size."""
-    from helpers.money.costs import estimate_training, estimate_training_size
+    from helpers.money import estimate_training, estimate_training_size
 
     if path:
-        return estimate_training(path, model, epochs, exact=True)
-    return estimate_training_size(api.files.retrieve(named).bytes, model, epochs)
+        return estimate_training(path, model, epochs, exact=True, provider=provider)
+    size = api.files.retrieve(named).bytes
+    return estimate_training_size(size, model, epochs, provider=provider)
 
 
 def _send(api: OpenAI, new: NewJob) -> FineTuningJob:

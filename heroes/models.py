@@ -32,7 +32,7 @@ def list_(
 
     Example: heroes models list --tuned
     """
-    from helpers.money.costs import price_of
+    from helpers.prices import price_of
 
     with client() as api:
         found = [model for model in api.models.list() if not tuned or model.id.startswith("ft:")]

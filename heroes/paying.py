@@ -11,10 +11,10 @@ import typer
 from heroes.output import confirm, note
 
 if TYPE_CHECKING:
-    from helpers.money.costs import Estimate
+    from helpers.money import Estimate
 
 MaxUsd = Annotated[
-    float | None, typer.Option(min=0, help="Refuse to spend more dollars than this.")
+    float | None, typer.Option(min=0, help="Refuse a step that could cost more dollars than this.")
 ]
 Agreed = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask before a call that costs money.")
@@ -23,24 +23,21 @@ Agreed = Annotated[
 
 @contextmanager
 def paying(estimate: Estimate, yes: bool, max_usd: float | None) -> Iterator[None]:
-    """Tell what it will cost and ask; inside the block no more than `max_usd` is spent.
+    """Tell what it will cost and ask, before the block with the call.
 
-    On the sandbox, which is free, nothing is told or asked. Raises BudgetExceeded before any call
-    if a ceiling forbids it.
+    On the sandbox, which is free, nothing is told or asked. Raises BudgetExceeded if the call could
+    cost more than a ceiling allows.
     """
-    from helpers.money.spending import at_most
-
-    with at_most(max_usd):
-        agree(estimate, yes)
-        yield
+    agree(estimate, yes, max_usd)
+    yield
 
 
-def agree(estimate: Estimate, yes: bool) -> None:
-    """Tell what it will cost and ask, unless it is free."""
-    from helpers.money.spending import diary
+def agree(estimate: Estimate, yes: bool, max_usd: float | None = None) -> None:
+    """Tell what it will cost and ask, unless it is free. Raises BudgetExceeded above a ceiling."""
+    from helpers.money import allow
     from helpers.settings import load_settings
 
     if load_settings().provider != "sandbox":
-        diary().check(estimate.model, estimate.usd)
+        allow(estimate, max_usd)
         note(str(estimate))
         confirm("Go on?", yes)

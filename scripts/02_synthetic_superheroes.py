@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 from course.grid import superhero_grid
 from helpers.connect import connect, connect_async
 from helpers.data import my
-from helpers.money.costs import estimate_generation
+from helpers.money import estimate_generation
 from helpers.settings import load_settings
 
 

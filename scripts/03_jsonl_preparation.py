@@ -15,7 +15,7 @@ import pandas as pd
 
 from helpers.data import find, my
 from helpers.jsonl import check_file
-from helpers.money.costs import estimate_training
+from helpers.money import estimate_training
 from helpers.settings import load_settings
 
 SEPARATOR, STOP = " ->", " END"

@@ -15,7 +15,7 @@ from openai.types.fine_tuning import FineTuningJob
 from helpers.connect import connect
 from helpers.data import find
 from helpers.jsonl import check_file
-from helpers.money.costs import estimate_training
+from helpers.money import estimate_training
 from helpers.settings import load_settings
 
 

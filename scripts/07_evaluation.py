@@ -19,7 +19,7 @@ from helpers.data import find
 from helpers.follow import follow
 from helpers.jobs import ensure_job
 from helpers.jsonl import read_jsonl
-from helpers.money.costs import usage_cost
+from helpers.prices import usage_cost
 from helpers.reciting import NEAR_COPY, copied
 from helpers.settings import load_settings
 

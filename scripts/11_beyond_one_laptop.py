@@ -16,7 +16,8 @@ from course.grid import superhero_grid
 from course.judge import pass_rate, score
 from helpers.connect import connect
 from helpers.data import my
-from helpers.money.costs import estimate_generation, money, shutdown_note
+from helpers.money import estimate_generation
+from helpers.prices import money, shutdown_note
 from helpers.settings import load_settings
 
 ENDED = ("completed", "failed", "expired", "cancelled")

@@ -14,9 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.ask import VALIDATION_POWERS, generate, superhero_grid
-from helpers.connect import connect, connect_async, stop_sandbox
+from helpers.connect import connect, connect_async
 from helpers.data import DATA, replace_text
 from helpers.jsonl import to_chat, to_completions, write_jsonl
+from helpers.sandbox import stop_sandbox
 from helpers.settings import load_settings
 
 

@@ -28,11 +28,13 @@ import pandas as pd
 import psutil
 
 from course.grid import superhero_grid
-from helpers.connect import SandboxError, connect
+from helpers.connect import connect
 from helpers.data import find, my, replace_text
-from helpers.money.costs import estimate_generation, estimate_training, money
+from helpers.money import estimate_generation, estimate_training
 from helpers.prediction import ModelRecord, load_record
-from helpers.settings import NAMES, Settings, SettingsError, load_settings
+from helpers.prices import money
+from helpers.sandbox import SandboxError
+from helpers.settings import Settings, SettingsError, load_settings
 from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write
 
 RUN = ROOT / "build" / "run"
@@ -86,7 +88,7 @@ def run(paths: Sequence[Path], settings: Settings, paid: bool, publish: bool = F
             print(".env (and out of the environment), and the sandbox answers instead.")
             return 1
     count = f"{len(paths)} notebook{'s' if len(paths) > 1 else ''}"
-    print(f"Running {count} on {NAMES[settings.provider]}.\n", flush=True)
+    print(f"Running {count} on {settings.title}.\n", flush=True)
     seconds = {path.stem: run_notebook(path) for path in paths}
     print(f"\n{count} in {sum(seconds.values()):.0f} seconds.")
     if publish:
@@ -103,7 +105,7 @@ def cost_text(settings: Settings) -> str:
     estimates = [estimate_generation(superhero_grid(), settings.generator_model)]
     with suppress(FileNotFoundError):  # then notebook 03, which makes the file, tells the price
         estimates.append(estimate_training(find("train.jsonl"), settings.base_model))
-    lines = [f"A key for {NAMES[settings.provider]} is configured, so this run costs money:"]
+    lines = [f"A key for {settings.title} is configured, so this run costs money:"]
     lines += [f"  {estimate}" for estimate in estimates]
     known = [estimate.usd for estimate in estimates if estimate.usd is not None]
     whole = money(sum(known)) if len(known) == len(estimates) else money(None)

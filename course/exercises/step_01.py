@@ -11,7 +11,7 @@ from openai.resources.chat.completions import Completions
 
 from course.env_file import check_env_file
 from course.exercise import Exercise, Expectation, expect
-from helpers.env_file import read_env_file
+from helpers.settings import read_env_file
 
 PRACTICE_KEY = "sk-demo-1234"
 # Three mistakes in two lines.

@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 from course.exercise import Exercise, Expectation, expect
 from course.judge import judge
-from helpers.money.costs import usage_cost
+from helpers.prices import usage_cost
 
 HERO = (40, "woman", "flight")
 MOST_WORDS = 15

@@ -13,7 +13,7 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from course.exercise import Exercise, Expectation, expect
-from course.faults import clear_faults, set_fault
+from course.practice import clear_faults, set_fault
 from helpers.jsonl import read_jsonl, write_jsonl
 
 ADDRESS = "http://sandbox/v1/chat/completions"

@@ -9,6 +9,7 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
 import uvicorn
 from fastapi import FastAPI
 
@@ -71,7 +72,13 @@ class _Note:
 
     def announce(self) -> None:
         """Write the note and say on standard output that the server is ready."""
-        content = {"url": self._url, "pid": os.getpid(), "started_at": int(time.time())}
+        content = {
+            "url": self._url,
+            "pid": os.getpid(),
+            # With the pid, this tells for certain which process is meant: pids are used again.
+            "process_started": psutil.Process().create_time(),
+            "started_at": int(time.time()),
+        }
         part = self._path.with_suffix(".part")
         part.write_text(json.dumps(content), encoding="utf-8")
         os.replace(part, self._path)

@@ -8,7 +8,7 @@ import pytest
 
 from course.exercise import Exercise
 from course.exercises import step_07
-from helpers.money.costs import usage_cost
+from helpers.prices import usage_cost
 
 GOOD = (
     "Meet Amara, a 40-year-old woman from a quiet street behind the station who has the power of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import threading
 from collections.abc import Iterator
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
+from openai.resources.fine_tuning.jobs import Jobs
 from openai.types.fine_tuning import FineTuningJob
 
+from helpers.deployment import NotDeployed, model_to_call
 from helpers.jobs import upload
-from helpers.providers import PROVIDERS, NotDeployed, model_to_call, provider_frame
-from helpers.settings import PRESETS, find_provider
+from helpers.providers import OTHER, PROVIDERS, find_provider, provider_frame
 
 FILE = {"id": "file-1", "object": "file", "bytes": 3, "created_at": 1, "purpose": "fine-tune"}
 CHECKPOINTS = [{"id": "ftckpt_new"}, {"id": "ftckpt_old"}]
@@ -87,8 +89,8 @@ def test_the_extra_call_deploys_the_newest_checkpoint(elsewhere) -> None:
     name = model_to_call(PROVIDERS["nebius"], client, job(), "hero", every=0.01)
     assert name == "base-LoRA:hero-XyZ"
     asked = [call for call in provider.calls if call[1].startswith("/v0/")]
-    order = {"source": "ftjob-1:ftckpt_new", "base_model": "base", "name": "hero"}
-    assert asked[0] == ("POST", "/v0/models", order)
+    request = {"source": "ftjob-1:ftckpt_new", "base_model": "base", "name": "hero"}
+    assert asked[0] == ("POST", "/v0/models", request)
     assert [call[:2] for call in asked[1:]] == [("GET", "/v0/models/base-LoRA:hero-XyZ")] * 2
 
 
@@ -115,27 +117,52 @@ def test_elsewhere_the_name_of_the_job_is_enough(elsewhere) -> None:
         model_to_call(PROVIDERS["openai"], client, job(fine_tuned_model=None))
 
 
-def test_the_same_order_in_each_provider_s_words() -> None:
-    orders = {name: p.order("t", "v", n_epochs=2, suffix="s") for name, p in PROVIDERS.items()}
-    numbers = {n: o["method"]["supervised"]["hyperparameters"] for n, o in orders.items()}
+def test_the_same_request_in_each_providers_words() -> None:
+    requests = {n: p.job_request("t", "v", n_epochs=2, suffix="s") for n, p in PROVIDERS.items()}
+    numbers = {n: r["method"]["supervised"]["hyperparameters"] for n, r in requests.items()}
     assert numbers["openai"] == {"n_epochs": 2, "learning_rate_multiplier": 1.0}
     assert numbers["nebius"] == {"n_epochs": 2, "learning_rate": pytest.approx(1e-4)}
-    assert orders["azure"]["extra_body"] == {"trainingType": "globalStandard"}
-    assert "extra_body" not in orders["openai"]
-    assert PROVIDERS["nebius"].order("t", rate=2.0)["method"]["supervised"]["hyperparameters"][
-        "learning_rate"
-    ] == pytest.approx(2e-4)
-    assert "validation_file" not in PROVIDERS["openai"].order("t")
+    assert requests["azure"]["extra_body"] == {"trainingType": "globalStandard"}
+    assert "extra_body" not in requests["openai"]
+    assert "validation_file" not in PROVIDERS["openai"].job_request("t")
+    # What is added to calls are arguments that the SDK has.
+    create = inspect.signature(Jobs.create).parameters
+    for request in requests.values():
+        assert set(request) <= set(create)
 
 
-def test_they_are_those_that_the_settings_know() -> None:
-    for name, provider in PROVIDERS.items():
-        key = "sk-sandbox-1" if name == "sandbox" else "key"
-        assert find_provider(key, provider.base_url) == name
-        assert provider.base_model == PRESETS[name][1]
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        (None, "openai"),
+        ("https://eu.api.openai.com/v1", "openai"),
+        ("https://api.tokenfactory.nebius.com/v1/", "nebius"),
+        ("https://api.tokenfactory.eu-west1.nebius.com/v1/", "nebius"),
+        ("https://mine.openai.azure.com/openai/v1/", "azure"),
+        ("https://mine.services.ai.azure.com/api/projects/p/openai/v1/", "azure"),
+        ("http://127.0.0.1:8000/v1", "other"),
+        ("https://api.openai.com.example.org/v1", "other"),
+    ],
+)
+def test_the_address_tells_the_provider(url: str | None, name: str) -> None:
+    assert find_provider("key", url).name == name
+    assert find_provider("sk-sandbox-1", url) is find_provider(None, url) is PROVIDERS["sandbox"]
 
 
-def test_the_table_has_a_row_for_each() -> None:
+def test_reasoning_is_switched_off_only_where_there_is_some() -> None:
+    none = {"reasoning_effort": "none"}
+    openai = PROVIDERS["openai"]
+    assert [openai.chat_options(m) for m in ("gpt-5.6-luna", "gpt-6-luna")] == [none, none]
+    for model in ("ft:gpt-4.1-mini-2025-04-14:me::x", "gpt-5-nano"):
+        assert openai.chat_options(model) == {}
+    assert PROVIDERS["nebius"].chat_options("gpt-6-luna") == OTHER.chat_options("gpt-6-luna") == {}
+
+
+def test_the_table_is_whole() -> None:
     frame = provider_frame()
     assert list(frame.index) == [provider.title for provider in PROVIDERS.values()]
     assert frame.loc["Nebius Token Factory", "tells a file's status"] == "no"
+    for name, provider in PROVIDERS.items():
+        key = "sk-sandbox-1" if name == "sandbox" else "key"
+        assert find_provider(key, provider.base_url) is provider
+        assert provider.base_model and provider.source and provider.checked

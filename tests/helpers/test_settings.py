@@ -1,16 +1,24 @@
+"""Settings and files: what `.env` and the environment say, and where files are kept."""
+
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from course.env_file import value_problem
+from helpers import data
+from helpers.data import find, my, replace_text
 from helpers.settings import (
     ROOT,
     SettingsError,
-    chat_options_for,
+    clean_value,
     env_path,
     load_settings,
+    read_env_file,
     read_key,
     read_variable,
 )
@@ -30,63 +38,32 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_nothing_configured_is_the_sandbox() -> None:
-    settings = load_settings()
-    assert (settings.endpoint, settings.provider, settings.base_url) == ("sandbox", "sandbox", None)
-    assert settings.generator_model == settings.base_model == "superhero-mini"
-    assert (settings.concurrency, settings.seeds, settings.chat_options) == (64, True, {})
-    assert settings.embedding_model == settings.base_model
+    found = load_settings()
+    assert (found.endpoint, found.provider, found.base_url) == ("sandbox", "sandbox", None)
+    assert found.generator_model == found.base_model == found.embedding_model == "superhero-mini"
+    assert (found.concurrency, found.seeds, found.chat_options) == (64, True, {})
+    assert found.options_for("gpt-6-luna") == {}
 
 
-def test_a_hosted_key_is_openai(env_file: Path) -> None:
+def test_a_hosted_key_is_openai_and_not_in_the_settings(env_file: Path) -> None:
     env_file.write_text(f"OPENAI_API_KEY='{HOSTED_KEY}'\n")
-    settings = load_settings()
-    assert (settings.endpoint, settings.provider) == ("hosted", "openai")
-    assert settings.base_url == "https://api.openai.com/v1"
-    assert (settings.generator_model, settings.base_model) == (
-        "gpt-6-luna",
-        "gpt-4.1-mini-2025-04-14",
-    )
-    assert settings.chat_options == {"reasoning_effort": "none"}
-    assert (settings.concurrency, settings.seeds) == (8, False)
-    assert settings.embedding_model == "text-embedding-3-small"
+    found = load_settings()
+    assert (found.endpoint, found.provider) == ("hosted", "openai")
+    assert found.base_url == "https://api.openai.com/v1"
+    assert (found.generator_model, found.base_model) == ("gpt-6-luna", "gpt-4.1-mini-2025-04-14")
+    assert found.chat_options == {"reasoning_effort": "none"}
+    assert (found.concurrency, found.seeds) == (8, False)
+    assert found.embedding_model == "text-embedding-3-small"
+    assert HOSTED_KEY not in repr(found) + str(found) + str(vars(found))
+    assert "gpt-6-luna" in str(found)
 
 
-def test_a_sandbox_key_without_an_address_is_the_own_sandbox(env_file: Path) -> None:
+def test_a_sandbox_key_is_the_own_sandbox_unless_an_address_is_given(env_file: Path) -> None:
     env_file.write_text(f"OPENAI_API_KEY={KEY}\n")
     assert (load_settings().provider, load_settings().base_url) == ("sandbox", None)
-
-
-def test_a_sandbox_key_with_an_address_is_somebody_elses(env_file: Path) -> None:
     env_file.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=http://teacher:8765/v1\n")
-    settings = load_settings()
-    assert (settings.provider, settings.base_url) == ("sandbox", "http://teacher:8765/v1")
-
-
-@pytest.mark.parametrize(
-    ("url", "provider"),
-    [
-        ("https://api.openai.com/v1", "openai"),
-        ("https://eu.api.openai.com/v1", "openai"),
-        ("https://api.tokenfactory.nebius.com/v1/", "nebius"),
-        ("https://api.tokenfactory.eu-west1.nebius.com/v1/", "nebius"),
-        ("https://mine.openai.azure.com/openai/v1/", "azure"),
-        ("https://mine.services.ai.azure.com/api/projects/p/openai/v1/", "azure"),
-        ("http://127.0.0.1:8000/v1", "other"),
-        ("https://api.openai.com.example.org/v1", "other"),
-    ],
-)
-def test_the_address_tells_the_provider(url: str, provider: str, env_file: Path) -> None:
-    env_file.write_text(
-        f"OPENAI_API_KEY={HOSTED_KEY}\nOPENAI_BASE_URL={url}\n"
-        "HEROES_GENERATOR_MODEL=writer\nHEROES_BASE_MODEL=pupil\n"
-    )
-    settings = load_settings()
-    assert settings.provider == provider
-    assert (settings.generator_model, settings.base_model) == ("writer", "pupil")
-    assert settings.chat_options == {}
-    assert ("extra_body" in settings.job_options) == (provider == "azure")
-    expected = "text-embedding-3-small" if provider == "openai" else None
-    assert settings.embedding_model == expected
+    found = load_settings()
+    assert (found.provider, found.base_url) == ("sandbox", "http://teacher:8765/v1")
 
 
 def test_an_unknown_provider_must_name_its_models(env_file: Path) -> None:
@@ -95,7 +72,8 @@ def test_an_unknown_provider_must_name_its_models(env_file: Path) -> None:
     with pytest.raises(SettingsError, match="HEROES_GENERATOR_MODEL"):
         load_settings()
     env_file.write_text(text + "HEROES_GENERATOR_MODEL=only\n")
-    assert load_settings().base_model == "only"
+    found = load_settings()
+    assert (found.provider, found.base_model, found.embedding_model) == ("other", "only", None)
 
 
 def test_the_model_for_embeddings_can_be_named(env_file: Path) -> None:
@@ -103,7 +81,6 @@ def test_the_model_for_embeddings_can_be_named(env_file: Path) -> None:
     assert load_settings().embedding_model == "other"
     env_file.write_text("HEROES_BASE_MODEL=other\nHEROES_EMBEDDING_MODEL=vectors\n")
     assert load_settings().embedding_model == "vectors"
-    assert "vectors" in str(load_settings())
 
 
 def test_the_real_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,25 +89,15 @@ def test_the_real_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPat
     assert read_key() == "sk-from-outside"
     monkeypatch.setenv("OPENAI_API_KEY", "  ")
     assert read_key() == "sk-from-file"
-    env_file.write_text("OPENAI_API_KEY=sk-edited\n")
+    env_file.write_text("OPENAI_API_KEY=sk-edited\nOPENAI_BASE_URL=\n")
     assert read_key() == "sk-edited"
-    assert read_variable("HEROES_BASE_MODEL") is None
-
-
-def test_a_blank_address_is_removed_with_a_hint(
-    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    env_file.write_text("OPENAI_BASE_URL=\n")
-    monkeypatch.setenv("OPENAI_BASE_URL", "")
-    assert load_settings().provider == "sandbox"
-    assert "blank" in capsys.readouterr().out
-    assert "OPENAI_BASE_URL" not in os.environ
+    assert read_variable("OPENAI_BASE_URL") is None
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("OPENAI_API_KEY=sk—x\n", "long dash"),
+        ("OPENAI_API_KEY=sk—x\n", "heroes doctor"),
         ("OPENAI_API_KEY=sk-x\nOPENAI_BASE_URL=example.org\n", "begins with https"),
         ("OPENAI_BASE_URL=https://example.org/v1\n", "OPENAI_API_KEY is not"),
     ],
@@ -141,22 +108,94 @@ def test_nonsense_is_refused_with_a_remedy(env_file: Path, text: str, words: str
         load_settings()
 
 
-def test_the_key_is_nowhere_in_the_settings(env_file: Path) -> None:
-    env_file.write_text(f"OPENAI_API_KEY={HOSTED_KEY}\n")
-    settings = load_settings()
-    assert HOSTED_KEY not in repr(settings) + str(settings) + str(vars(settings))
-    assert "gpt-6-luna" in str(settings)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(key=st.text(st.sampled_from("aZ9-_. —“'\"\\\tné\u200b~"), min_size=1, max_size=6))
+def test_a_key_is_refused_exactly_when_the_first_aid_has_words_for_it(
+    env_file: Path, key: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", key)
+        if cleaned := clean_value(key):
+            problem = value_problem(cleaned)
+            try:
+                assert read_key() == cleaned
+            except SettingsError as error:
+                assert problem, cleaned
+                assert cleaned not in str(error) or len(cleaned) < 3
+            else:
+                assert problem is None, cleaned
 
 
-def test_options_depend_on_the_model() -> None:
-    assert chat_options_for("openai", "gpt-5.6-luna") == {"reasoning_effort": "none"}
-    assert chat_options_for("openai", "ft:gpt-4.1-mini-2025-04-14:me::x") == {}
-    assert chat_options_for("openai", "gpt-5-nano") == {}
-    assert chat_options_for("sandbox", "gpt-6-luna") == {}
-    assert load_settings().options_for("superhero-mini") == {}
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_any_editors_encoding(env_file: Path, encoding: str) -> None:
+    env_file.write_bytes(f"# für später\r\nOPENAI_API_KEY={KEY}\r\n".encode(encoding))
+    assert read_env_file(env_file) == {"OPENAI_API_KEY": KEY}
+    assert read_env_file(env_file.with_name("none")) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"export OPENAI_API_KEY = {KEY}  ",
+        f'OPENAI_API_KEY="{KEY}"',
+        f'OPENAI_API_KEY=" {KEY}\n"',
+        f"OPENAI_API_KEY=\u200b{KEY}\u00a0",
+        f"OPENAI_API_KEY='\"{KEY}\"'",
+    ],
+)
+def test_what_pasting_adds_is_taken_off(env_file: Path, line: str) -> None:
+    env_file.write_text(line, encoding="utf-8")
+    assert read_key() == KEY
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(raw=st.binary(max_size=200))
+def test_any_bytes_can_be_read(env_file: Path, raw: bytes) -> None:
+    env_file.write_bytes(raw)
+    for value in read_env_file(env_file).values():
+        value_problem(clean_value(value))
 
 
 def test_the_env_file_is_the_projects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEROES_ENV_FILE")
     assert env_path() == ROOT / ".env"
-    assert (ROOT / "helpers" / "settings.py").is_file()
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own."""
+    monkeypatch.setattr(data, "DATA", tmp_path / "shipped")
+    (tmp_path / "shipped").mkdir()
+    return tmp_path / "shipped"
+
+
+def test_your_own_file_comes_first(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shipped / "train.jsonl").write_text("shipped")
+    assert my("model.json") == shipped / "my" / "model.json"
+    monkeypatch.setenv("HEROES_MY", str(tmp_path / "my"))
+    assert find("train.jsonl") == shipped / "train.jsonl"
+    my("train.jsonl").write_text("own")
+    assert find("train.jsonl") == tmp_path / "my" / "train.jsonl"
+    with pytest.raises(FileNotFoundError, match=r"no heros\.csv (?s:.*)There are: train\.jsonl"):
+        find("heros.csv")
+    monkeypatch.setenv("HEROES_MY", "data/elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert data.my_folder() == ROOT / "data" / "elsewhere"
+
+
+@pytest.mark.parametrize("name", ["../secret", "a/b", "", "a\\b", ".."])
+def test_a_name_leads_nowhere_else(name: str) -> None:
+    with pytest.raises(ValueError, match="plain file name"):
+        my(name)
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.csv"
+    replace_text(path, "a\n")
+    replace_text(path, "ä\nb\n")
+    with pytest.raises(UnicodeEncodeError):
+        replace_text(path, "\ud800")
+    assert path.read_bytes() == "ä\nb\n".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.csv"]

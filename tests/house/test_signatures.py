@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from helpers.settings import PRESETS, chat_options_for
+from helpers.providers import PROVIDERS
 from tests.support.notebook_rules import code_cells, markdown, parse
 from tools.notebooks import ROOT, find_notebooks, read
 
@@ -199,8 +199,9 @@ def test_the_calls_of_the_lesson_were_found() -> None:
 
 def test_the_options_that_settings_add_exist() -> None:
     create = inspect.signature(SYNC.chat.completions.create).parameters
-    for provider, (generator, _) in PRESETS.items():
-        assert chat_options_for(provider, generator or "gpt-6-luna").keys() <= create.keys()
+    for provider in PROVIDERS.values():
+        model = provider.generator_model or "gpt-6-luna"
+        assert provider.chat_options(model).keys() <= create.keys()
 
 
 GOOD = [

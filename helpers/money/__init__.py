@@ -1,1 +1,0 @@
-"""Money and tokens: prices, estimates before a call, a ceiling that refuses, a running total."""
