@@ -65,6 +65,9 @@ class TokenCounter:
         self._template = environment.from_string(source or settings.get("chat_template") or "")
         # The model's context: the longest example or conversation, in tokens.
         self.max_tokens = int(config.get("max_position_embeddings") or 1024)
+        # The names that must not be in a training text.
+        added = self._template_tokenizer.get_added_tokens_decoder().values()
+        self.special_tokens = [token.content for token in added if token.special]
 
     def text(self, text: str) -> int:
         """Tokens of a text by itself."""

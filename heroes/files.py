@@ -163,7 +163,7 @@ def delete(
 
 def check_or_refuse(path: Path, *, training: bool) -> None:
     """Check a training file and tell what is wrong with it. Raises CommandError for errors."""
-    from helpers.jsonl import check_file
+    from helpers.check_file import check_file
 
     report = check_file(path, training=training)
     note(str(report))
