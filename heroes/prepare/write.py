@@ -14,7 +14,7 @@ from helpers.report import KINDS, Report
 from helpers.rules import check_example, sandbox_findings
 
 from helpers.jsonl import json_line, write_jsonl
-from helpers.money import counter_for
+from helpers.tokens import counter_for
 from helpers.settings import load_settings
 from heroes.prepare.chats import has_system
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
