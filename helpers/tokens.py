@@ -128,3 +128,22 @@ def _counter(folder: Path) -> TokenCounter:
 def _token_name(value: Any) -> str:
     """A special token's name, which the settings give as a string or as an object."""
     return str((value.get("content") if isinstance(value, dict) else value) or "")
+
+
+def line_tokens(line: str, counter: TokenCounter | None) -> int:
+    """Tokens of a line of training data: counted, or estimated if there is no counter.
+
+    A line that is no example counts as it stands.
+    """
+    try:
+        row = json.loads(line)
+        return counter.example(row) if counter else estimate_tokens(" ".join(_strings(row)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return counter.text(line) if counter else estimate_tokens(line.strip())
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for part in parts for text in _strings(part)]

@@ -169,6 +169,15 @@ def test_env_findings_become_lines(tmp_path: Path) -> None:
     assert [result.level for result in doctor.check_env()] == ["warn", "warn"]
 
 
+def test_a_key_in_the_environment_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", " sk—proj ")
+    found = only(doctor.check_env)
+    assert (found.level, found.found) == (
+        "fail",
+        "OPENAI_API_KEY in your system's environment: the key contains a long dash.",
+    )
+
+
 def test_a_hosted_endpoint_is_not_called(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-proj-x\n")
     assert only(doctor.check_endpoint).found == "openai, gpt-6-luna"
