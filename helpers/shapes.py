@@ -1,7 +1,4 @@
-"""The shape of one training example: OpenAI's formats as pydantic models.
-
-Nothing is converted and no other key is taken. Null keys are removed before a model sees them.
-"""
+"""The shape of one training example, without null keys: OpenAI's formats as pydantic models."""
 
 from __future__ import annotations
 
@@ -43,11 +40,15 @@ class ImagePart(Strict):
     image_url: Image
 
 
+def _shape(content: Any) -> str:
+    objects = isinstance(content, list) and all(isinstance(part, dict) for part in content)
+    return "<parts>" if objects else "<text>"
+
+
 def _content(part: Any) -> Any:
     """The type of a content: a string, or a list of parts. The tags name the two in a place."""
     parts = Annotated[list[part], Field(min_length=1), Tag("<parts>")]
-    shape = Discriminator(lambda value: "<parts>" if isinstance(value, list) else "<text>")
-    return Annotated[Annotated[str, Tag("<text>")] | parts, shape]
+    return Annotated[Annotated[str, Tag("<text>")] | parts, Discriminator(_shape)]
 
 
 Content = _content(TextPart)
