@@ -8,11 +8,11 @@ import re
 from typing import Any
 
 import pandas as pd
-from helpers.rules import MESSAGE_KEYS, ROLES, TOP_KEYS, text_of, type_name, without_nulls
 
+from helpers.rules import ROLES, TOP_KEYS, type_name, without_nulls
 from heroes.prepare import names
 from heroes.prepare.columns import find, listed
-from heroes.prepare.suggestion import InputError, Plan, Suggestion, number, shown
+from heroes.prepare.suggestion import InputError, Plan, number, shown
 
 Message = dict[str, Any]
 KEPT = ("messages", *sorted(TOP_KEYS - {"messages"}))
@@ -43,8 +43,8 @@ def is_chats(frame: pd.DataFrame, plan: Plan) -> bool:
         empty = frame[column].isna() | (frame[column].astype(str) == "")
         if empty.any():
             raise InputError(
-                f"{frame.index.name} {frame.index[empty][0]}: The file mixes chat and prompt/completion "
-                "examples. Put them into two files."
+                f"{frame.index.name} {frame.index[empty][0]}: The file mixes chat and "
+                "prompt/completion examples. Put them into two files."
             )
     return column is not None or _in_messages(frame)
 
@@ -157,62 +157,3 @@ def _is_text(part: Any) -> bool:
 def _role(role: Any) -> Any:
     known = role.strip().lower() if isinstance(role, str) else role
     return SPELLED.get(known, known if known in (*ROLES, "tool", "function") else role)
-
-
-def message_keys(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
-    """Keys inside messages that no job takes, such as an id; not decided by --yes if texts."""
-    strange: dict[str, Any] = {}
-    rows, chats = [], []
-    for place, chat in frame["messages"].items():
-        odd = [m for m in chat if isinstance(m, dict) and m.keys() - MESSAGE_KEYS]
-        if odd:
-            rows.append(place)
-            for message in odd:
-                strange |= {k: v for k, v in message.items() if k not in MESSAGE_KEYS}
-            chat = [_known(m) if isinstance(m, dict) else m for m in chat]
-        chats.append(chat)
-    if not rows:
-        return None
-    texts = [k for k, v in strange.items() if " " in str(v) and k not in plan.drop]
-    made = frame.assign(messages=pd.Series(chats, index=frame.index, dtype=object))
-    title = f"Leave out {number(len(strange), 'key')} of messages: {listed(sorted(strange))}"
-    remedy = f'If they are not needed: --drop "{texts[0]}".' if texts else ""
-    before = shown(json.dumps(strange, ensure_ascii=False))
-    why = "A job refuses messages with keys that it does not know."
-    level = "yours" if texts else "necessary"
-    return Suggestion("keys", level, title, why, rows, before, "(left out)", made, remedy)
-
-
-def _known(message: Message) -> Message:
-    return {key: value for key, value in message.items() if key in MESSAGE_KEYS}
-
-
-def to_pairs(frame: pd.DataFrame, plan: Plan) -> Suggestion:
-    """Questions as prompts, answers as completions."""
-    chats = frame["messages"]
-    systems = chats.map(lambda chat: _said(chat, "system"))
-    prompts = chats.map(lambda chat: _said(chat, "user"))
-    why = "You asked for prompt/completion pairs."
-    if systems.nunique() > 1:
-        prompts = (systems + "\n\n" + prompts).str.removeprefix("\n\n")
-        why += " The system message goes in front of the prompt."
-    elif systems.any():
-        why += " The system message is left out: it is the same everywhere."
-    texts = {"prompt": prompts, "completion": chats.map(lambda chat: _said(chat, "assistant"))}
-    made = pd.DataFrame(texts, index=frame.index, dtype=object)
-    before, after = shown(str(chats.iloc[0])), shown(" | ".join(made.iloc[0]))
-    title = "Turn chats into prompts and completions"
-    return Suggestion("to_pairs", "necessary", title, why, [], before, after, made)
-
-
-def _said(chat: list[Message], role: str) -> str:
-    return "\n\n".join(text_of(m.get("content")) for m in chat if m.get("role") == role)
-
-
-def is_longer(chat: list[Message]) -> bool:
-    """Whether a chat is more than one question and one answer."""
-    roles = [message.get("role") for message in chat if isinstance(message, dict)]
-    return [role for role in roles if role != "system"] not in (
-        ["user", "assistant"],
-        ["assistant"],
-    )

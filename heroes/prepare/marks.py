@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, count
 
 import pandas as pd
-from helpers.pairs import SEPARATORS, STOPS, common_end
 
 from helpers.jsonl import SEPARATOR
+from helpers.pairs import SEPARATORS, STOPS, common_end
 from heroes.prepare.rows import is_classification, is_open_ended
 from heroes.prepare.suggestion import Plan, Suggestion, change_texts, shown
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import difflib
 import gzip
 import io
-import json
 import re
 import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import charset_normalizer
 import pandas as pd
 
-from helpers.jsonl import parse_jsonl
+from heroes.prepare.delimited import looks_like_table, read_delimited
+from heroes.prepare.json_rows import REMEDY, read_json
 from heroes.prepare.suggestion import InputError, Source, places
-from heroes.prepare.tables import looks_like_table, read_delimited, read_workbook
+from heroes.prepare.workbook import read_workbook
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
 MARKS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -34,7 +33,6 @@ OTHERS = {
 }
 USUAL = {"tsv": ("csv", "tsv"), "tab": ("csv", "tsv"), "ndjson": ("jsonl",), "xlsm": ("xlsx",)}
 JSON_START = re.compile(r"\{\s*[\"'“}]|\[\s*[\[{\]]")
-REMEDY = "Write one object per line (JSON Lines), or one list of objects."
 
 
 def read_source(path: Path, encoding: str | None = None, sheet: str | None = None) -> Source:
@@ -148,7 +146,7 @@ def _read_text(text: str, name: str, encoding: str, guess: tuple[str, str] | Non
     if JSON_START.match(head) or (named_json and not is_table):
         if not head:
             raise InputError(f"{name}: The file is empty. {REMEDY}")
-        rows, index, found = _read_json(text, name)
+        rows, index, found = read_json(text, name)
         index = pd.Index(index, name="line" if found == "jsonl" else "example")
         frame = pd.DataFrame(rows, index=index, dtype=object)
         frame = frame.astype(object).where(frame.notna(), None)
@@ -163,51 +161,3 @@ def _read_text(text: str, name: str, encoding: str, guess: tuple[str, str] | Non
     frame = frame[frame["completion"].str.strip() != ""]
     notes.append("Each line of a text is a completion without a prompt; blank lines are left out.")
     return Source(frame, "txt", encoding, tuple(notes), guess)
-
-
-def _read_json(text: str, name: str) -> tuple[list[dict[str, Any]], list[int], str]:
-    """Rows, their places, and what it is: "json" or "jsonl"."""
-    try:
-        value = json.loads(text.strip("\ufeff \t\r\n"))
-    except (ValueError, RecursionError):
-        value = None
-    one_line = "\n" not in text.strip()
-    if value is None or (one_line and isinstance(value, dict) and name.endswith(".jsonl")):
-        try:
-            rows = parse_jsonl(text.encode("utf-8", "surrogatepass"), name)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        blank = [
-            number for number, line in enumerate(text.split("\n"), 1) if line.strip("\ufeff \r\t")
-        ]
-        return rows, blank, "jsonl"
-    rows = _rows_of(value)
-    for place, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise InputError(f"{name}, example {place}: Not an object. {REMEDY}")
-    return rows, list(range(1, len(rows) + 1)), "json"
-
-
-def _rows_of(value: Any) -> list[Any]:
-    """The rows of any usual shape: a list, one list inside, columns, pandas' split, one chat."""
-    split = isinstance(value, dict) and [value.get("columns"), value.get("data")]
-    if split and all(isinstance(part, list) and part for part in split):
-        return [dict(zip(value["columns"], row, strict=False)) for row in value["data"]]
-    if isinstance(value, dict) and value and not {"messages", "conversations"} & value.keys():
-        inner = list(value.values())
-        if len(inner) == 1 and isinstance(inner[0], list):
-            if inner[0] and all(isinstance(row, dict) for row in inner[0]):
-                return inner[0]
-        if all(isinstance(column, list) for column in inner):
-            if len({len(column) for column in inner}) > 1:
-                raise InputError(f"The columns have different lengths. {REMEDY}")
-            return [dict(zip(value, row, strict=True)) for row in zip(*inner, strict=True)]
-        if all(isinstance(column, dict) and "0" in column for column in inner):
-            return [{key: value[key].get(row) for key in value} for row in inner[0]]
-        if all(isinstance(row, dict) for row in inner) and "0" in value:
-            return inner
-    rows = value if isinstance(value, list) else [value]
-    if rows and all(isinstance(row, dict) and {"role", "from"} & row.keys() for row in rows):
-        return [{"messages": rows}]
-    is_chat = [isinstance(row, list) and row and isinstance(row[0], dict) for row in rows]
-    return [{"messages": row} if chat else row for row, chat in zip(rows, is_chat, strict=True)]

@@ -87,7 +87,7 @@ def lower_case(frame: pd.DataFrame, column: str, mark: str) -> Suggestion | None
     if column == "completion" and is_classification(frame):
         return None
     bodies = frame[column].str.removesuffix(mark)
-    upper, lower = bodies.str.count(r"[A-ZÀ-ÞΑ-ΫА-Я]"), bodies.str.count(r"[a-zß-ÿα-ωа-я]")
+    upper, lower = bodies.str.count(r"[A-ZÀ-Þ]"), bodies.str.count(r"[a-zß-ÿ]")
     if upper.sum() <= lower.sum() * 2 or (upper + lower).mean() < FEW_LETTERS:
         return None
     new = frame[column].where(upper <= lower / 2, bodies.str.lower() + mark)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
-from helpers.rules import texts_of
 
 from helpers.jsonl import is_missing
-from heroes.prepare import chats, columns, marks, rows, write
+from helpers.rules import texts_of
+from heroes.prepare import chat_rules, chats, columns, leftover, marks, rows, write
 from heroes.prepare.suggestion import (
     InputError,
     Plan,
@@ -89,7 +89,7 @@ class Steps:
             self._offer(renamed)
         frame = self._one(rows.cut_off, frame)
         pieces = list(zip(frame["prompt"], frame["completion"], strict=True))
-        for suggestion in columns.unused(frame, self.plan, (*TEXTS, "system"), pieces):
+        for suggestion in leftover.unused(frame, self.plan, (*TEXTS, "system"), pieces):
             self._offer(suggestion)
             frame = suggestion.frame
         for rule in FIRST[1:]:
@@ -101,18 +101,18 @@ class Steps:
         frame, notes = chats.read_chats(frame)
         self.notes += notes
         pieces = [tuple(texts_of({"messages": chat})) for chat in frame["messages"]]
-        for suggestion in columns.unused(frame, self.plan, chats.KEPT, pieces):
+        for suggestion in leftover.unused(frame, self.plan, chats.KEPT, pieces):
             self._offer(suggestion)
             frame = suggestion.frame
-        for rule in (chats.message_keys, rows.half_characters, write.refused, rows.duplicates):
+        for rule in (chat_rules.message_keys, rows.half_characters, write.refused, rows.duplicates):
             frame = self._one(rule, frame)
         if self.plan.format == "chat" or not len(frame):
             return frame
-        longer = frame["messages"].map(chats.is_longer)
+        longer = frame["messages"].map(chat_rules.is_longer)
         why = "A prompt/completion pair is one question and one answer."
         what = "with a longer conversation"
         frame = self._apply(drop_rows(frame, longer, "not_a_pair", "necessary", what, why), frame)
-        return self._style(self._one(chats.to_pairs, frame)) if len(frame) else frame
+        return self._style(self._one(chat_rules.to_pairs, frame)) if len(frame) else frame
 
     def _style(self, frame: pd.DataFrame) -> pd.DataFrame:
         if self.plan.format == "chat":
@@ -155,8 +155,8 @@ class Steps:
                 words = ", ".join(sorted({shown(text) for text in found}))
                 self.notes.append(
                     f"Warning: {number(len(found), column)} may be missing values written as text "
-                    f"({words}), in {places(frame.index.name, found.index.tolist())}. They are kept: delete "
-                    "these rows if they are gaps."
+                    f"({words}), in {places(frame.index.name, found.index.tolist())}. They are "
+                    "kept: delete these rows if they are gaps."
                 )
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from helpers.check_file import check_file
-from helpers.report import KINDS, Report
-from helpers.rules import check_example, sandbox_findings
 
+from helpers.check_file import check_file
 from helpers.jsonl import json_line, write_jsonl
-from helpers.tokens import counter_for
+from helpers.report import KINDS, Report
+from helpers.rules import check_example, sandbox_findings, texts_of
 from helpers.settings import load_settings
+from helpers.tokens import counter_for
 from heroes.prepare.chats import has_system
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
 
-SUFFIXES = re.compile(r"(\.(csv|tsv|tab|txt|json|jsonl|ndjson|xlsx|xlsm|xls|gz|zip))+$", re.IGNORECASE)
+SUFFIXES = re.compile(r"(?i)(\.(csv|tsv|tab|txt|json|jsonl|ndjson|xlsx|xlsm|xls|gz|zip))+$")
 FEW_GROUPS = 20  # up to so many are named
 
 
@@ -53,7 +53,7 @@ def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     return drop_rows(frame, bad, "refused", "necessary", "that a job would refuse", why)
 
 
-def _fault_finder():
+def _fault_finder() -> Callable[[dict[str, Any]], str]:
     """A function: an example's first fault in words, or ""."""
     settings = load_settings()
     counter = counter_for(settings.base_model)
@@ -64,12 +64,17 @@ def _fault_finder():
             found += sandbox_findings(example)
         for kind, where, message in found:
             return f"{where}: {message} {KINDS[kind].remedy}"
-        if counter and (size := counter.example(example)) > counter.max_tokens:
-            return (
-                f"length: {size:,} tokens, but {settings.base_model} takes "
-                f"{counter.max_tokens:,}. Shorten or split it."
-            )
-        return ""
+        if counter is None:
+            return ""
+        texts = "\n".join(texts_of(example))
+        if markers := [token for token in counter.special_tokens if token in texts]:
+            return f"text: It holds {markers[0]!r}, which steers the model. Write it otherwise."
+        try:
+            size = counter.example(example)
+        except ValueError as error:  # the model's template refuses the roles
+            return f"messages: {error}."
+        most = f"but {settings.base_model} takes {counter.max_tokens:,}. Shorten or split it."
+        return f"length: {size:,} tokens, {most}" if size > counter.max_tokens else ""
 
     return fault
 
