@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -18,7 +19,6 @@ import openpyxl
 import pandas as pd
 import pytest
 import typer
-from openpyxl.styles import numbers
 from typer.testing import CliRunner, Result
 
 from helpers.data import DATA
@@ -368,9 +368,7 @@ def test_report_for_scripts(tmp_path: Path) -> None:
 
 
 def test_many_rows(tmp_path: Path) -> None:
-    rows = "".join(
-        f'"Who is number {n}?",Number {n} flies over the town.\n' for n in range(20_000)
-    )
+    rows = "".join(f'"Who is number {n}?",Number {n} flies over the town.\n' for n in range(20_000))
     done = run(save(tmp_path, "a.csv", HEADER + rows), "--yes", "--format", "completions")
     assert "20,000 examples, completion format" in done.output
 
@@ -401,12 +399,20 @@ def talk(path: Path, answers: list[str]) -> tuple[int, str]:
         seen += data.decode("utf-8", "replace")
         while seen.count("Do it?") > asked:
             if answers[asked] == "^C":
-                process.send_signal(signal.SIGINT)
+                _press_ctrl_c(process)
             else:
                 os.write(ours, f"{answers[asked]}\n".encode())
             asked += 1
     os.close(ours)
     return process.wait(60), seen
+
+
+def _press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
+    """Again after a while, because a signal between the question and its reading gets lost."""
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
 
 
 @pytest.mark.parametrize(
