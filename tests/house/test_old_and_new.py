@@ -28,7 +28,8 @@ from typer.testing import CliRunner
 
 from course.judge import score
 from helpers.charts import loss_curve
-from helpers.follow import follow, result_frame
+from helpers.events import result_frame
+from helpers.follow import follow
 from helpers.jsonl import check_file, read_jsonl, to_chat, to_completions, write_jsonl
 from heroes.app import app
 from sandbox.config import SHIPPED_BASE

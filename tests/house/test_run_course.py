@@ -12,6 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from openai import OpenAI
 
+from helpers.data import my
 from helpers.settings import Settings
 from tests.support.provider import Provider, completion, error
 from tools import notebooks, run_course
@@ -126,12 +127,28 @@ def test_wrong_settings_are_no_traceback(
     assert "OPENAI_BASE_URL is set but OPENAI_API_KEY is not" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "model.json: notebook 06 saves it"),
+        ("{", "model.json is not a JSON file"),
+        ("[]", "model.json lacks fine_tuned_model. Save it again in notebook 06"),
+        ('{"fine_tuned_model": "m", "base_model": 1}', "model.json lacks base_model"),
+    ],
+)
 def test_a_road_without_a_model_record_says_who_makes_it(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str | None,
+    said: str,
 ) -> None:
+    monkeypatch.setenv("HEROES_MY", str(folder / "my"))
     add(folder, "06_prediction", "1")
+    if content is not None:
+        my("model.json").write_text(content, encoding="utf-8")
     assert run_course.main([]) == 1
-    assert "model.json: notebook 06 saves it" in capsys.readouterr().out
+    assert said in capsys.readouterr().out
 
 
 def ask(answer: tuple[int, dict[str, Any]], settings: Settings) -> tuple[str, dict[str, Any]]:
