@@ -1,7 +1,6 @@
 """Step 02: ask a model once for every row of a table, many rows side by side.
 
-Every finished row is on the disk at once, so an interrupt costs nothing: run the same cell again
-and it goes on where it stopped.
+Each answer is written down at once, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from helpers.settings import Settings, load_settings
 
 COLUMNS = ["response_txt", "finish_reason", "prompt_tokens", "completion_tokens"]
 RETRIES = 5
-# No answer at all, a wrong key, no permission, no such model: every other row gets the same.
+# No connection, a wrong key, no permission, no such model: every other row gets the same.
 HOPELESS = (None, 401, 403, 404)
 
 
@@ -52,21 +51,20 @@ async def ask_many(
     """Ask `model` for an answer to every row's prompt and write them to `path` as a CSV.
 
     The rows that an earlier run finished are taken from the file beside it (`….rows.jsonl`), not
-    bought again; `fresh=True` forgets them. The CSV is written when all rows are there, in the
-    grid's order: its columns, then response_txt, finish_reason, prompt_tokens, completion_tokens.
-    Where the endpoint takes seeds, row i gets `seed` + i. Raises BudgetExceeded before the first
-    call if the missing rows can cost more than `max_usd` dollars, and GenerationError if rows are
-    missing in the end. `agree` is called with the estimate before the first call; it may raise.
+    bought again; `fresh=True` forgets them. The CSV is written when all rows are there: the grid,
+    with COLUMNS added. Where the endpoint takes seeds, row i gets `seed` + i. Raises
+    BudgetExceeded before the first call if the missing rows can cost more than `max_usd` dollars,
+    and GenerationError if some failed. `agree` is called with the estimate before the first call.
     """
     if not isinstance(client, AsyncOpenAI):
         raise TypeError("ask_many() needs an AsyncOpenAI client: use connect_async().")
-    if absent := {"prompt", "sub_prompt"} - set(grid.columns):
-        raise ValueError(f"The grid has no column {', '.join(sorted(absent))}.")
+    if "prompt" not in grid.columns:
+        raise ValueError("The grid has no column prompt.")
     path, settings = Path(path), settings or load_settings()
     call = {"model": model, "temperature": temperature, "max_completion_tokens": max_tokens}
     call |= settings.options_for(model)
     provider = settings.provider if settings.endpoint == "hosted" else None
-    prompts, names = grid["prompt"].tolist(), grid["sub_prompt"].tolist()
+    prompts = grid["prompt"].tolist()
     counted = grid.groupby("prompt").cumcount().tolist()  # tells repeated prompts apart
     keys = [
         row_key(prompt=prompt, number=number, seed=seed if settings.seeds else None, call=call)
@@ -77,9 +75,8 @@ async def ask_many(
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         if missing:
-            estimate = estimate_generation(
-                grid.iloc[missing], model, max_tokens=max_tokens, provider=provider
-            )
+            allowed = {"max_tokens": max_tokens, "provider": provider}
+            estimate = estimate_generation(grid.iloc[missing], model, **allowed)
             allow(estimate, max_usd)
             agree(estimate)
         with progress_bar(len(keys), len(keys) - len(missing), "row", quiet=not progress) as bar:
@@ -87,7 +84,6 @@ async def ask_many(
             def finish(index: int, answer: ChatCompletion) -> None:
                 choice, usage = answer.choices[0], answer.usage
                 row = {
-                    "sub_prompt": names[index],
                     "response_txt": choice.message.content or "",
                     "finish_reason": choice.finish_reason,
                     "prompt_tokens": usage.prompt_tokens if usage else 0,
@@ -102,17 +98,9 @@ async def ask_many(
                 for index in missing
             }
             turns = asyncio.Semaphore(concurrency or settings.concurrency)
-            failures = await _send_all(client, requests, finish, turns)
-        if failures:
-            index, error = min(failures.items())
-            raise GenerationError(
-                f"{len(failures)} of {len(keys)} rows failed. Row {index} ({names[index]}): "
-                f"{type(error).__name__}: {error}\nThe other rows are safe. Run the same cell "
-                "again: it only makes the missing ones."
-            )
-        answers = [ledger.rows[key] for key in keys]
-    frame = grid.reset_index(drop=True)
-    frame[COLUMNS] = pd.DataFrame(answers, columns=COLUMNS)
+            await _send_all(client, requests, finish, turns)
+        frame = grid.reset_index(drop=True)
+        frame[COLUMNS] = pd.DataFrame([ledger.rows[key] for key in keys], columns=COLUMNS)
     replace_text(path, frame.to_csv(index=False))
     used = frame.iloc[missing][["prompt_tokens", "completion_tokens"]].sum().tolist()
     cost = money(usage_cost(model, *used, provider=provider) if missing else 0.0)
@@ -125,43 +113,39 @@ async def _send_all(
     requests: dict[int, dict[str, Any]],
     finish: Callable[[int, ChatCompletion], None],
     turns: asyncio.Semaphore,
-) -> dict[int, openai.APIError]:
-    """Send the requests, a few at a time; the errors of those that failed come back.
-
-    Raises GenerationError as soon as it is clear that every further one would fail, too.
-    """
+) -> None:
+    """Send the requests, a few at a time. Raises GenerationError if there are failures."""
     client = client.with_options(max_retries=RETRIES)
     failures: dict[int, openai.APIError] = {}
+    hopeless: list[tuple[int, openai.APIError]] = []
     answered = 0
 
     async def send(index: int) -> None:
         nonlocal answered
         async with turns:
+            if hopeless:
+                return
             try:
                 answer = await client.chat.completions.create(**requests[index])
             except openai.APIError as error:
                 failures[index] = error
                 status = getattr(error, "status_code", None)
-                if status in HOPELESS or error.code == "insufficient_quota":
-                    raise
                 # A refused parameter is refused in every row; one refused text is not.
-                if len(failures) >= 5 and not answered:
-                    raise
+                refused = len(failures) >= 5 and not answered
+                if status in HOPELESS or error.code == "insufficient_quota" or refused:
+                    hopeless.append((index, error))
             else:
                 answered += 1
                 finish(index, answer)
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for index in requests:
-                tasks.create_task(send(index))
-        return failures
-    except BaseExceptionGroup as group:
-        error = group.exceptions[0]
-    # Raised out here: a notebook cannot show an error well that hangs on a group of errors.
-    if not isinstance(error, openai.APIError):
-        raise error
-    raise GenerationError(
-        f"{type(error).__name__}: {error}\nEvery further row would fail in the same way, so the "
-        "work was stopped. The finished rows are safe. Remove the cause; run the same cell again."
-    )
+    async with asyncio.TaskGroup() as tasks:
+        for index in requests:
+            tasks.create_task(send(index))
+    if failures:
+        index, error = hopeless[0] if hopeless else min(failures.items())
+        others = ", as every further one would" if hopeless else ""
+        raise GenerationError(
+            f"{len(failures)} of {len(requests)} rows failed{others}. Row {index}: "
+            f"{type(error).__name__}: {error}\nThe finished rows are safe. Remove the cause, and "
+            "run the same cell again: it only makes the missing ones."
+        )

@@ -18,7 +18,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from helpers.data import find
 from helpers.money import allow, estimate_training
-from helpers.settings import Settings, load_settings
+from helpers.settings import Settings
 
 COURSE = "superheroes"
 SEED = 42
@@ -43,10 +43,9 @@ class JobLost(RuntimeError):
 
 
 def upload(client: OpenAI, path: str | Path, *, max_wait: float = 600.0) -> FileObject:
-    """Upload a training file and wait until the server has looked at it.
+    """Upload a training file and wait until the server has looked at it, if it tells a status.
 
-    Some providers never tell a status: then the file counts as ready. Raises UploadError if the
-    server finds fault with it, or needs longer than `max_wait` seconds.
+    Raises UploadError if the server can't use it, or needs longer than `max_wait` seconds.
     """
     file = client.files.create(file=Path(path), purpose="fine-tune")
     deadline = time.monotonic() + max_wait
@@ -64,8 +63,7 @@ def upload(client: OpenAI, path: str | Path, *, max_wait: float = 600.0) -> File
 def create_once(client: OpenAI, **request: Any) -> FineTuningJob:
     """`client.fine_tuning.jobs.create(**request)`, never repeated: that would make a second job.
 
-    If the answer is lost, the job is looked for in the server's list. Raises JobLost if the list
-    can't be read then, else the SDK's errors.
+    If the answer is lost, the job is looked for in the list; JobLost: that can't be read either.
     """
     known = {job.id for job in client.fine_tuning.jobs.list(limit=100).data}
     try:
@@ -93,11 +91,8 @@ def find_job(
     client: OpenAI, labels: dict[str, str], *, base_model: str | None = None
 ) -> FineTuningJob | None:
     """The newest job with these labels that has not failed, whose model exists; else None."""
-    try:
-        jobs = client.fine_tuning.jobs.list(limit=100, metadata=labels)
-    except openai.BadRequestError:
-        jobs = client.fine_tuning.jobs.list(limit=100)  # a provider without this filter
-    for job in jobs:
+    # The list is not asked for the labels: not every provider has that filter.
+    for job in client.fine_tuning.jobs.list(limit=100):
         # Hosted APIs may answer with the dated name of the model that was asked for.
         bases = (None, job.model, re.sub(r"-\d{4}-\d\d-\d\d$", "", job.model))
         fits = base_model in bases and labels.items() <= (job.metadata or {}).items()
@@ -111,9 +106,7 @@ def find_job(
     return None
 
 
-def ensure_job(
-    client: OpenAI, settings: Settings | None = None, format: str = "chat"
-) -> FineTuningJob:
+def ensure_job(client: OpenAI, settings: Settings, format: str = "chat") -> FineTuningJob:
     """The course's job of this format: the newest usable one, or else a new one.
 
     A new one trains on the files of step 03, the learner's own if there are any. The job may
@@ -121,7 +114,6 @@ def ensure_job(
     """
     if format not in FILES:
         raise ValueError(f"format is {format!r}; choose from {', '.join(FILES)}.")
-    settings = settings or load_settings()
     labels = {"course": COURSE, "format": format}
     if found := find_job(client, labels, base_model=settings.base_model):
         return found
