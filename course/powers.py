@@ -35,14 +35,14 @@ class Power(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
     phrase: Text
     in_data_set: bool
-    sentences: list[Text]
+    sentences: Annotated[list[Text], Field(min_length=1)]
     aliases: list[Text] = []
 
 
 class PowersFile(BaseModel):
     """The shape of data/powers.json: the powers by name, and sentences that fit every power."""
 
-    powers: dict[Text, Power]
+    powers: Annotated[dict[Text, Power], Field(min_length=1)]
     shared: list[Text] = []
 
 
@@ -119,6 +119,8 @@ class Catalogue:
         """
         words = content_words(sentence)
         rows = [self._row[word] for word in words if word in self._row]
+        if not rows:
+            return None
         weights, occurs = self._weights[rows], self._occurs[rows]  # [words], [words, sentences]
         # Unknown words (a name, a new verb) count 1 each: they make a match less certain.
         total = weights.sum() + len(words) - len(rows)
