@@ -141,7 +141,7 @@ def publish_seconds(seconds: dict[str, float]) -> None:
 
 def finish(settings: Settings, seconds: dict[str, float]) -> None:
     """Ask the tuned model for the hero, write the summary, and print the prediction."""
-    record = json.loads(my("model.json").read_text(encoding="utf-8"))
+    record = read_record(my("model.json"))
     with connect(announce=False) as client:
         text = predict(client, settings, record["fine_tuned_model"])
         job = client.fine_tuning.jobs.retrieve(record["job_id"])
@@ -157,6 +157,16 @@ def finish(settings: Settings, seconds: dict[str, float]) -> None:
     }
     replace_text(RUN / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     print(hero_text(summary))
+
+
+def read_record(path: Path) -> dict[str, str]:
+    """What notebook 06 saved about the tuned model. Raises CourseError, naming what is wrong."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {name: record[name] for name in ("fine_tuned_model", "base_model", "job_id")}
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise CourseError(f"{path.name}: {why}. Notebook 06 writes it; run it again.") from error
 
 
 def predict(client: openai.OpenAI, settings: Settings, model: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.rules import MESSAGE_KEYS, text_of
+from helpers.dialogue import text_of
+from helpers.rules import MESSAGE_KEYS
 from heroes.prepare.columns import listed
 from heroes.prepare.suggestion import Plan, Suggestion, number, shown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from helpers.jsonl import parse_jsonl
+from helpers.json_lines import parse_jsonl
 from heroes.prepare.suggestion import InputError
 
 REMEDY = "Write one object per line (JSON Lines), or one list of objects."
