@@ -81,21 +81,6 @@ def test_a_failing_cell_is_named_and_its_error_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("kernels")
-<<<<<<< HEAD
-=======
-def test_an_expected_error_is_an_output_like_any_other(tmp_path: Path) -> None:
-    made = run(notebook("import json\njson.loads('{')", tags=("raises-exception",)), tmp_path)
-    tidy(made)
-    (error,) = made.cells[1].outputs
-    assert error.ename == "JSONDecodeError"
-    assert not list(notebooks.output_problems(made))
-    assert "json.loads" in "\n".join(error.traceback)
-    assert "decoder.py" not in "\n".join(error.traceback)
-
-
-@pytest.mark.usefixtures("kernels")
-@pytest.mark.slow
->>>>>>> tests
 def test_a_dead_kernel_is_told_from_a_failing_cell(tmp_path: Path) -> None:
     with pytest.raises(NotebookFailed, match="code cell 1: the kernel ended"):
         run(notebook("import os\nos._exit(3)"), tmp_path)
@@ -395,25 +380,3 @@ def test_nbval_notices_other_output_and_goes_on(tmp_path: Path) -> None:
     assert code == 1
     assert "1 failed, 1 passed" in said
     assert "294" in said
-<<<<<<< HEAD
-=======
-
-
-@pytest.mark.slow
-def test_nbval_takes_a_cell_after_a_timeout_for_no_success(tmp_path: Path) -> None:
-    made = notebook("import time; time.sleep(60)", "print(2)")
-    stored(tmp_path / "01_one.ipynb", made, lambda n: "2\n" if n == 2 else "")
-    code, said = nbval(tmp_path, "--nbval-cell-timeout=2")
-    assert code == 1
-    assert "2 failed" in said, said
-    assert "xpassed" not in said
-
-
-@pytest.mark.slow
-def test_nbval_leaves_nothing_behind_when_it_stops_early(tmp_path: Path) -> None:
-    stored(tmp_path / "01_one.ipynb", notebook("print(1)", "print(2)"), lambda n: "nothing\n")
-    code, said = nbval(tmp_path, "-x")
-    assert code == 1
-    assert "1 failed" in said
-    assert "passed" not in said
->>>>>>> tests

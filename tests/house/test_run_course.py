@@ -48,19 +48,8 @@ def test_a_hosted_key_costs_nothing_without_a_yes(
     assert not (folder / "build").exists()
 
 
-<<<<<<< HEAD
 def test_the_road_runs_in_order_and_publishes_its_seconds_only_if_asked(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-=======
-def test_the_cost_is_not_known_if_one_price_is_not() -> None:
-    text = run_course.cost_text(replace(HOSTED, generator_model="somebodys-model"))
-    assert "together: price not known" in text
-
-
-@pytest.mark.slow
-def test_the_road_runs_in_order_and_keeps_the_executed_notebooks(
-    folder: Path, capsys: pytest.CaptureFixture[str]
->>>>>>> tests
 ) -> None:
     measured = folder / "measured.json"
     before = {"install": 84.0, "notebooks": {"07_x": 9.0}}
