@@ -90,8 +90,8 @@ class _Examples:
             message = f"{with_system:,} of {len(self.system):,} examples have a system message."
             report.add("some_system", message)
         if self.missing:
-            few = f"{len(self.missing):,} of {n:,} examples"
-            report.add("missing_text", f'"nan" or the like as a value in {few}.', self.missing[0])
+            message = f'"nan" or the like as a value in {len(self.missing):,} of {n:,} examples.'
+            report.add("missing_text", message, self.missing[0])
         check_pairs(report, self.pairs)
 
 

@@ -20,7 +20,7 @@ ROLES = ("system", "user", "assistant")
 TOP_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
 MESSAGE_KEYS = {"role", "content", "name", "weight", "tool_calls", "function_call", "tool_call_id"}
 HOSTED_KEYS = ("name", "tool_calls", "function_call", "tool_call_id", "refusal")  # not the sandbox
-PREFERENCE_KEYS = {"input", "preferred_output", "non_preferred_output"}
+PREFERENCE_KEYS = {"preferred_output", "non_preferred_output"}
 # Markers such as <|end|> steer a model; endpoints refuse them inside texts.
 SPECIAL_TOKEN = re.compile(r"<\|[a-zA-Z_]+\|>")
 

@@ -121,7 +121,7 @@ def parse_line(line: bytes, *, first: bool = False) -> tuple[Format, dict[str, A
     if "prompt" in record or "completion" in record:
         _check_completion(record)
         return "completion", record
-    if "input" in record or "preferred_output" in record:
+    if "preferred_output" in record or "non_preferred_output" in record:
         raise _Fault(
             "is in the fine-tune-preference format, but the specified fine-tuning job is not "
             "using 'dpo' (method=supervised)"
