@@ -105,7 +105,9 @@ def prepare(
         raise CommandError(printable(f"Nothing was written: {refused}")) from None
 
 
-def _refuse_odd_options(plan: Plan, split: str | None, output: Path | None, encoding: str | None) -> None:
+def _refuse_odd_options(
+    plan: Plan, split: str | None, output: Path | None, encoding: str | None
+) -> None:
     if plan.system is not None and plan.format == "completions":
         raise CommandError("--system belongs to chats: leave it out, or use --format chat.", USAGE)
     if plan.system is not None and not plan.system.strip():

@@ -178,7 +178,7 @@ FILES: dict[str, tuple[Made, list[Any] | None, str]] = {
                   None, "with half a character\n   where:  example 13"),
     "chat.jsonl": (lines([{"messages": chat} for chat in CHATS]), None, "Nothing"),
     "sharegpt.json": (json.dumps(SHAREGPT), [("Be brief.", p, c) for p, c in PLAIN], "'conv"),
-    "trl.jsonl": (lines([{"prompt": chat[:1], "completion": chat[1:]} for chat in CHATS]), None, ""),
+    "trl.jsonl": (lines([{"prompt": c[:1], "completion": c[1:]} for c in CHATS]), None, "jsonl"),
     "repr.csv": (csv_of({"messages": map(repr, CHATS)}), None, "csv"),
     "cell.csv": (csv_of({"messages": map(json.dumps, CHATS)}), None, "csv"),
     "numpy.csv": (csv_of(pd.DataFrame({"messages": [f"[{a!r}\n {b!r}]" for a, b in CHATS]})),
