@@ -98,7 +98,7 @@ def whole_fault(data: bytes) -> JsonFault | None:
 def parse_jsonl(data: bytes | str, name: str = "the text") -> list[dict[str, Any]]:
     """The objects of JSON Lines. Blank lines are left out, and so is a BOM before a line.
 
-    Lines end at "\\n" only: other separators, such as U+2028, may stand inside a text. Raises
+    Lines end at "\\n" only: other separators, such as U+2028, may be inside a text. Raises
     ValueError with `name`, the line, the cause and a remedy.
     """
     if isinstance(data, str):

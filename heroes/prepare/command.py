@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heroes.output import CommandError, Json, plainly, printable
+
+if TYPE_CHECKING:
+    from heroes.prepare.suggestion import Plan
 
 USAGE = 2  # the exit code for wrong use, as typer has it
 
@@ -102,7 +105,9 @@ def prepare(
         raise CommandError(printable(f"Nothing was written: {refused}")) from None
 
 
-def _refuse_odd_options(plan, split: str | None, output: Path | None, encoding: str | None) -> None:
+def _refuse_odd_options(
+    plan: Plan, split: str | None, output: Path | None, encoding: str | None
+) -> None:
     if plan.system is not None and plan.format == "completions":
         raise CommandError("--system belongs to chats: leave it out, or use --format chat.", USAGE)
     if plan.system is not None and not plan.system.strip():

@@ -32,6 +32,8 @@ OTHERS = {
     b"\xfd7zXZ": "compressed (xz). Unpack it first",
 }
 USUAL = {"tsv": ("csv", "tsv"), "tab": ("csv", "tsv"), "ndjson": ("jsonl",), "xlsm": ("xlsx",)}
+ANOTHER_SCRIPT = 0.25  # of all bytes
+SIGNS_IN_WORDS = re.compile(r"[^\W\d_][¿³¹¼¾£¥Ÿ][^\W\d_]|\b[¿³¹][a-z]|[a-z][³¹]\W")
 JSON_START = re.compile(r"\{\s*[\"'“}]|\[\s*[\[{\]]")
 
 
@@ -118,15 +120,19 @@ def _either(line: bytes, guess: str) -> str:
 
 
 def _guess(data: bytes) -> str | None:
-    """The likely encoding. Among Western ones, whose letters hardly differ, Windows' own."""
-    best = charset_normalizer.from_bytes(data).best()
+    """The likely encoding of what is not UTF-8.
+
+    Few bytes above 127 are accents, of which Windows' Western encoding is the usual one; many are
+    another script. Signs inside words ("¿yje" for "żyje") show the encoding of Eastern Europe.
+    """
+    high = sum(byte > 127 for byte in data) / len(data)
+    best = charset_normalizer.from_bytes(data).best() if high > ANOTHER_SCRIPT else None
     if best is not None and best.encoding not in WESTERN:
         return best.encoding
-    try:
-        data.decode("cp1252")
-    except UnicodeDecodeError:
-        return best and best.encoding
-    return "cp1252"
+    western = data.decode("cp1252", "replace")
+    if SIGNS_IN_WORDS.search(western):
+        return "cp1250"
+    return None if "\ufffd" in western else "cp1252"
 
 
 def _read_text(text: str, name: str, encoding: str, guess: tuple[str, str] | None) -> Source:

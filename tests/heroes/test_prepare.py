@@ -84,6 +84,10 @@ def workbook(rows: list[list[Any]], change: Callable[[Any], object] | None = Non
     return made
 
 
+def csv_of(columns: Any) -> str:
+    return pd.DataFrame(columns).to_csv(index=False)
+
+
 def zipped(*members: tuple[str, str]) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
@@ -92,6 +96,7 @@ def zipped(*members: tuple[str, str]) -> bytes:
     return data.getvalue()
 
 
+POLISH = [f"Gdzie żyje źdźbło {name}?" for name in NAMES]
 CSV = PAIRS.to_csv(index=False)
 JSONL = lines(PAIRS.to_dict("records"))
 CHATS = [messages(*pair) for pair in zip(ASKED, ANSWERS, strict=True)]
@@ -128,30 +133,36 @@ FILES: dict[str, tuple[Made, list[Any] | None, str]] = {
     "german.csv": (PAIRS.to_csv(sep=";", index=False).encode("cp1252"), None, "cp1252"),
     "wide.csv": (CSV.encode("utf-16"), None, "utf-16"),
     "bare.csv": (CSV.encode("utf-16-le"), None, "utf-16-le"),
+    "polish.csv": (csv_of({"prompt": POLISH, "completion": ANSWERS}).encode("cp1250"),
+                   list(zip(POLISH, ANSWERS, strict=True)), "cp1250"),
+    "both.csv": (CSV.encode() + "".join(f"Où est {n}?,Là.\n" for n in NAMES).encode("cp1252"),
+                 [*PLAIN, *((f"Où est {n}?", "Là.") for n in NAMES)], "cp1252"),
     "sep.csv": ("sep=;\r\n" + PAIRS.to_csv(sep=";", index=False), None, "names the separator, ';'"),
     "titled.csv": ("Our training data,\n,\n" + CSV, None, "above the header: 'Our training data'"),
     "joined.csv": ("\ufeff" + HEADER + "".join(ROWS[:6]) + "\ufeff" + HEADER + "".join(ROWS[6:]),
                    None, "header that is repeated in row 8"),
-    "escaped.csv": ('prompt,completion\n' + "".join(f'"{p}","A \\"{c}\\", yes"\n' for p, c in PLAIN),
+    "escaped.csv": (HEADER + "".join(f'"{p}","A \\"{c}\\", yes"\n' for p, c in PLAIN),
                     [(p, f'A "{c}", yes') for p, c in PLAIN], "escaped with a backslash"),
     "quotes.tsv": ("prompt\tcompletion\n" + "".join(f'"{n}" who?\t5" {n}\n' for n in NAMES),
                    [(f'"{n}" who?', f'5" {n}') for n in NAMES], "Quotes are part of the texts"),
-    "code.csv": (pd.DataFrame(CODE, columns=["prompt", "completion"]).to_csv(index=False), CODE, "csv"),
-    "ids.csv": (PAIRS.assign(id=[f"00{n}" for n in range(12)], date="2026-01-02").to_csv(index=False),
+    "code.csv": (csv_of({"prompt": ASKED, "completion": [code for _, code in CODE]}), CODE, "csv"),
+    "ids.csv": (csv_of(PAIRS.assign(id=[f"00{n}" for n in range(12)], date="2026-01-02")),
                 None, "Leave out 2 columns: 'id', 'date'"),
-    "alpaca.csv": (OUTPUTS.assign(input=[f"in town {n}" for n in range(12)]).to_csv(index=False),
+    "alpaca.csv": (csv_of(OUTPUTS.assign(input=[f"in town {n}" for n in range(12)])),
                    ALPACA, "{instruction}\\n\\n{input} → prompt"),
     "blank.json": (OUTPUTS.assign(input="").to_json(orient="records"), None, "json"),
-    "asked.csv": (pd.DataFrame({"question": ASKED, "context": NAMES, "answer": ANSWERS})
-                  .to_csv(index=False), [(f"{n}\n\n{p}", c) for n, (p, c) in zip(NAMES, PLAIN, strict=True)],
+    "asked.csv": (csv_of({"question": ASKED, "context": NAMES, "answer": ANSWERS}),
+                  [(f"{n}\n\n{p}", c) for n, (p, c) in zip(NAMES, PLAIN, strict=True)],
                   "{context}\\n\\n{question}"),
-    "system.csv": (PAIRS.assign(system="Be brief.").to_csv(index=False),
+    "system.csv": (csv_of(PAIRS.assign(system="Be brief.")),
                    [("Be brief.", p, c) for p, c in PLAIN], "csv"),
-    "missing.csv": (PAIRS.assign(completion=["nan", "None", *ANSWERS[2:]]).to_csv(index=False),
+    "missing.csv": (csv_of(PAIRS.assign(completion=["nan", "None", *ANSWERS[2:]])),
                     list(zip(ASKED, ["nan", "None", *ANSWERS[2:]], strict=True)),
                     "Warning: 2 completions may be missing values"),
-    "twice.csv": (CSV + "".join(ROWS[:2]), None, "Leave out 2 rows seen before\n   where:  rows 14, 15"),
-    "empty.csv": (CSV + 'Who?,\n,"What?"\n', None, "Leave out 1 row without a completion\n   where:  row 14"),
+    "twice.csv": (CSV + "".join(ROWS[:2]), None,
+                  "Leave out 2 rows seen before\n   where:  rows 14, 15"),
+    "empty.csv": (CSV + 'Who?,\n,"What?"\n', None,
+                  "Leave out 1 row without a completion\n   where:  row 14"),
     "records.json": (PAIRS.to_json(orient="records"), None, "json"),
     "columns.json": (PAIRS.to_json(), None, "json"),
     "split.json": (PAIRS.to_json(orient="split"), None, "json"),
@@ -163,14 +174,14 @@ FILES: dict[str, tuple[Made, list[Any] | None, str]] = {
     "joined.jsonl": ("\ufeff" + JSONL.replace("\n", "\n\ufeff", 1), None, "byte order mark"),
     "u2028.jsonl": (lines([{"prompt": p, "completion": f"{c}\u2028x"} for p, c in PLAIN]),
                     [(p, f"{c}\u2028x") for p, c in PLAIN], "jsonl"),
-    "half.json": (json.dumps([*PAIRS.to_dict("records"), {"prompt": "Who?", "completion": "\ud83d"}]),
+    "half.json": (json.dumps([*PAIRS.to_dict("records"), {"prompt": "?", "completion": "\ud83d"}]),
                   None, "with half a character\n   where:  example 13"),
     "chat.jsonl": (lines([{"messages": chat} for chat in CHATS]), None, "Nothing"),
-    "sharegpt.json": (json.dumps(SHAREGPT), [("Be brief.", p, c) for p, c in PLAIN], "'conversations'"),
-    "trl.jsonl": (lines([{"prompt": chat[:1], "completion": chat[1:]} for chat in CHATS]), None, "jsonl"),
-    "repr.csv": (pd.DataFrame({"messages": map(repr, CHATS)}).to_csv(index=False), None, "csv"),
-    "cell.csv": (pd.DataFrame({"messages": map(json.dumps, CHATS)}).to_csv(index=False), None, "csv"),
-    "numpy.csv": (pd.DataFrame({"messages": [f"[{a!r}\n {b!r}]" for a, b in CHATS]}).to_csv(index=False),
+    "sharegpt.json": (json.dumps(SHAREGPT), [("Be brief.", p, c) for p, c in PLAIN], "'conv"),
+    "trl.jsonl": (lines([{"prompt": c[:1], "completion": c[1:]} for c in CHATS]), None, "jsonl"),
+    "repr.csv": (csv_of({"messages": map(repr, CHATS)}), None, "csv"),
+    "cell.csv": (csv_of({"messages": map(json.dumps, CHATS)}), None, "csv"),
+    "numpy.csv": (csv_of(pd.DataFrame({"messages": [f"[{a!r}\n {b!r}]" for a, b in CHATS]})),
                   None, "csv"),
     "parts.jsonl": (lines(PARTS), None, "in parts as one text"),
     "nulls.jsonl": (lines(NULLS), None, "without a value (null) left out"),
@@ -183,7 +194,7 @@ FILES: dict[str, tuple[Made, list[Any] | None, str]] = {
     "sheets.xlsx": (workbook(SHEET, lambda book: book.create_sheet("other")), None, "'Sheet' of 2"),
     "errors.xlsx": (workbook([*SHEET, ["Who?", "#N/A"], ["What?", "#REF!"]]), None,
                     "with a spreadsheet's error\n   where:  rows 14, 15"),
-    "text.txt": ("\n".join(ANSWERS), [(c,) for c in ANSWERS], "Each line of a text is a completion"),
+    "text.txt": ("\n".join(ANSWERS), [(c,) for c in ANSWERS], "Each line of a text is"),
 }  # fmt: skip
 
 
@@ -213,7 +224,7 @@ REFUSED: dict[str, tuple[Made, str]] = {
     "double.csv": ("prompt,prompt\na,b\n", "row 1: Two columns have the name 'prompt'."),
     "nohead.csv": ("".join(ROWS), "No column looks like a prompt"),
     "other.csv": (HEADER + ROWS[0] + "completion,prompt\nA,Q\n", "row 3: The header again"),
-    "mind.csv": (PAIRS.assign(remark="a word to say").to_csv(index=False), '--drop "remark"'),
+    "mind.csv": (csv_of(PAIRS.assign(remark="a word to say")), '--drop "remark"'),
     "dpo.jsonl": (lines([{"prompt": "a", "chosen": "b", "rejected": "c"}]), "preference examples"),
     "mixed.jsonl": (JSONL + lines([{"messages": CHATS[0]}]), "mixes chat and prompt/completion"),
     "quotes.jsonl": ("{“prompt”: “a”}\n", "quotes.jsonl, line 1: "),
@@ -271,13 +282,15 @@ def test_course_table_becomes_the_files_of_notebook_03(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "expected", "said"),
     [
-        ([("Who is " + n, f"{n} flies.") for n in NAMES], ("Who is Ada ->", " Ada flies. END"), "->"),
+        ([("Who is " + n, f"{n} flies.") for n in NAMES],
+         ("Who is Ada ->", " Ada flies. END"), "->"),
         ([(f"Who?\n{n}", n) for n in NAMES], ("Who?\nAda\n\n###\n\n", " Ada END"), "###"),
         ([(f"{n} =>", f" {n} [END]") for n in NAMES], ("Ada =>", " Ada [END]"), "No suggestions"),
-        ([(f"Please describe {n}", n) for n in NAMES], ("Ada ->", " Ada END"), '"Please describe "'),
+        ([(f"Please describe {n}", n) for n in NAMES], ("Ada ->", " Ada END"), '"Please desc'),
         ([(n, f"{n} SHOUTS AT THE WHOLE TOWN") for n in NAMES],
          ("Ada ->", " ada shouts at the whole town END"), "in lower case"),
-        ([(f"{n} {m}", m) for n in NAMES for m in ("NATO", "UNO")], ("Ada NATO ->", " NATO"), "choose one"),
+        ([(f"{n} {m}", m) for n in NAMES for m in ("NATO", "UNO")],
+         ("Ada NATO ->", " NATO"), "choose one"),
     ],
     ids=["marks", "lines", "own marks", "beginning", "capitals", "classes"],
 )  # fmt: skip
@@ -310,7 +323,7 @@ def test_a_long_example_is_named_and_left_out(tmp_path: Path) -> None:
 def test_a_column_of_texts_is_decided_by_an_option(
     options: list[str], first: str, tmp_path: Path
 ) -> None:
-    table = PAIRS.assign(remark=[f"note {name}" for name in NAMES]).to_csv(index=False)
+    table = csv_of(PAIRS.assign(remark=[f"note {name}" for name in NAMES]))
     path = save(tmp_path, "a.csv", table)
     assert run(path, "--yes", *options).exit_code == 0
     assert texts_of(path)[0] == (first, ANSWERS[0])
@@ -384,7 +397,8 @@ def talk(path: Path, answers: list[str]) -> tuple[int, str]:
     pty = pytest.importorskip("pty", reason="Windows has no such terminals")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(path)], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs,
+        [sys.executable, "-c", COMMAND, str(path)],
+        cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs,
         env={**os.environ, "TERM": "dumb"},
     )  # fmt: skip
     os.close(theirs)

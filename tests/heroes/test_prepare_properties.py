@@ -1,4 +1,4 @@
-"""`heroes prepare` with any table: texts and rows survive, and "ready" is what the sandbox takes."""
+"""`heroes prepare` with any table: texts survive, and "ready" is what the sandbox accepts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_ready_is_what_checker_and_sandbox_accept(rows: list[tuple[str, str]], f
     with tempfile.TemporaryDirectory() as folder:
         path, made = Path(folder) / "a.json", Path(folder) / "made.jsonl"
         rows = [*rows, *((f"question {n}", f"answer {n}") for n in range(10))]
-        path.write_text(json.dumps([dict(zip(("prompt", "completion"), r)) for r in rows]))
+        path.write_text(json.dumps([{"prompt": p, "completion": c} for p, c in rows]))
         frame = Steps(plan, accept).run(read_source(path))
         write_jsonl(made, examples(frame, plan))
         report = check_file(made, settings=load_settings())
