@@ -66,6 +66,9 @@ def load_settings() -> Settings:
     Without a key, and with a sandbox key but no address, it is the learner's own sandbox.
     Raises SettingsError, with a remedy, if the configuration makes no sense.
     """
+    if not os.environ.get("OPENAI_BASE_URL", "unset").strip():
+        del os.environ["OPENAI_BASE_URL"]  # the openai package would call nowhere
+        print("OPENAI_BASE_URL is set but blank; it is ignored. Better delete it.")
     key, base_url = read_key(), read_variable("OPENAI_BASE_URL")
     if base_url and not base_url.startswith(("http://", "https://")):
         raise SettingsError("OPENAI_BASE_URL must be a whole address that begins with https://.")

@@ -156,6 +156,15 @@ def test_any_bytes_can_be_read(env_file: Path, raw: bytes) -> None:
         value_problem(clean_value(value))
 
 
+def test_a_blank_address_is_removed_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    assert load_settings().provider == "sandbox"
+    assert "blank" in capsys.readouterr().out
+    assert "OPENAI_BASE_URL" not in os.environ
+
+
 def test_the_env_file_is_the_projects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEROES_ENV_FILE")
     assert env_path() == ROOT / ".env"
