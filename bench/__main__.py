@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from bench import checker, generation, serving, training
+from bench import generation, serving, training
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--no-trl", action="store_true", help="do not install and measure TRL")
-    parser.add_argument("--lines", type=int, default=1_000_000, help="lines for the checker")
     options = parser.parse_args()
     print("Every number is a ratio of medians measured in turns in this one run.")
     for rows in (
         lambda: training.run(with_trl=not options.no_trl),
         generation.run,
         serving.run,
-        lambda: checker.run(options.lines),
     ):
         for row in rows():
             print(row, flush=True)

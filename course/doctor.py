@@ -21,10 +21,10 @@ from typing import Literal
 
 import psutil
 
-from course.env_file import check_env_file
+from course.env_file import Finding, check_env_file, value_problem
 from helpers.data import my_folder
 from helpers.sandbox import SandboxError, sandbox_status, start_sandbox, state_folder
-from helpers.settings import ROOT, SettingsError, env_path, load_settings
+from helpers.settings import ROOT, SettingsError, clean_value, env_path, load_settings
 
 Level = Literal["ok", "warn", "fail"]
 GIB = 1024**3
@@ -200,6 +200,8 @@ def check_torch() -> Iterator[Result]:
 def check_env() -> Iterator[Result]:
     path = env_path()
     findings = check_env_file(path)
+    if problem := value_problem(clean_value(os.environ.get("OPENAI_API_KEY", ""))):
+        findings.append(Finding("fail", "OPENAI_API_KEY in your system's environment", *problem))
     for finding in findings:
         yield Result(finding.level, ".env", f"{finding.where}: {finding.problem}", finding.remedy)
     if not findings:

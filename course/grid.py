@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from helpers.jsonl import SUB_PROMPT
+
 AGES = (18, 20, 30, 40, 50, 60, 90)
 GENDERS = ("man", "woman")
 POWERS = (
@@ -25,7 +27,6 @@ PROMPT = (
     "who has the superpower of {power}. Write out the entire description in a maximum of 100 words "
     "in great detail:"
 )
-SUB_PROMPT = "{age}, {gender}, {power}"
 
 
 def superhero_grid(powers: Sequence[str] = POWERS, repeats: int = 3) -> pd.DataFrame:

@@ -6,15 +6,20 @@ cost, which a ceiling goes by.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from helpers.prices import MILLION, money, price_of, usage_cost
 from helpers.settings import SettingsError, read_variable
-from helpers.tokens import CHARS_PER_TOKEN, TokenCounter, counter_for, estimate_tokens, most_tokens
+from helpers.tokens import (
+    CHARS_PER_TOKEN,
+    counter_for,
+    estimate_tokens,
+    line_tokens,
+    most_tokens,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +134,7 @@ def estimate_training(
         raise ValueError(f"n_epochs must be at least 1, not {n_epochs}.")
     counter = counter_for(model) if exact else None
     text = Path(path).read_text(encoding="utf-8-sig")
-    counts = [_tokens_of(line, counter) for line in text.split("\n") if line.strip()]
+    counts = [line_tokens(line, counter) for line in text.split("\n") if line.strip()]
     epochs = n_epochs or auto_epochs(len(counts))
     # The marks of JSON in a line outweigh what a chat template puts around the texts.
     most = most_tokens(text) * (n_epochs or MOST_EPOCHS)
@@ -152,22 +157,6 @@ def _training(
     usd, most_usd = (None if rate is None else n * rate / MILLION for n in (tokens * epochs, most))
     what = f"{epochs} epochs of training"
     return Estimate(what, model, tokens * epochs, 0, usd, most_usd, exact)
-
-
-def _tokens_of(line: str, counter: TokenCounter | None) -> int:
-    """Tokens of a line of training data; a line that is no example counts as it stands."""
-    try:
-        row = json.loads(line)
-        return counter.example(row) if counter else estimate_tokens(" ".join(_strings(row)))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return counter.text(line) if counter else estimate_tokens(line.strip())
-
-
-def _strings(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [text for part in parts for text in _strings(part)]
 
 
 def ceiling() -> float | None:

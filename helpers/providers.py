@@ -5,7 +5,6 @@ A provider is recognised by the key and the address in the settings. Notebook 11
 
 from __future__ import annotations
 
-import time
 import tomllib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,18 +14,12 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import pandas as pd
-    from openai import OpenAI
-    from openai.types.fine_tuning import FineTuningJob
 
 TABLE = Path(__file__).resolve().parent.parent / "data" / "providers.toml"
 SANDBOX_KEY_START = "sk-sandbox-"
 # What learning_rate_multiplier=1 means where a provider wants the rate itself: a usual starting
 # value for LoRA on models of 8 billion parameters. Try others on a validation set.
 USUAL_RATE = 1e-4
-
-
-class NotDeployed(RuntimeError):
-    """The model is trained, but it does not answer yet; the message says what is left to do."""
 
 
 @dataclass(frozen=True)
@@ -116,52 +109,3 @@ def provider_frame() -> pd.DataFrame:
         for provider in PROVIDERS.values()
     ]
     return pd.DataFrame(rows).set_index("provider")
-
-
-def model_to_call(
-    provider: Provider,
-    client: OpenAI,
-    job: FineTuningJob,
-    name: str = "superhero",
-    *,
-    every: float = 5.0,
-    patience: float = 1800.0,
-) -> str:
-    """What to write behind `model=` once the job has succeeded; deploys the model if needed.
-
-    Raises NotDeployed where that has to be done by hand, or where it failed.
-    """
-    if job.status != "succeeded":
-        raise NotDeployed(f"The job is {job.status}: there is nothing to call yet.")
-    if provider.deploy == "in its portal":
-        raise NotDeployed(
-            f"{provider.title} answers only through a deployment. Make one of "
-            f"{job.fine_tuned_model or 'the model'} in its portal (it is billed by the hour), and "
-            "write the deployment's name behind model=."
-        )
-    if provider.deploy == "one more call":
-        return _deploy(client, job, name, every, patience)
-    if not job.fine_tuned_model:
-        raise NotDeployed("The job names no model. Ask for the job once more.")
-    return job.fine_tuned_model
-
-
-def _deploy(client: OpenAI, job: FineTuningJob, name: str, every: float, patience: float) -> str:
-    """Ask for a deployment of the newest checkpoint and wait until it answers."""
-    newest = client.fine_tuning.jobs.checkpoints.list(job.id).data[0]
-    parts = urlsplit(str(client.base_url))
-    models = f"{parts.scheme}://{parts.netloc}/v0/models"
-    request = {"source": f"{job.id}:{newest.id}", "base_model": job.model, "name": name}
-    # The SDK has no method for this call, but it can send any: with our key, retries and errors.
-    model: Any = client.post(models, cast_to=object, body=request)
-    deadline = time.monotonic() + patience
-    while (state := model.get("status")) not in ("active", "ready", None):
-        if state in ("error", "failed"):
-            raise NotDeployed(f"The deployment failed: {model.get('status_reason')}.")
-        if time.monotonic() > deadline:
-            raise NotDeployed(f"The deployment is still {state} after {patience:.0f} s.")
-        time.sleep(every)
-        model = client.get(f"{models}/{model.get('name')}", cast_to=object)
-    if not (called := model.get("name") or model.get("id")):
-        raise NotDeployed("The deployment has no name. Look for it in the provider's portal.")
-    return str(called)

@@ -73,7 +73,10 @@ def start_sandbox() -> SandboxStatus:
 
 
 def stop_sandbox() -> bool:
-    """Stop the learner's sandbox and wait for its end; False if none was running."""
+    """Stop the learner's sandbox and wait for its end; False if none was running.
+
+    Raises SandboxError if it does not end.
+    """
     with _lock():
         _, process = _find_server()
         if process is None:
@@ -81,7 +84,8 @@ def stop_sandbox() -> bool:
         process.terminate()
         if not _has_ended(process, STOP_SECONDS):
             process.kill()
-            _has_ended(process, STOP_SECONDS)
+            if not _has_ended(process, STOP_SECONDS):
+                raise SandboxError(f"The sandbox (process {process.pid}) does not end. Try again.")
     return True
 
 

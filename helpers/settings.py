@@ -24,8 +24,8 @@ class SettingsError(ValueError):
 class Settings:
     """What a notebook needs to know about the endpoint. The key is deliberately not in here.
 
-    `provider` is a name from data/providers.toml, or "other". `base_url` is None for the learner's
-    own sandbox, whose port is chosen when it starts. `embedding_model` is None where none is known.
+    `provider` is a name in data/providers.toml, or "other"; `base_url` is None for the learner's
+    own sandbox, whose port is chosen when it starts.
     """
 
     endpoint: Literal["sandbox", "hosted"]
@@ -75,7 +75,6 @@ def load_settings() -> Settings:
             "to use the sandbox on this machine."
         )
     provider = find_provider(key, base_url)
-    at_home = provider.name == "sandbox"
     generator = read_variable("HEROES_GENERATOR_MODEL") or provider.generator_model
     base = read_variable("HEROES_BASE_MODEL") or provider.base_model or generator
     if generator is None or base is None:
@@ -83,6 +82,8 @@ def load_settings() -> Settings:
             f"Which model should {provider.title} use? Set HEROES_GENERATOR_MODEL (writes the "
             "data) and HEROES_BASE_MODEL (gets fine-tuned) in .env."
         )
+    at_home = provider.name == "sandbox"
+    embedding = provider.embedding_model or (base if at_home else None)
     return Settings(
         endpoint="sandbox" if at_home else "hosted",
         provider=provider.name,
@@ -93,9 +94,7 @@ def load_settings() -> Settings:
         job_options=provider.job_options,
         concurrency=provider.concurrency,
         seeds=provider.seeds,
-        embedding_model=read_variable("HEROES_EMBEDDING_MODEL")
-        or provider.embedding_model
-        or (base if at_home else None),
+        embedding_model=read_variable("HEROES_EMBEDDING_MODEL") or embedding,
     )
 
 
@@ -115,10 +114,8 @@ def read_variable(name: str) -> str | None:
 
     The file is read at every call, so that an edit takes effect without restarting anything.
     """
-    for values in (os.environ, read_env_file(env_path())):
-        if value := clean_value(values.get(name, "")):
-            return value
-    return None
+    outside = clean_value(os.environ.get(name, ""))
+    return outside or clean_value(read_env_file(env_path()).get(name, "")) or None
 
 
 def env_path() -> Path:
@@ -138,10 +135,9 @@ def read_env_file(path: Path) -> dict[str, str]:
 def read_env_text(path: Path) -> str:
     """The file's text, in whichever encoding an editor saved it."""
     raw = path.read_bytes()
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16", errors="replace")
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode(encoding)
     except UnicodeDecodeError:
         return raw.decode("cp1252", errors="replace")
 

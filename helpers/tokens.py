@@ -65,6 +65,9 @@ class TokenCounter:
         self._template = environment.from_string(source or settings.get("chat_template") or "")
         # The model's context: the longest example or conversation, in tokens.
         self.max_tokens = int(config.get("max_position_embeddings") or 1024)
+        # The names that must not be in a training text.
+        added = self._template_tokenizer.get_added_tokens_decoder().values()
+        self.special_tokens = [token.content for token in added if token.special]
 
     def text(self, text: str) -> int:
         """Tokens of a text by itself."""
@@ -125,3 +128,22 @@ def _counter(folder: Path) -> TokenCounter:
 def _token_name(value: Any) -> str:
     """A special token's name, which the settings give as a string or as an object."""
     return str((value.get("content") if isinstance(value, dict) else value) or "")
+
+
+def line_tokens(line: str, counter: TokenCounter | None) -> int:
+    """Tokens of a line of training data: counted, or estimated if there is no counter.
+
+    A line that is no example counts as it stands.
+    """
+    try:
+        row = json.loads(line)
+        return counter.example(row) if counter else estimate_tokens(" ".join(_strings(row)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return counter.text(line) if counter else estimate_tokens(line.strip())
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for part in parts for text in _strings(part)]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.check_file import check_file
 from helpers.data import find, my
-from helpers.jsonl import check_file
 from helpers.money import estimate_training
 from helpers.settings import load_settings
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
+from helpers.check_file import check_file
 from helpers.connect import connect
 from helpers.data import find
-from helpers.jsonl import check_file
 from helpers.money import estimate_training
 from helpers.settings import load_settings
 

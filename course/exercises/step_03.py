@@ -10,8 +10,9 @@ import pandas as pd
 
 from course.exercise import Exercise, Expectation, expect
 from course.grid import AGES
+from helpers.check_file import check_file
 from helpers.data import replace_text
-from helpers.jsonl import SEPARATOR, STOP, check_file, leaks, read_jsonl, short_prompt
+from helpers.jsonl import SEPARATOR, STOP, leaks, read_jsonl, short_prompt
 
 # Twelve small heroes, so that a file can be read and mended by eye.
 PATIENT = (

@@ -1,195 +1,134 @@
-"""Which columns hold the prompts and the completions, and the table with those two columns."""
+"""Which columns hold the prompts and completions, and what becomes of all others."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from typing import Any, Literal
+import re
+from typing import Any
 
-from helpers.jsonl.rules import PREFERENCE_KEYS, type_name
-from heroes.prepare.errors import InputError
-from heroes.prepare.suggestion import SHOWN, Plan, Suggestion, change_texts, number, show_row
-from heroes.prepare.table import Table
+import pandas as pd
 
-UNUSED = " (not used)"  # at the name of a column that had to step aside
-Shape = Literal["chat", "pairs"]
+from helpers.jsonl import SUB_PROMPT
+from helpers.rules import type_name
+from heroes.prepare import names
+from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, shown
+from heroes.prepare.workbook import as_text
 
-# Names that people give to these columns. A pair earlier in the list is preferred.
-PAIRS = (
-    ("prompt", "completion"),
-    ("sub_prompt", "response_txt"),  # the course's own table
-    ("prompt_short", "description"),
-)
-PROMPTS = ("prompt", "question", "instruction", "input", "query", "user", "text", "sub_prompt")
-COMPLETIONS = ("completion", "answer", "response", "output", "assistant", "label", "response_txt")
-NAME_THEM = "Name the columns with --prompt-column and --completion-column."
+DECIDE = "Name the columns with --prompt-column and --completion-column."
+NOT_USED = " (not used)"  # at the name of a column that had to step aside
+FIELD = re.compile(r"\{([^{}]+)\}")
 
 
-def shape_of(table: Table, plan: Plan) -> Shape:
-    """Chat examples or pairs. Raises InputError for examples of another kind, or of both."""
-    if plan.prompt_column or plan.completion_column:
-        return "pairs"
-    if "messages" not in table.columns:
-        if PREFERENCE_KEYS & table.columns.keys() and "preferred_output" in table.columns:
-            problem = "These are preference (DPO) examples."
-            raise InputError(table.name, problem, "Only chat and prompt/completion are prepared.")
-        return "pairs"
-    if {"prompt", "completion"} & table.columns.keys():
-        with_messages = [value is not None and value != "" for value in table["messages"]]
-        if not all(with_messages):
-            problem = "The file mixes chat and prompt/completion examples."
-            odd = with_messages.index(not with_messages[0])
-            remedy = "Put them into two files."
-            raise InputError(table.name, problem, remedy, place=table.place(odd))
-    return "chat"
+def find(frame: pd.DataFrame, wanted: tuple[str, ...], *taken: str | None) -> str | None:
+    """The first of these names that the table has, in whatever spelling."""
+    known = {names.plain(column): column for column in reversed(frame.columns)}
+    return next((known[n] for n in wanted if n in known and known[n] not in taken), None)
 
 
-def find_columns(table: Table, plan: Plan) -> tuple[str, str]:
-    """The names of the two columns as they stand in the table. Raises InputError if in doubt."""
-    known = _spellings(table)
-    for prompt, completion in PAIRS:
-        if prompt in known and completion in known and not plan.prompt_column:
-            prompt_name, completion_name = known[prompt], known[completion]
-            break
+def named(frame: pd.DataFrame, name: str, option: str) -> str:
+    """The column that an option names. Raises InputError if there is none."""
+    near = [column for column in frame.columns if names.plain(column) == names.plain(name)]
+    if name in frame.columns or len(near) == 1:
+        return name if name in frame.columns else near[0]
+    raise InputError(f"{option}: There is no column {name!r}; there are {listed(frame)}.")
+
+
+def listed(columns: Any) -> str:
+    """Some names of columns, in quotes."""
+    quoted = [repr(column) for column in columns]
+    return ", ".join(quoted[:SHOWN]) + (" …" if len(quoted) > SHOWN else "")
+
+
+def find_columns(frame: pd.DataFrame, plan: Plan) -> tuple[str, str, str | None]:
+    """The template of the prompt, and the columns of the completion and the system message.
+
+    Raises InputError if they cannot be told.
+    """
+    completion = find(frame, names.COMPLETIONS)
+    if plan.completion:
+        completion = named(frame, plan.completion, "--completion-column")
+    system = find(frame, names.SYSTEMS)
+    plain = {names.plain(column): column for column in frame.columns}
+    main = find(frame, (*names.PROMPTS, *names.CONTEXTS), completion, system)
+    if plan.prompt:
+        template = plan.prompt
+    elif plain.keys() >= names.COURSE:
+        template, completion = _field(plain["sub_prompt"]), completion or plain["response_txt"]
+        completion = plain["response_txt"] if not plan.completion else completion
+    elif plain.keys() >= {"age", "gender", "power", "response_txt"}:
+        template = SUB_PROMPT
+    elif main is None:
+        template = "" if completion and len(frame.columns) == 1 else None
     else:
-        prompt_name = next((known[name] for name in PROMPTS if name in known), None)
-        completion_name = next((known[name] for name in COMPLETIONS if name in known), None)
-    prompt_name = _named(table, plan.prompt_column, "--prompt-column") or prompt_name
-    completion_name = (
-        _named(table, plan.completion_column, "--completion-column") or completion_name
-    )
-    for what, name in (("prompt", prompt_name), ("completion", completion_name)):
-        if name is None:
-            problem = f"No column looks like a {what}; there are {_listed(table)}."
-            raise InputError(table.name, problem, NAME_THEM, field=what)
-    assert prompt_name is not None
-    assert completion_name is not None
-    if prompt_name == completion_name:
-        problem = f"The column {prompt_name!r} can't be prompt and completion at once."
-        raise InputError(table.name, problem, NAME_THEM)
-    return prompt_name, completion_name
+        about = find(frame, names.CONTEXTS, main, completion, system)
+        parts = [main] + ([about] if about else [])
+        if about and names.plain(about) in names.BEFORE and names.plain(main) == "question":
+            parts.reverse()
+        template = "\n\n".join(map(_field, parts))
+    for what, found in (("prompt", template), ("completion", completion)):
+        if found is None:
+            raise InputError(
+                f"No column looks like a {what}; there are {listed(frame)}. {DECIDE} "
+                "If the first row is an example already, put a row of names above it."
+            )
+    if FIELD.findall(template) == [completion]:
+        raise InputError(f"The column {completion!r} can't be prompt and completion. {DECIDE}")
+    return template, completion, system
 
 
-def _spellings(table: Table) -> dict[str, str]:
-    """Plain spelling -> name in the table; the exact one wins over " Prompt "."""
-    known: dict[str, str] = {}
-    for name in table.columns:
-        plain = name.strip().lower().replace(" ", "_").replace("-", "_")
-        if plain not in known or name == plain:
-            known[plain] = name
-    return known
+def _field(column: str) -> str:
+    return f"{{{column}}}"
 
 
-def _named(table: Table, name: str | None, option: str) -> str | None:
-    if name is None or name in table.columns:
-        return name
-    near = [column for column in table.columns if column.strip().lower() == name.strip().lower()]
-    if len(near) == 1:
-        return near[0]
-    problem = f"There is no column {name!r}; there are {_listed(table)}."
-    raise InputError(table.name, problem, f"Give {option} one of these.", field=name)
+def to_pairs(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, Suggestion | None]:
+    """The table with the columns prompt and completion (and system); the others stay for `unused`.
+
+    The suggestion is None if the table has these names already.
+    """
+    template, completion, system = find_columns(frame, plan)
+    used = [named(frame, name, "--prompt") for name in FIELD.findall(template)]
+    texts = {name: _texts(frame, name) for name in dict.fromkeys([*used, completion])}
+    if len(used) > 1:  # one blank cell in a column of numbers turns 18 into 18.0
+        for name in used:
+            filled = texts[name][texts[name] != ""]
+            if len(filled) and filled.str.fullmatch(r"-?\d+\.0").all():
+                texts[name] = texts[name].str.removesuffix(".0")
+    made = pd.DataFrame({"prompt": _filled(template, used, texts)}, index=frame.index, dtype=object)
+    if FIELD.sub("", template).strip() and used:  # "40, woman, flight" without its age is no prompt
+        made["prompt"] = made["prompt"].where(pd.DataFrame(texts)[used].ne("").all(axis=1), "")
+    made["completion"] = texts[completion]
+    if system and plan.format == "chat" and plan.system is None:
+        made["system"] = _texts(frame, system)
+        used.append(system)
+    rest = frame.drop(columns=list({*used, completion}))
+    made = made.join(rest.rename(columns={n: f"{n}{NOT_USED}" for n in rest if n in made}))
+    if ["prompt", "completion"] == [*FIELD.findall(template), completion] or not template:
+        return made, None
+    recipe = shown(template)[1:-1] if len(used) > 1 or not FIELD.fullmatch(template) else used[0]
+    title = f"Rename the columns: {recipe} → prompt, {completion} → completion"
+    why = "An example has a prompt and a completion; a chat is made from them."
+    before = shown(" | ".join(map(str, frame.iloc[0].tolist()[:4])))
+    after = shown(" | ".join(map(str, made.iloc[0].tolist()[:2])))
+    return made, Suggestion("rename", "necessary", title, why, [], before, after, made)
 
 
-def _listed(table: Table) -> str:
-    names = [repr(name) for name in table.columns]
-    return ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+def _filled(template: str, used: list[str], texts: dict[str, pd.Series]) -> list[str]:
+    """The template with each row's texts; a part that is blank leaves no blank line behind."""
+    parts = FIELD.split(template)[0::2]
+    rows = zip(*(texts[name] for name in used), strict=True)
+    if len(used) < 2 or not all(part == "\n\n" for part in parts[1:-1]):
+        size = len(next(iter(texts.values())))
+        if not used:
+            return [template] * size
+        return ["".join(a + b for a, b in zip(parts, (*row, ""), strict=True)) for row in rows]
+    return [parts[0] + "\n\n".join(t for t in row if t.strip()) + parts[-1] for row in rows]
 
 
-def keep_group(table: Table, plan: Plan) -> Table:
-    """Put the column of --group-by aside for the split. Raises InputError if there is none."""
-    column = _named(table, plan.group_by, "--group-by")
-    if column is None:
-        return table
-    return replace(table, hidden=[_group(value) for value in table[column]])
-
-
-def _group(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def rename(table: Table, plan: Plan) -> Suggestion | None:
-    """Give the two columns their names; other columns that had these names step aside."""
-    prompt, completion = find_columns(table, plan)
-    if (prompt, completion) == ("prompt", "completion"):
-        return None
-    names = {prompt: "prompt", completion: "completion"}
-    columns = {"prompt": table[prompt], "completion": table[completion]}
-    for name, values in table.columns.items():
-        if name not in names:
-            columns[f"{name}{UNUSED}" if name in columns else name] = values
-    why = "A prompt/completion file has exactly these two; a chat is made from them."
-    others = {name for name in ("prompt", "completion") if name in table.columns} - names.keys()
-    if others:
-        why += f" The table's own {others.pop()!r} is another column; to use it: --prompt-column."
-    changed = [f"{old} → {new}" for old, new in names.items() if old != new]
-    return Suggestion(
-        "rename",
-        "necessary",
-        f"Rename the columns: {', '.join(changed)}",
-        why,
-        len(table),
-        (),
-        table.unit,
-        ", ".join(old for old, new in names.items() if old != new),
-        ", ".join(new for old, new in names.items() if old != new),
-        replace(table, columns=columns),
-    )
-
-
-def fill_gaps(table: Table) -> Table:
-    """Where a row has no prompt or completion, an empty text."""
-    filled = {c: ["" if v is None else v for v in table[c]] for c in ("prompt", "completion")}
-    return replace(table, columns={**table.columns, **filled})
-
-
-def values_to_text(column: str, table: Table, plan: Plan) -> Suggestion | None:
-    """Numbers and the like as text. Raises InputError for lists and objects."""
-    texts = [
-        value if isinstance(value, str) else _text(value, table, index, column)
-        for index, value in enumerate(table[column])
-    ]
-    why = "A job takes texts only; these are numbers, true or false."
-    title = ("Write ", " as text")
-    found = change_texts(table, column, texts, f"{column}_type", title, why)
-    return found and replace(found, level="necessary")
-
-
-def _text(value: Any, table: Table, index: int, column: str) -> str:
-    if isinstance(value, (bool, int, float)):
-        return json.dumps(value)
-    problem = f"Expected a text, found {type_name(value)}."
-    raise InputError(
-        table.name, problem, "Write it as one text.", place=table.place(index), field=column
-    )
-
-
-def drop_columns(table: Table, plan: Plan, wanted: tuple[str, ...]) -> Suggestion | None:
-    """Leave out all columns but the wanted ones; jobs refuse unknown keys."""
-    extra = [name for name in table.columns if name not in wanted]
-    if not extra:
-        return None
-    shown = ", ".join(repr(name) for name in extra[:6]) + (" …" if len(extra) > 6 else "")
-    why = "A job refuses examples with keys that it does not know."
-    near = [name for name in extra if _could_be_meant(name, table[name])]
-    if near and "messages" not in wanted:
-        why += f" (If you meant {near[0]!r}: name it with --prompt-column or --completion-column.)"
-    result = replace(table, columns={name: table[name] for name in wanted if name in table.columns})
-    return Suggestion(
-        "drop_columns",
-        "necessary",
-        f"Leave out {number(len(extra), 'column')}: {shown}",
-        why,
-        len(table),
-        (),
-        table.unit,
-        show_row(replace(table, columns={name: table[name] for name in extra}), 0),
-        None,
-        result,
-    )
-
-
-def _could_be_meant(name: str, values: list[Any]) -> bool:
-    """Whether a column is called like prompts or completions, and holds texts."""
-    called = any(word in name.lower() for word in ("prompt", "completion"))
-    first = next((value for value in values if value not in (None, "")), 0)
-    return called and isinstance(first, str) and not first.isdigit() and not name.endswith(UNUSED)
+def _texts(frame: pd.DataFrame, column: str) -> pd.Series:
+    """A column as texts. Raises InputError for lists and objects."""
+    for place, value in frame[column].items():
+        if isinstance(value, list | dict):
+            raise InputError(
+                f"{frame.index.name} {place}, {column}: Expected a text, found {type_name(value)}. "
+                "Write it as one text, or name another column."
+            )
+    return frame[column].map(as_text).astype(object)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heroes.output import CommandError, Json, plainly, printable
-from heroes.prepare.dialogue import USAGE, Dialogue, show_result
 
 if TYPE_CHECKING:
-    from heroes.prepare import Output, Plan, Source
+    from heroes.prepare.suggestion import Plan
+
+USAGE = 2  # the exit code for wrong use, as typer has it
 
 
 class Format(StrEnum):
@@ -26,7 +26,8 @@ class Format(StrEnum):
 @plainly
 def prepare(
     file: Annotated[
-        Path, typer.Argument(help="Your examples: .csv, .tsv, .xlsx, .json, .jsonl or .txt.")
+        Path,
+        typer.Argument(help="Your examples: CSV, TSV, Excel, JSON, JSON Lines, text; also .gz."),
     ],
     format: Annotated[
         Format, typer.Option(help="What to write: chats, or prompt/completion pairs.")
@@ -34,17 +35,22 @@ def prepare(
     system: Annotated[
         str | None, typer.Option(help="A system message that begins every chat.")
     ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help='The prompt, made of columns: "{instruction}\\n\\n{input}".'),
+    ] = None,
     prompt_column: Annotated[
         str | None, typer.Option(help="The column with the prompts, if it is not found.")
     ] = None,
     completion_column: Annotated[
         str | None, typer.Option(help="The column with the completions, if it is not found.")
     ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="A column of texts to leave out; may be repeated.")
+    ] = None,
     split: Annotated[
         str | None,
-        typer.Option(
-            help="Write a validation file too: 0.2 is a fifth of the rows, 20 is 20 rows."
-        ),
+        typer.Option(help="Write a validation file too: 0.2 is a fifth, 20 is 20 rows."),
     ] = None,
     group_by: Annotated[
         str | None,
@@ -58,7 +64,10 @@ def prepare(
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite; else a taken name gets a number.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept all suggestions.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Accept all suggestions that lose no column of texts."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the suggestions and write nothing.")
     ] = False,
@@ -71,54 +80,51 @@ def prepare(
     """Turn a table of examples into the file that a fine-tuning job takes, step by step.
 
     Looks at the file, tells what is wrong with it, and asks about each change. Your file stays
-    as it is. At the end the new one is checked.
+    as it is. "Ready" at the end means that the configured endpoint accepts the new one.
 
     Example: heroes prepare data/superheroes.csv --split 0.2 --group-by power
     """
-    from heroes.prepare import Declined, InputError, Plan
+    from heroes.prepare.dialogue import Dialogue, Wanted
+    from heroes.prepare.steps import Declined
+    from heroes.prepare.suggestion import InputError, Plan
 
-    plan = Plan(format.value, system, prompt_column, completion_column, group_by)
-    _refuse_odd_options(plan, split)
+    if prompt is None and prompt_column is not None:
+        prompt = f"{{{prompt_column}}}"
+    if prompt is not None:
+        prompt = prompt.replace("\\n", "\n")  # as it is typed in a shell
+    plan = Plan(format.value, system, prompt, completion_column, group_by, tuple(drop or ()))
+    _refuse_odd_options(plan, split, output, encoding)
+    wanted = Wanted(output, _share(split), seed, force)
     try:
-        source = _read(file, encoding, sheet)
-        helper = Dialogue(yes=yes, dry_run=dry_run, quiet=json)
-        result = helper.prepare(source, plan, file, _output(file, output, split, seed, force))
+        Dialogue(file, plan, wanted, yes=yes, dry_run=dry_run, json=json).run(encoding, sheet)
     except InputError as error:
         raise CommandError(printable(str(error))) from None
+    except OSError as error:
+        raise CommandError(printable(f"{error.filename or file}: {error.strerror}.")) from None
     except Declined as refused:
-        message = f"Nothing was written: this is necessary: {refused}."
-        raise CommandError(printable(message)) from None
-    show_result(result, dry_run, json)
+        raise CommandError(printable(f"Nothing was written: {refused}")) from None
 
 
-def _refuse_odd_options(plan: Plan, split: str | None) -> None:
+def _refuse_odd_options(plan: Plan, split: str | None, output: Path | None, encoding: str | None) -> None:
     if plan.system is not None and plan.format == "completions":
         raise CommandError("--system belongs to chats: leave it out, or use --format chat.", USAGE)
     if plan.system is not None and not plan.system.strip():
         raise CommandError("The --system message is empty: write one, or leave it out.", USAGE)
     if plan.group_by is not None and split is None:
         raise CommandError("--group-by is for splitting: add --split 0.2.", USAGE)
-
-
-def _read(file: Path, encoding: str | None, sheet: str | None) -> Source:
-    from heroes.prepare import read_source
-
+    if output is not None and output.suffix != ".jsonl":
+        raise CommandError(f"--output: {output.name} does not end with .jsonl.", USAGE)
     try:
-        io.TextIOWrapper(io.BytesIO(), encoding=encoding or "utf-8")
+        "".encode(encoding or "utf-8")
     except LookupError:
         message = f"There is no encoding {encoding!r}: try utf-8, utf-16, cp1252 or latin-1."
         raise CommandError(message, USAGE) from None
-    return read_source(file, encoding=encoding, sheet=sheet)
 
 
-def _output(file: Path, output: Path | None, split: str | None, seed: int, force: bool) -> Output:
-    from heroes.prepare import Output, parse_share
+def _share(split: str | None) -> float | int | None:
+    from heroes.prepare.write import parse_share
 
     try:
-        share = None if split is None else parse_share(split)
+        return None if split is None else parse_share(split)
     except ValueError as error:
         raise CommandError(f"--split: {error}", USAGE) from None
-    if output is not None and output.suffix != ".jsonl":
-        raise CommandError(f"--output: {output.name} does not end with .jsonl.", USAGE)
-    wanted = output or file.with_name(f"{file.stem}_prepared.jsonl")
-    return Output(wanted, share, seed, force, always=output is not None)

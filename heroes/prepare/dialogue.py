@@ -1,63 +1,90 @@
-"""The conversation of `heroes prepare`: the analysis, each suggestion, and what was made."""
+"""The conversation of `heroes prepare`: what was read, each suggestion, and what was made."""
 
 from __future__ import annotations
 
-import shlex
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import typer
+import pandas as pd
 
+from helpers.report import Report
 from heroes.output import CommandError, console, printable, show_json
+from heroes.prepare import tell, write
+from heroes.prepare.command import USAGE
+from heroes.prepare.read import read_source
+from heroes.prepare.steps import Steps
+from heroes.prepare.suggestion import InputError, Plan, Suggestion, number
 
-if TYPE_CHECKING:
-    from heroes.prepare import Output, Plan, Result, Source, Suggestion
-
-USAGE = 2  # the exit code for wrong use, as typer has it
-NOBODY = "There is nobody to ask: the input is no terminal."
-QUIET = "With --json nobody is asked."
-ADD = "Add --yes to accept all suggestions, or --dry-run to only see them."
+QUESTION = "   Do it? [Y]es, [n]o, yes to [a]ll, [q]uit: "
+NO_ONE = (
+    "There is no one to ask: {}. Add --yes to accept all suggestions, or --dry-run to see them."
+)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Where the result goes, and how it is split."""
+
+    output: Path | None = None
+    share: float | int | None = None
+    seed: int = 7
+    force: bool = False
+
+
+@dataclass
 class Dialogue:
-    """Shows the analysis and the suggestions, and asks about each."""
+    """One run of the command."""
 
-    def __init__(self, *, yes: bool, dry_run: bool, quiet: bool) -> None:
-        self.yes = yes
-        self.dry_run = dry_run
-        self.quiet = quiet
-        self.nobody = not (yes or dry_run) and (quiet or not sys.stdin.isatty())
-        self.number = 0
+    file: Path
+    plan: Plan
+    wanted: Wanted
+    yes: bool = False
+    dry_run: bool = False
+    json: bool = False
+    written: dict[Path, Report] = field(default_factory=dict)
 
-    def prepare(self, source: Source, plan: Plan, file: Path, output: Output) -> Result:
-        """All steps. Raises CommandError, with nothing written, if nobody can be asked."""
-        from heroes.prepare import Result, Steps, analyse, note_marks, shape_of, write
-
-        result = Result(analyse(source, shape_of(source.table, plan), plan), plan)
-        self._say(*result.analysis.lines())
-        steps = Steps(plan, self.decide)
-        result.decisions = steps.decisions
-        table = steps.run(source)
-        if not self.number:
-            self._say("", "No suggestions: the examples are fine as they are.")
-        elif self.nobody:
-            raise CommandError(f"{QUIET if self.quiet else NOBODY} {ADD}", USAGE)
-        note_marks(result, table)
-        if not self.dry_run:
-            write(result, table, output, file)
-        return result
+    def run(self, encoding: str | None, sheet: str | None) -> None:
+        """Read, suggest, write, check. Raises CommandError with exit code 1 if not ready."""
+        self.source = read_source(self.file, encoding, sheet)
+        self._say(tell.headline(self.file, self.source), *self.source.notes)
+        self.asked = 0
+        steps = Steps(self.plan, self.decide)
+        try:
+            frame = steps.run(self.source)
+        except InputError as error:
+            raise InputError(f"{self.file.name}: {error}") from None
+        self._say(*steps.notes)
+        if self.asked and self._no_one():
+            reason = "--json" if self.json else "the input is no terminal"
+            raise CommandError(NO_ONE.format(reason), USAGE)
+        self._say("" if self.asked else "No suggestions: the examples are fine as they are.")
+        if not self.json and "messages" not in frame:
+            tell.describe(frame)
+        told = "" if self.dry_run else self._write(frame, steps)
+        if self.json:
+            notes = [*self.source.notes, *steps.notes, *([told] if told else [])]
+            report = tell.for_scripts(self.source, steps.decisions, self.written)
+            show_json({"rows": len(frame), "notes": notes, **report})
+        elif self.dry_run:
+            self._say(f"{number(len(frame), 'example')} would be written. Nothing was (--dry-run).")
+        self._conclude(frame)
 
     def decide(self, suggestion: Suggestion) -> bool:
         """Show a suggestion, and find out whether it is accepted."""
-        self.number += 1
-        self._say("", *_lines(self.number, suggestion))
-        if self.yes or self.dry_run or self.nobody:
+        self.asked += 1
+        self._say("", *tell.lines(self.asked, suggestion))
+        if self.dry_run:
+            return True
+        if suggestion.level == "yours" and (self.yes or self._no_one()):
+            raise CommandError(printable(f"{self.file.name}: {tell.unasked(suggestion)}"))
+        if self._no_one() or (self.yes and suggestion.level != "yours"):
             return True
         while True:
-            answer = (
-                typer.prompt("   Do it? [Y]es, [n]o, yes to [a]ll, [q]uit", "y").strip().lower()
-            )
+            try:
+                answer = input(QUESTION).strip().lower() or "y"
+            except EOFError:
+                raise CommandError(NO_ONE.format("the input has ended"), USAGE) from None
             if answer in ("a", "all"):
                 self.yes = True
             if answer in ("y", "yes", "a", "all"):
@@ -67,83 +94,44 @@ class Dialogue:
             if answer in ("q", "quit"):
                 raise CommandError("Stopped. Nothing was written.")
 
+    def _no_one(self) -> bool:
+        return not (self.yes or self.dry_run) and (self.json or not sys.stdin.isatty())
+
     def _say(self, *lines: str) -> None:
-        if not self.quiet:
+        if not self.json:
             for line in lines:
                 console.print(printable(line))
 
+    def _write(self, frame: pd.DataFrame, steps: Steps) -> str:
+        """Write and check; what was done about the split, in words."""
+        wanted, told, sides = self.wanted, "", {"": frame}
+        if (
+            wanted.share is None
+            and not wanted.output
+            and write.is_same(self.file, frame, self.plan)
+        ):
+            self._say("Nothing to write: the file is as it should be.")
+            self.written[self.file] = write.check(self.file)
+            return ""
+        if wanted.share is not None:
+            mask, told = write.split(frame, steps.groups, wanted.share, wanted.seed)
+            sides = {"_train": frame[~mask], "_valid": frame[mask]}
+            self._say(told)
+        target = wanted.output or write.target(self.file)
+        paths = write.free_paths(target, tuple(sides), wanted.force)
+        reports = write.write(paths, list(sides.values()), self.plan, self.file)
+        self.written = dict(zip(paths, reports, strict=True))
+        self._say(*(f"Wrote {path}" for path in paths))
+        return told
 
-def _lines(number: int, suggestion: Suggestion) -> list[str]:
-    lines = [f"{number}. {suggestion.level.capitalize()}: {suggestion.title}"]
-    if suggestion.places:
-        everywhere = suggestion.after is not None and suggestion.count == len(suggestion.result)
-        lines.append(f"   where:  {'all rows' if everywhere else suggestion.where}")
-    lines += [f"   why:    {suggestion.why}", f"   before: {suggestion.before}"]
-    lines.append(
-        "   after:  (left out)" if suggestion.after is None else f"   after:  {suggestion.after}"
-    )
-    return lines
-
-
-def show_result(result: Result, dry_run: bool, json: bool) -> None:
-    """Say what was written and what to do next; exit code 1 if a job would refuse the files."""
-    command = _next_command(result)
-    if json:
-        show_json({**result.to_dict(), "dry_run": dry_run, "next": command})
-    elif dry_run:
-        console.print(
-            f"\n{result.rows:,} rows would be written. Nothing was, because of --dry-run."
-        )
-    else:
-        _show_files(result)
-    bad = [report for report in result.written.values() if not report.ok]
-    if bad:
-        problem = next(p for p in bad[0].problems if p.severity == "error")
-        raise CommandError(
-            f"{bad[0].name}: a job would refuse it. {problem.message} {problem.remedy}"
-        )
-    if command and not json:
-        console.print(f"\nNext: {command}")
-        _show_marks(result)
-
-
-def _show_files(result: Result) -> None:
-    console.print()
-    if result.split is not None:
-        split = result.split
-        held_out = f": {', '.join(split.held_out)}" if split.held_out else ""
-        console.print(printable(f"Split by {split.by} ({split.n_groups:,} groups){held_out}"))
-        if split.shared_prompts:
-            console.print(f"Mind: {split.shared_prompts:,} prompts are in both files.")
-    if result.unchanged:
-        console.print("Nothing to write: the file is as it should be.")
-    for path, report in result.written.items():
-        if not result.unchanged:
-            console.print(printable(f"Wrote {path}"))
-        console.print(printable(f"Checked: {report}"))
-
-
-def _next_command(result: Result) -> str | None:
-    """The command that trains on what was written."""
-    if not result.written or not result.ok:
-        return None
-    paths = [_quoted(path) for path in result.written]
-    exam = f" -v {paths[1]}" if len(paths) > 1 else ""
-    return f"heroes jobs create -t {paths[0]}{exam} --suffix my-model"
-
-
-def _quoted(path: Path) -> str:
-    # Windows' shells know double quotes only.
-    return f'"{path}"' if sys.platform == "win32" and " " in str(path) else shlex.quote(str(path))
-
-
-def _show_marks(result: Result) -> None:
-    """What later questions to the tuned model have to be like."""
-    for suggestion, accepted in result.decisions:
-        if accepted and suggestion.kind == "prompt_prefix":
-            words = suggestion.title.rpartition(" at the beginning of ")[0]
-            console.print(printable(f"Later, {words[0].lower()}{words[1:]} in your questions too."))
-    if result.separator:
-        console.print(f"Later, end every question with {result.separator!r}.")
-    if result.stop:
-        console.print(f"Later, ask with stop=[{result.stop!r}].")
+    def _conclude(self, frame: pd.DataFrame) -> None:
+        """Ready, with the next command; or exit code 1 and the reason."""
+        for report in self.written.values():
+            self._say(*tell.summary(report))
+        for report in self.written.values():
+            for problem in report.problems:
+                if problem.severity == "error":
+                    raise CommandError(f"{report.name} is not ready: {problem}")
+        if self.written and not self.json:
+            self._say(f"Ready. Next: {tell.next_command(list(self.written))}")
+            self._say(*tell.reminders(frame, self.plan))

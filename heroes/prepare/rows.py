@@ -1,89 +1,121 @@
-"""Rules that leave rows out of a table with the columns prompt and completion."""
+"""Rules for a table of prompts and completions: rows that go, and texts that change."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os.path
+import re
+from typing import Any
 
-from helpers.jsonl.check import LONG_TEXT
-from helpers.jsonl.rules import SPECIAL_TOKEN
-from heroes.prepare.suggestion import Plan, Suggestion, drop_rows
-from heroes.prepare.table import Table
+import pandas as pd
 
-LENGTHY = f"of more than {LONG_TEXT:,} characters"
-FINISHED = ("stop", "")
+from heroes.prepare.suggestion import Plan, Suggestion, change_texts, drop_rows, shown
+
+ERRORS = re.compile(r"\s*#(N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!)\s*")
+LONG_START = {"prompt": 13, "completion": 5}  # characters that are worth leaving out
+FEW_LETTERS = 20  # a text with fewer may be a code or an abbreviation
+HALF = re.compile("[\ud800-\udfff]")
 
 
-def is_open_ended(table: Table) -> bool:
+def is_open_ended(frame: pd.DataFrame) -> bool:
     """Whether there are only completions: all prompts are empty."""
-    return not any(table["prompt"])
+    return not frame["prompt"].astype(bool).any()
 
 
-def is_classification(table: Table) -> bool:
+def is_classification(frame: pd.DataFrame) -> bool:
     """Whether the same few completions come again and again."""
-    return len(set(table["completion"])) < len(table) / 3
+    return frame["completion"].nunique() < len(frame) / 3
 
 
-def cut_off(table: Table, plan: Plan) -> Suggestion | None:
+def cut_off(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     """Answers whose own finish_reason says that they are not whole."""
-    if "finish_reason" not in table.columns:
+    if "finish_reason" not in frame:
         return None
-    bad = [reason not in FINISHED for reason in map(_word, table["finish_reason"])]
+    reasons = frame["finish_reason"].map(lambda value: str(value or "").strip().lower())
     why = "Their finish_reason is not stop: the answer was cut off, and a model learns that too."
-    return drop_rows(table, bad, "cut_off", "recommended", "with an unfinished answer", why)
+    what = "with an unfinished answer"
+    return drop_rows(frame, ~reasons.isin(["stop", ""]), "cut_off", "recommended", what, why)
 
 
-def _word(value: object) -> str:
-    return "" if value is None else str(value).strip().lower()
-
-
-def empty_completions(table: Table, plan: Plan) -> Suggestion | None:
+def empty_completions(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     """Rows without an answer."""
-    bad = [not text.strip() for text in table["completion"]]
+    bad = frame["completion"].str.strip() == ""
     why = "A job refuses examples without an answer."
-    return drop_rows(table, bad, "empty_completion", "necessary", "without a completion", why)
+    return drop_rows(frame, bad, "empty_completion", "necessary", "without a completion", why)
 
 
-def empty_prompts(table: Table, plan: Plan) -> Suggestion | None:
+def empty_prompts(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     """Rows without a question, among others that have one."""
-    bad = [not text.strip() for text in table["prompt"]]
-    if all(bad):
+    bad = frame["prompt"].str.strip() == ""
+    if bad.all():
         return None
     why = "The others have one: such rows teach to answer nothing in particular."
-    return drop_rows(table, bad, "empty_prompt", "recommended", "without a prompt", why)
+    return drop_rows(frame, bad, "empty_prompt", "recommended", "without a prompt", why)
 
 
-def special_tokens(table: Table, plan: Plan) -> Suggestion | None:
-    """Rows with markers such as <|end|>, which are no text."""
-    pairs = zip(table["prompt"], table["completion"], strict=True)
-    bad = [
-        "<|" in p + a and bool(SPECIAL_TOKEN.search(p) or SPECIAL_TOKEN.search(a)) for p, a in pairs
-    ]
-    why = "Markers such as <|end|> steer a model; endpoints refuse them inside texts."
-    return drop_rows(table, bad, "special_token", "necessary", "with a model's own markers", why)
+def errors(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+    """Cells in which a spreadsheet could not compute anything."""
+    texts = frame[["prompt", "completion"]]
+    bad = texts.apply(lambda column: column.str.fullmatch(ERRORS.pattern)).any(axis=1)
+    why = "A formula failed there (#N/A, #REF!, …), so the text itself is not in the file."
+    return drop_rows(frame, bad, "error_cell", "recommended", "with a spreadsheet's error", why)
 
 
-def too_long(table: Table, plan: Plan) -> Suggestion | None:
-    """Rows that fit into hardly any model's context."""
-    bad = [
-        len(p) + len(a) > LONG_TEXT
-        for p, a in zip(table["prompt"], table["completion"], strict=True)
-    ]
-    why = "What does not fit into a model's context is cut off, or the job fails."
-    return drop_rows(table, bad, "too_long", "recommended", LENGTHY, why)
+def half_characters(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+    """Half an emoji: a text that was cut through a character."""
+    bad = pd.Series([_has_half(row) for row in frame.to_numpy().tolist()], index=frame.index)
+    why = r"A text was cut through an emoji (\ud83d without its other half): no file can hold it."
+    what = "with half a character"
+    return drop_rows(frame, bad, "half", "necessary", what, why)
 
 
-def duplicates(table: Table, plan: Plan) -> Suggestion | None:
+def _has_half(value: Any) -> bool:
+    if isinstance(value, str):
+        return HALF.search(value) is not None
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_has_half, parts))
+
+
+def duplicates(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     """Rows that are there more than once; the first stays."""
-    bad = repeated(list(zip(table["prompt"], table["completion"], strict=True)))
-    why = "The same prompt and completion stand further up; twice teaches nothing new."
-    return drop_rows(table, bad, "duplicate", "recommended", "seen before", why)
+    keys = frame.map(repr) if "messages" in frame else frame
+    why = "The same example comes earlier; twice teaches nothing new."
+    return drop_rows(frame, keys.duplicated(), "duplicate", "recommended", "seen before", why)
 
 
-def repeated(keys: Sequence[object]) -> list[bool]:
-    """For each key whether it came before."""
-    seen: set[object] = set()
-    flags = []
-    for key in keys:
-        flags.append(key in seen)
-        seen.add(key)
-    return flags
+def lower_case(frame: pd.DataFrame, column: str, mark: str) -> Suggestion | None:
+    """Texts in capitals; not where capitals are codes or labels."""
+    if column == "completion" and is_classification(frame):
+        return None
+    bodies = frame[column].str.removesuffix(mark)
+    upper, lower = bodies.str.count(r"[A-ZÀ-Þ]"), bodies.str.count(r"[a-zß-ÿ]")
+    if upper.sum() <= lower.sum() * 2 or (upper + lower).mean() < FEW_LETTERS:
+        return None
+    new = frame[column].where(upper <= lower / 2, bodies.str.lower() + mark)
+    why = "Models know ordinary text better: a word in capitals is cut into more tokens."
+    return change_texts(frame, column, new, f"{column}_case", "Write {} in lower case", why)
+
+
+def prefix(frame: pd.DataFrame, column: str, mark: str) -> Suggestion | None:
+    """The words with which all texts begin."""
+    texts = frame[column]
+    bodies = texts.str.removesuffix(mark).str.lstrip()
+    start = os.path.commonprefix(bodies.tolist())
+    start = start[: start.rfind(" ") + 1]  # half a word would remain otherwise
+    if len(start) < LONG_START[column] or texts.nunique() < 2:
+        return None
+    if not bodies.str.slice(len(start)).str.strip().all():
+        return None
+    new = texts.str.replace(start, "", n=1, regex=False)
+    why = "Tuning teaches the task itself; these words only cost tokens."
+    if column == "completion":
+        why = "The model need not learn what is always the same; your program can add it."
+    title = f"Leave out {shown(start)} at the beginning of {{}}"
+    return change_texts(frame, column, new, f"{column}_prefix", title, why)
+
+
+def leading_space(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+    """Completions that begin without a blank."""
+    texts = frame["completion"]
+    new = texts.where(texts.str[:1].isin([" ", "\n"]), " " + texts)
+    why = "Models know most words together with the blank in front of them."
+    return change_texts(frame, "completion", new, "leading_space", "Begin {} with a blank", why)

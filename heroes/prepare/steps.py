@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
-from heroes.prepare import chat, columns, rows, texts
-from heroes.prepare.errors import InputError
-from heroes.prepare.reading import Source
-from heroes.prepare.suggestion import Plan, Rule, Suggestion
-from heroes.prepare.table import Table
+import pandas as pd
 
-MAX_PASSES = 10  # a change can make room for another one, but not for ever
-
-PAIR_COLUMNS = ("prompt", "completion")
-CHAT_RULES: tuple[Rule, ...] = (
-    chat.extra_columns,
-    chat.message_keys,
-    chat.roles,
-    chat.whitespace,
-    chat.invalid,
-    chat.duplicates,
-    chat.too_long,
-)
-PAIR_RULES: tuple[Rule, ...] = (
-    rows.cut_off,
-    partial(columns.drop_columns, wanted=PAIR_COLUMNS),
-    *(partial(columns.values_to_text, name) for name in PAIR_COLUMNS),
-    rows.empty_completions,
-    rows.empty_prompts,
-    rows.special_tokens,
-    *(partial(texts.whitespace, name) for name in PAIR_COLUMNS),
-    *(partial(texts.lower_case, name) for name in PAIR_COLUMNS),
-    rows.duplicates,
-    rows.too_long,
-    texts.chat_stop,
-    *(partial(texts.prefix, name) for name in PAIR_COLUMNS),
-    texts.separator,
-    texts.leading_space,
-    texts.stop,
+from helpers.jsonl import is_missing
+from helpers.rules import texts_of
+from heroes.prepare import chat_rules, chats, columns, leftover, marks, rows, write
+from heroes.prepare.suggestion import (
+    InputError,
+    Plan,
+    Rule,
+    Source,
+    Suggestion,
+    drop_rows,
+    number,
+    places,
+    shown,
 )
 
-Decide = Callable[[Suggestion], bool]
+MAX_PASSES = 5  # a change can make room for another one, but not for ever
+TEXTS = ("prompt", "completion")
 
 
 class Declined(Exception):
     """A necessary suggestion was declined, so there is no valid file to write."""
+
+
+def _styled(rule: Callable[..., Suggestion | None], column: str) -> Rule:
+    mark = marks.separator_of if column == "prompt" else marks.stop_of
+    return lambda frame, plan: rule(frame, column, mark(frame[column].tolist()))
+
+
+FIRST: tuple[Rule, ...] = (
+    rows.cut_off,
+    rows.half_characters,
+    rows.errors,
+    rows.empty_completions,
+    rows.empty_prompts,
+)
+# A completion model sees one text, so these look at its habits; a chat keeps its texts.
+COMPLETION_RULES: tuple[Rule, ...] = (
+    write.refused,
+    *(_styled(rows.lower_case, column) for column in TEXTS),
+    rows.duplicates,
+    *(_styled(rows.prefix, column) for column in TEXTS),
+    marks.separator,
+    rows.leading_space,
+    marks.stop,
+)
+CHAT_RULES: tuple[Rule, ...] = (write.refused, rows.duplicates, marks.chat_stop, marks.separator)
 
 
 @dataclass
@@ -54,79 +60,108 @@ class Steps:
     """Offers suggestions to `decide`, applies the accepted ones, and remembers all."""
 
     plan: Plan
-    decide: Decide
+    decide: Callable[[Suggestion], bool]
     decisions: list[tuple[Suggestion, bool]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    groups: pd.Series | None = None
 
-    def run(self, source: Source) -> Table:
-        """From the table as read to the one to write: columns `messages`, or a pair of texts.
+    def run(self, source: Source) -> pd.DataFrame:
+        """From the table as read to the one to write: `messages`, or prompt and completion.
 
         Raises InputError if the table can't be used or nothing remains, and Declined.
         """
+        frame, plan = source.frame, self.plan
         if source.guess:
             self._offer(_encoding(source))
-        table = columns.keep_group(source.table, self.plan)
-        if columns.shape_of(table, self.plan) == "chat":
-            table = self._chats(chat.read_cells(table))
+        if plan.group_by:
+            column = columns.named(frame, plan.group_by, "--group-by")
+            self.groups = frame[column].astype(str)
+        frame = self._chats(frame) if chats.is_chats(frame, plan) else self._pairs(frame)
+        if not len(frame):
+            raise InputError("No row is left. The reasons are above.")
+        return frame
+
+    def _pairs(self, frame: pd.DataFrame) -> pd.DataFrame:
+        for name in self.plan.drop:
+            columns.named(frame, name, "--drop")
+        frame, renamed = columns.to_pairs(frame, self.plan)
+        if renamed:
+            self._offer(renamed)
+        frame = self._one(rows.cut_off, frame)
+        pieces = list(zip(frame["prompt"], frame["completion"], strict=True))
+        for suggestion in leftover.unused(frame, self.plan, (*TEXTS, "system"), pieces):
+            self._offer(suggestion)
+            frame = suggestion.frame
+        for rule in FIRST[1:]:
+            frame = self._one(rule, frame)
+        self._note_missing(frame)
+        return self._style(frame)
+
+    def _chats(self, frame: pd.DataFrame) -> pd.DataFrame:
+        frame, notes = chats.read_chats(frame)
+        self.notes += notes
+        pieces = [tuple(texts_of({"messages": chat})) for chat in frame["messages"]]
+        for suggestion in leftover.unused(frame, self.plan, chats.KEPT, pieces):
+            self._offer(suggestion)
+            frame = suggestion.frame
+        for rule in (chat_rules.message_keys, rows.half_characters, write.refused, rows.duplicates):
+            frame = self._one(rule, frame)
+        if self.plan.format == "chat" or not len(frame):
+            return frame
+        longer = frame["messages"].map(chat_rules.is_longer)
+        why = "A prompt/completion pair is one question and one answer."
+        what = "with a longer conversation"
+        frame = self._apply(drop_rows(frame, longer, "not_a_pair", "necessary", what, why), frame)
+        return self._style(self._one(chat_rules.to_pairs, frame)) if len(frame) else frame
+
+    def _style(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self.plan.format == "chat":
+            rules: tuple[Rule, ...] = CHAT_RULES
         else:
-            table = columns.fill_gaps(self._one(columns.rename, table))
-        if "messages" not in table.columns:
-            table = self._until_done(PAIR_RULES, table)
-        if not len(table):
-            problem = "No row is left."
-            raise InputError(table.name, problem, "Look at the reasons above, and mend the file.")
-        return table
-
-    def _chats(self, table: Table) -> Table:
-        table = self._until_done(CHAT_RULES, table)
-        if self.plan.format == "chat" or not len(table):
-            return table
-        table = self._one(chat.not_a_pair, table)
-        return self._one(chat.to_pairs, table) if len(table) else table
-
-    def _until_done(self, rules: Sequence[Rule], table: Table) -> Table:
-        """All rules in turn, again and again, until none has anything to say."""
-        declined: set[int] = set()
+            rules = COMPLETION_RULES
+        declined: set[Rule] = set()
         for _ in range(MAX_PASSES):
-            before = table
-            for index, rule in enumerate(rules):
-                suggestion = (
-                    rule(table, self.plan) if len(table) and index not in declined else None
-                )
-                if suggestion is None:
-                    continue
-                if self._offer(suggestion):
-                    table = suggestion.result
-                else:
-                    declined.add(index)
-            if table is before:
+            before = frame
+            for rule in (rule for rule in rules if rule not in declined):
+                found = rule(frame, self.plan) if len(frame) else None
+                if found is not None and not self._offer(found):
+                    declined.add(rule)
+                elif found is not None:
+                    frame = found.frame
+            if frame is before:
                 break
-        return table
+        return frame
 
-    def _one(self, rule: Rule, table: Table) -> Table:
-        suggestion = rule(table, self.plan)
-        return table if suggestion is None or not self._offer(suggestion) else suggestion.result
+    def _one(self, rule: Rule, frame: pd.DataFrame) -> pd.DataFrame:
+        return self._apply(rule(frame, self.plan) if len(frame) else None, frame)
+
+    def _apply(self, suggestion: Suggestion | None, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame if suggestion is None or not self._offer(suggestion) else suggestion.frame
 
     def _offer(self, suggestion: Suggestion) -> bool:
         accepted = self.decide(suggestion)
         self.decisions.append((suggestion, accepted))
-        if not accepted and suggestion.level == "necessary":
-            raise Declined(suggestion.title)
+        if not accepted and suggestion.level != "recommended":
+            raise Declined(f"{suggestion.title}. {suggestion.remedy}".strip())
         return accepted
+
+    def _note_missing(self, frame: pd.DataFrame) -> None:
+        """A warning for texts such as "nan", which may be a gap, or content (Namibia is NA)."""
+        for column in TEXTS:
+            texts = frame[column][frame[column].str.len() < 8]
+            words = texts.str.strip().str.lower().isin(["na", "n/a", "none", "null", "nil", "nan"])
+            found = texts[texts.str.strip().astype(bool) & (texts.map(is_missing) | words)]
+            if len(found):
+                words = ", ".join(sorted({shown(text) for text in found}))
+                self.notes.append(
+                    f"Warning: {number(len(found), column)} may be missing values written as text "
+                    f"({words}), in {places(frame.index.name, found.index.tolist())}. They are "
+                    "kept: delete these rows if they are gaps."
+                )
 
 
 def _encoding(source: Source) -> Suggestion:
-    guess = source.guess
-    assert guess is not None
-    return Suggestion(
-        "encoding",
-        "necessary",
-        f"Read the file as {guess.encoding} (Windows, Western Europe), and write UTF-8",
-        "It is not UTF-8. Look at the letters with accents: if they are wrong, say no, and name "
-        "the right encoding with --encoding.",
-        guess.n_lines,
-        guess.lines,
-        "line",
-        guess.before.strip(),
-        guess.after.strip(),
-        source.table,
-    )
+    before, after = map(shown, source.guess or ("", ""))
+    title = f"Read the file as {source.encoding}, and write UTF-8"
+    why = "It is not UTF-8. If the accents below are wrong, say no, and name it with --encoding."
+    return Suggestion("encoding", "necessary", title, why, [], before, after, source.frame)

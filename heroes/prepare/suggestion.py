@@ -1,67 +1,93 @@
-"""A suggestion: what is wrong, how many rows, which ones, an example, and the table after it."""
+"""What the steps hand to each other: the plan, the source, an error, and a suggestion."""
 
 from __future__ import annotations
 
-import os.path
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from heroes.prepare.table import Table, places_in_words
+import pandas as pd
 
-Level = Literal["necessary", "recommended"]
-Format = Literal["chat", "completions"]
-SHOWN = 10  # places that are kept of each suggestion
-WIDTH = 60  # characters of an example
+SHOWN = 10  # places and names that are listed; the rest is counted
+WIDTH = 70  # characters of an example
+
+
+class InputError(Exception):
+    """The file cannot be used as it is; the message says what is wrong, where, what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is wanted: the output's format and what goes with it."""
+    """What is wanted. `prompt` is a column, or a template with columns in braces."""
 
-    format: Format = "chat"
+    format: str = "chat"  # or "completions"
     system: str | None = None
-    prompt_column: str | None = None
-    completion_column: str | None = None
+    prompt: str | None = None
+    completion: str | None = None
     group_by: str | None = None
+    drop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that was read. The frame's index is the row's number in the file, and its name is
+    what is counted: "row" (as a spreadsheet shows it), "line" or "example".
+    """
+
+    frame: pd.DataFrame
+    kind: str
+    encoding: str = ""
+    notes: tuple[str, ...] = ()
+    guess: tuple[str, str] | None = None  # text before and after an encoding was guessed
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One change to the table. `result` is the table with it; `after` is None for rows that go."""
+    """A change to the table: `frame` is the table with it, `rows` are the places it changes.
+
+    level: "necessary" (no file without it), "recommended", or "yours": content would be lost,
+    so --yes does not decide it, and `remedy` says which option does.
+    """
 
     kind: str
-    level: Level
+    level: str
     title: str
     why: str
-    count: int
-    places: tuple[int, ...]
-    unit: str
+    rows: list[int] = field(repr=False)
     before: str
-    after: str | None
-    result: Table = field(repr=False)
-
-    @property
-    def where(self) -> str:
-        """The rows in words: "lines 3, 17 and 5 more"."""
-        return places_in_words(self.unit, self.places, self.count)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a script wants to know about it."""
-        return {
-            "kind": self.kind,
-            "level": self.level,
-            "title": self.title,
-            "why": self.why,
-            "rows": self.count,
-            "unit": self.unit,
-            "places": list(self.places),
-            "before": self.before,
-            "after": self.after,
-        }
+    after: str
+    frame: pd.DataFrame = field(repr=False)
+    remedy: str = ""
 
 
-Rule = Callable[[Table, Plan], Suggestion | None]
+Rule = Callable[[pd.DataFrame, Plan], Suggestion | None]
+
+
+def drop_rows(
+    frame: pd.DataFrame, bad: pd.Series, kind: str, level: str, what: str, why: str
+) -> Suggestion | None:
+    """Suggest leaving out the rows where `bad` is true; None if there are none."""
+    if not bad.any():
+        return None
+    rows = frame.index[bad].tolist()
+    title = f"Leave out {number(len(rows), 'row')} {what}"
+    first = " | ".join(shown(value) for value in frame[bad].iloc[0].tolist()[:3])
+    return Suggestion(kind, level, title, why, rows, first, "(left out)", frame[~bad])
+
+
+def change_texts(
+    frame: pd.DataFrame, column: str, new: pd.Series, kind: str, title: str, why: str
+) -> Suggestion | None:
+    """Recommend other texts for a column; None if they are the same. `{}` is their number."""
+    changed = frame[column] != new
+    if not changed.any():
+        return None
+    rows = frame.index[changed].tolist()
+    before, after = (shown(texts[changed].iloc[0], ends=True) for texts in (frame[column], new))
+    title = title.replace("{}", number(len(rows), column), 1)
+    frame = frame.assign(**{column: new})
+    return Suggestion(kind, "recommended", title, why, rows, before, after, frame)
 
 
 def number(count: int, thing: str) -> str:
@@ -69,85 +95,17 @@ def number(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def drop_rows(
-    table: Table, bad: Sequence[bool], kind: str, level: Level, what: str, why: str
-) -> Suggestion | None:
-    """Suggest to leave out the rows for which `bad` is true; None if there are none."""
-    indexes = [index for index, is_bad in enumerate(bad) if is_bad]
-    if not indexes:
-        return None
-    return Suggestion(
-        kind,
-        level,
-        f"Leave out {number(len(indexes), 'row')} {what}",
-        why,
-        len(indexes),
-        tuple(table.places[index] for index in indexes[:SHOWN]),
-        table.unit,
-        show_row(table, indexes[0]),
-        None,
-        table.keep([not is_bad for is_bad in bad]),
-    )
+def places(unit: object, rows: list[int]) -> str:
+    """ "row 3", "rows 3, 17, 20 and 5 more"."""
+    listed = ", ".join(f"{row:,}" for row in rows[:SHOWN])
+    more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
+    return f"{unit}{'' if len(rows) == 1 else 's'} {listed}{more}"
 
 
-def change_texts(
-    table: Table, column: str, texts: list[Any], kind: str, title: tuple[str, str], why: str
-) -> Suggestion | None:
-    """Recommend other texts for a column; None if they are the same.
-
-    `title` is what stands before and after the number of texts.
-    """
-    old = table[column]
-    indexes = [i for i, (a, b) in enumerate(zip(old, texts, strict=True)) if a is not b and a != b]
-    if not indexes:
-        return None
-    before, after = excerpts(old[indexes[0]], texts[indexes[0]])
-    return Suggestion(
-        kind,
-        "recommended",
-        number(len(indexes), column).join(title),
-        why,
-        len(indexes),
-        tuple(table.places[index] for index in indexes[:SHOWN]),
-        table.unit,
-        before,
-        after,
-        table.put(column, texts),
-    )
-
-
-def show_value(value: Any) -> str:
-    """A value on one line; a text without quotes, but with its line breaks visible."""
-    if not isinstance(value, str):
-        return repr(value)
-    return (
-        value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    )
-
-
-def show_row(table: Table, index: int) -> str:
-    """A row in short: what stands in its first columns."""
-    cells = [show_value(values[index]) for values in table.columns.values()]
-    return " | ".join(shorten(cell, WIDTH // min(len(cells), 3)) for cell in cells[:3])
-
-
-def shorten(text: str, length: int = WIDTH) -> str:
-    """At most so many characters, and a sign if there were more."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def excerpts(old: Any, new: str) -> tuple[str, str]:
-    """The part of two texts in which they differ, cut to a readable length."""
-    before, after = show_value(old), show_value(new)
-    if not isinstance(old, str):
-        return shorten(before), f'"{shorten(after)}"'
-    same = len(os.path.commonprefix([before, after]))
-    start = max(0, same - WIDTH // 2)
-    return _window(before, start), _window(after, start)
-
-
-def _window(text: str, start: int) -> str:
-    part = text[start : start + WIDTH]
-    lead, tail = "…" * (start > 0), "…" * (start + WIDTH < len(text))
-    # Quotes show blanks at the ends.
-    return f'{lead}"{part}"{tail}'
+def shown(value: Any, *, ends: bool = False) -> str:
+    """A value on one line, in quotes if it is a text; `ends` keeps the end of a long one too."""
+    text = str(value).encode("utf-8", "replace").decode()  # half an emoji cannot be printed
+    text = re.sub(r"[\n\r\t]", lambda m: repr(m.group())[1:-1], text)
+    if len(text) > WIDTH:
+        text = f"{text[: WIDTH // 2]}…{text[-WIDTH // 2 :]}" if ends else f"{text[:WIDTH]}…"
+    return f'"{text}"' if isinstance(value, str) else text

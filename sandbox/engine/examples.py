@@ -108,18 +108,20 @@ def parse_line(line: bytes, *, first: bool = False) -> tuple[Format, dict[str, A
     if len(line) > MAX_LINE_BYTES:
         raise _Fault(f"is longer than {MAX_LINE_BYTES // 1024 // 1024} MiB.")
     try:
-        record = json.loads(line.removeprefix(b"\xef\xbb\xbf") if first else line)
+        # Decoded here, since json would take UTF-16 as well.
+        record = json.loads((line.removeprefix(b"\xef\xbb\xbf") if first else line).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise _Fault(f"is not valid JSON in UTF-8 ({_reason(error)}).") from None
     if not isinstance(record, dict):
         raise _Fault(f"is {_kind(record)}, but must be a JSON dictionary.")
+    record = _plain(record)
     if "messages" in record:
         _check_chat(record)
         return "chat", record
     if "prompt" in record or "completion" in record:
         _check_completion(record)
         return "completion", record
-    if "input" in record or "preferred_output" in record:
+    if "preferred_output" in record or "non_preferred_output" in record:
         raise _Fault(
             "is in the fine-tune-preference format, but the specified fine-tuning job is not "
             "using 'dpo' (method=supervised)"
@@ -127,6 +129,36 @@ def parse_line(line: bytes, *, first: bool = False) -> tuple[Format, dict[str, A
     raise _Fault(
         "Unexpected file format, expected either prompt/completion pairs or chat messages."
     )
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    """The example without null keys, and with text parts joined: exporters write both."""
+    record = _present(record)
+    if isinstance(record.get("messages"), list):
+        record["messages"] = [_plain_message(message) for message in record["messages"]]
+    return record
+
+
+def _plain_message(message: Any) -> Any:
+    if not isinstance(message, dict):
+        return message
+    message = _present(message)
+    if message.get("annotations") == []:  # exporters write it for answers without any
+        del message["annotations"]
+    content = message.get("content")
+    if isinstance(content, list) and content and all(map(_is_text_part, content)):
+        message["content"] = "".join(part["text"] for part in content)
+    return message
+
+
+def _present(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def _is_text_part(part: Any) -> bool:
+    if not isinstance(part, dict) or _present(part).keys() != {"type", "text"}:
+        return False
+    return part["type"] == "text" and isinstance(part["text"], str)
 
 
 def _check_completion(record: dict[str, Any]) -> None:

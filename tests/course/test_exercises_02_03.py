@@ -13,17 +13,10 @@ import pytest
 from course.exercise import Exercise
 from course.exercises import step_02, step_03
 from course.grid import POWERS, superhero_grid
+from helpers.check_file import check_file
 from helpers.data import my
-from helpers.jsonl import (
-    add_separator,
-    add_stop,
-    check_file,
-    drop_duplicates,
-    leading_space,
-    split_by,
-    to_completions,
-    write_jsonl,
-)
+from helpers.jsonl import split_by, to_completions, write_jsonl
+from helpers.pairs import add_separator, add_stop, drop_duplicates, leading_space
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 

@@ -1,17 +1,13 @@
-"""Batches and a class of students on a real sandbox."""
+"""Batches on a real sandbox."""
 
 from __future__ import annotations
 
 import json
 
-import openai
-import pytest
 from openai import OpenAI
 
-from course.classroom import close_classroom, open_classroom
-from helpers import sandbox as embedded
 from helpers.batches import MOST_BYTES, batch_answers, files_needed, portions, wait_for_batch
-from tests.support.live_sandbox import LiveSandbox, live_client, live_model, live_sandbox
+from tests.support.live_sandbox import live_client, live_model, live_sandbox
 
 __all__ = ["live_client", "live_model", "live_sandbox"]
 URL = "/v1/chat/completions"
@@ -53,24 +49,3 @@ def test_files_needed() -> None:
     assert files_needed(294, 400) == 1
     assert files_needed(294_000, 400) == 6
     assert files_needed(100, MOST_BYTES / 10) == 10
-
-
-def test_students_have_projects_of_their_own(
-    live_sandbox: LiveSandbox, live_client: OpenAI, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HEROES_SANDBOX_STATE", str(live_sandbox.state))
-    students = open_classroom(live_client, ["ada", "ben"])
-    file = students["ada"].files.create(file=("x.txt", b"x"), purpose="user_data")
-    assert [one.id for one in students["ada"].files.list()] == [file.id]
-    assert list(students["ben"].files.list()) == []
-    with pytest.raises(openai.NotFoundError):
-        students["ben"].files.retrieve(file.id)
-    again = open_classroom(live_client, ["ada"])  # a lesson that was broken off
-    assert list(again["ada"].files.list()) == []
-    with pytest.raises(openai.AuthenticationError):
-        students["ben"].models.list()
-    close_classroom(again)
-    with pytest.raises(openai.AuthenticationError):
-        again["ada"].models.list()
-    rows = embedded.run_keys("list")
-    assert all(row["revoked_at"] for row in rows if row["name"] == "classroom")

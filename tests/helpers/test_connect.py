@@ -1,4 +1,4 @@
-"""The endpoint helpers against the real sandbox, started as a learner's notebook starts it."""
+"""`connect()` and the sandbox behind it, started as a learner's notebook starts it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import openai
 import psutil
 import pytest
 
-from helpers.ask import generate, superhero_grid
 from helpers.connect import connect, connect_async
 from helpers.sandbox import (
     SandboxError,
@@ -38,7 +37,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
 @pytest.fixture(scope="module")
 def shared_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state folder of one sandbox that most tests here share."""
-    state = tmp_path_factory.mktemp("state")
+    state = tmp_path_factory.mktemp("shared") / "state"  # the helpers make this folder
     yield state
     with pytest.MonkeyPatch.context() as patch:
         clean_environment(patch, state)
@@ -88,6 +87,7 @@ def test_the_key_is_made_once_and_for_its_owner_only(sandbox: Path) -> None:
     assert path.read_text().strip() == key
     if os.name == "posix":
         assert path.stat().st_mode & 0o777 == 0o600
+        assert sandbox.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_revoked_learner_key_is_replaced(sandbox: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_shared_sandbox_by_address(
     monkeypatch.setenv("OPENAI_BASE_URL", str(sandbox_status().url))
     with connect() as client:
         assert client.models.list().data
-    assert capsys.readouterr().out.startswith("Connected to a sandbox that somebody shares (free)")
+    assert capsys.readouterr().out.startswith("Connected to a shared sandbox (free)")
 
 
 def test_nobody_at_the_address(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,9 +133,12 @@ def test_nobody_at_the_address(own_state: Path, monkeypatch: pytest.MonkeyPatch)
         connect()
 
 
-def test_a_proxy_does_not_catch_loopback(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def test_a_proxy_does_not_catch_loopback(
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name, proxy)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     assert sandbox_status().running
@@ -160,29 +163,6 @@ def test_a_hosted_endpoint_is_announced_without_a_call(
         "Connected to OpenAI (api.openai.com; calls cost money). Model: gpt-6-luna\n"
     )
     assert not (own_state / "sandbox.json").exists()
-
-
-def test_rows_generated_by_the_sandbox(sandbox: Path, tmp_path: Path) -> None:
-    grid = superhero_grid(powers=("flight",), repeats=1).head(6)
-
-    async def work(name: str) -> list[str]:
-        async with connect_async() as client:
-            frame = await generate(
-                client,
-                grid,
-                tmp_path / name,
-                model="superhero-mini",
-                max_tokens=30,
-                max_usd=0.0,
-                progress=False,
-            )
-        assert (frame["completion_tokens"] > 0).all()
-        assert set(frame["finish_reason"]) <= {"stop", "length"}
-        return list(frame["response_txt"])
-
-    first = asyncio.run(work("a.csv"))
-    assert len(set(first)) > 1
-    assert first == asyncio.run(work("b.csv")), "the same seeds give the same texts"
 
 
 STARTER = "from helpers.sandbox import start_sandbox; print(start_sandbox().pid)"
@@ -222,13 +202,35 @@ def test_stopping(own_state: Path) -> None:
     assert stop_sandbox() is False
 
 
-def test_a_stale_record_never_costs_an_innocent_process_its_life(own_state: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        record = {"url": "http://127.0.0.1:9/v1", "pid": other.pid, "started_at": 1}
-        (own_state / "sandbox.json").write_text(json.dumps(record))
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no zombies")
+def test_stopping_while_the_notebook_that_started_it_is_still_open(own_state: Path) -> None:
+    """Its parent never reaps the server, so the ended server stays in the table of processes."""
+    code = f"{STARTER}; import sys; sys.stdout.flush(); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as notebook:
+        pid = int(notebook.stdout.readline())
+        assert sandbox_status().pid == pid
+        assert stop_sandbox() is True
+        assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        assert notebook.poll() is None
         assert not sandbox_status().running
         assert stop_sandbox() is False
-        assert other.poll() is None
+        assert start_sandbox().pid != pid
+        notebook.communicate("")
+
+
+def test_a_process_that_got_the_pid_of_an_ended_sandbox_is_left_alone(own_state: Path) -> None:
+    """Even one whose command line tells of a sandbox: the start time says that it is another."""
+    command = [sys.executable, "-c", "input()", "-m", "sandbox", "--state", str(own_state)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
+        started = psutil.Process(other.pid).create_time()
+        record = {"url": "http://127.0.0.1:9/v1", "pid": other.pid, "started_at": 1}
+        for more in ({"process_started": started - 60}, {}):
+            (own_state / "sandbox.json").write_text(json.dumps(record | more))
+            assert not sandbox_status().running
+            assert stop_sandbox() is False
+            assert other.poll() is None
         other.communicate(b"\n")
 
 
@@ -245,3 +247,13 @@ def test_a_failed_start_shows_the_log(own_state: Path) -> None:
         start_sandbox()
     with pytest.raises(SandboxError):
         learner_key()
+
+
+def test_connecting_loads_little() -> None:
+    code = (
+        "import sys, helpers.connect; ours = [m for m in sys.modules if m.split('.')[0] in "
+        "('helpers', 'course', 'heroes', 'sandbox', 'tools')]; "
+        "print(len(ours), 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["5", "False"]

@@ -1,9 +1,16 @@
-"""Reading, suggesting, splitting and writing: the parts of `heroes prepare`, one by one."""
+"""`heroes prepare`: one table of input files and what becomes of each; then the conversation."""
 
 from __future__ import annotations
 
-import codecs
+import contextlib
+import gzip
+import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,665 +18,434 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
+import typer
+from typer.testing import CliRunner, Result
 
 from helpers.data import DATA
-from helpers.jsonl import to_chat, to_completions
-from heroes.prepare import (
-    Declined,
-    InputError,
-    Output,
-    Plan,
-    Result,
-    Source,
-    Steps,
-    Suggestion,
-    Table,
-    analyse,
-    note_marks,
-    parse_share,
-    read_source,
-    shape_of,
-    split,
-    write,
-)
-from heroes.prepare.marks import choose_mark, common_end, separator_of, stop_of
-from heroes.prepare.output import examples
+from helpers.jsonl import read_jsonl, to_chat, to_completions
+from heroes.prepare.command import prepare
 
-Pair = tuple[str, str]
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ["Ada", "Bo", "Cy", "Di", "Ed", "Flo", "Gus", "Hal", "Ida", "Jo", "Kai", "Lea"]
+ASKED = [f"Who is {name}, and where?" for name in NAMES]
+ANSWERS = [f"{name} lives at {number} Café Row." for number, name in enumerate(NAMES)]
+PAIRS = pd.DataFrame({"prompt": ASKED, "completion": ANSWERS})
+Made = str | bytes | Callable[[Path], object]
 
 
-def save(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox is configured, and nothing of the learner's own."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HEROES_BASE_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HEROES_ENV_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def save(folder: Path, name: str, made: Made) -> Path:
     path = folder / name
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-def pairs_source(rows: list[Pair], **others: list[Any]) -> Source:
-    columns: dict[str, list[Any]] = {
-        "prompt": [prompt for prompt, _ in rows],
-        "completion": [completion for _, completion in rows],
-    }
-    table = Table("made.csv", columns | others, list(range(2, len(rows) + 2)))
-    return Source(table, "csv", "utf-8")
-
-
-def suggest(
-    source: Source, plan: Plan | None = None, accept: Callable[[Suggestion], bool] | None = None
-) -> tuple[dict[str, Suggestion], Table]:
-    """The suggestions by kind, and the table after those that were accepted (all by default)."""
-    steps = Steps(plan or Plan("completions"), accept or (lambda _: True))
-    table = steps.run(source)
-    return {suggestion.kind: suggestion for suggestion, _ in steps.decisions}, table
-
-
-def pairs_of(table: Table) -> list[Pair]:
-    return list(zip(table["prompt"], table["completion"], strict=True))
-
-
-HEROES = [
-    ("40, woman, flight", "Ana flies."),
-    ("18, man, Healing", "Bo heals!"),
-    ("90, woman, strength", "Cleo lifts trains?"),
-]
-
-
-# Reading ------------------------------------------------------------------------------------
-
-
-def test_values_stay_the_texts_they_are(tmp_path: Path) -> None:
-    path = save(tmp_path, "a.csv", "prompt,completion\nNA,007\nnull,1.0\nNone,nan\n")
-    assert pairs_of(read_source(path).table) == [("NA", "007"), ("null", "1.0"), ("None", "nan")]
-
-
-def test_lines_are_counted_through_quotes_and_blank_lines(tmp_path: Path) -> None:
-    text = 'prompt,completion\r\n"two\r\nlines",x\r\n\r\nlast,y\r\n'
-    table = read_source(save(tmp_path, "a.csv", text)).table
-    assert table.places == [2, 5]
-    assert table["prompt"] == ["two\r\nlines", "last"]
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_the_separator_is_seen_in_the_first_line(tmp_path: Path, separator: str) -> None:
-    text = f"prompt{separator}completion\na{separator}b, c; d\n".replace("b, c; d", '"b, c; d"')
-    assert pairs_of(read_source(save(tmp_path, "a.csv", text)).table) == [("a", "b, c; d")]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("a.csv", "", "a.csv: The file is empty."),
-        ("a.csv", "prompt,completion\n", "a.csv: The file has no rows."),
-        ("a.csv", "prompt,completion\na,b\nc,d,e\n", "line 3: 3 values in the row, but 2 columns."),
-        ("a.csv", "a,b\n1,2,3\n4,5,6\n", "So are 1 more rows."),
-        ("a.csv", 'prompt,completion\na,"b\nc,d\n', "line 2: The quotes are not right"),
-        ("a.csv", 'prompt,completion\n"a"b,c\n', "line 2: The quotes are not right"),
-        ("a.csv", "prompt,prompt\na,b\n", "line 1: Two columns have the name 'prompt'."),
-        ("a.tsv", "prompt\tprompt\na\tb\n", "line 1: Two columns"),
-        ("a.json", "[1, 2]", "example 1: Not an object."),
-        ("a.json", "[]", "no list of objects"),
-        ("a.json", '[{"prompt": "a",}]', "line 1: Not valid JSON"),
-        ("a.json", '{"prompt": ["a", "b"], "completion": ["c"]}', "different lengths"),
-        ("a.jsonl", '{"prompt": "a"}\n{"prompt": \n', "line 2: The line breaks off"),
-        ("a.jsonl", '{"prompt": "a"}\n[1]\n7\n', "line 2: Not an object. So are 1 more lines."),
-        ("a.jsonl", "\n\n", "The file is empty."),
-        ("a.jsonl", '{"a": 1, "a": 2}\n', "line 1, 'a': The key stands in the object twice."),
-        ("a.txt", "", "The file has no rows."),
-        ("a.docx", "x", "The name ends with '.docx'."),
-        ("a.xlsx", "no workbook", "This is no Excel workbook"),
-    ],
-)
-def test_what_cannot_be_read_is_refused_in_one_line(
-    tmp_path: Path, name: str, text: str, said: str
-) -> None:
-    with pytest.raises(InputError) as caught:
-        read_source(save(tmp_path, name, text))
-    message = str(caught.value)
-    assert said in message
-    assert message.startswith(name)
-    assert "\n" not in message
-
-
-def test_a_missing_file_has_a_near_name(tmp_path: Path) -> None:
-    save(tmp_path, "superheroes.csv", "a,b\n1,2\n")
-    with pytest.raises(InputError, match=r"no such file. Did you mean superheroes\.csv\?"):
-        read_source(tmp_path / "superheros.csv")
-    with pytest.raises(InputError, match="This is a folder"):
-        read_source(tmp_path)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_marks_of_encodings_are_understood(tmp_path: Path, encoding: str) -> None:
-    source = read_source(save(tmp_path, "a.csv", "prompt,completion\ncafé,b\n", encoding))
-    assert pairs_of(source.table) == [("café", "b")]
-    assert list(source.table.columns) == ["prompt", "completion"]
-    assert any("byte order mark" in note for note in source.notes)
-
-
-def test_another_encoding_is_a_necessary_suggestion_with_an_example(tmp_path: Path) -> None:
-    path = save(tmp_path, "a.csv", "prompt,completion\na,b\ncafé,Zoë\n", "cp1252")
-    found, table = suggest(read_source(path))
-    assert pairs_of(table)[1][0].startswith("café")
-    assert (found["encoding"].level, found["encoding"].places) == ("necessary", (3,))
-    assert "caf\ufffd" in found["encoding"].before
-    assert "café" in (found["encoding"].after or "")
-    with pytest.raises(Declined):
-        suggest(read_source(path), accept=lambda s: s.kind != "encoding")
-
-
-def test_an_encoding_can_be_named(tmp_path: Path) -> None:
-    path = save(tmp_path, "a.csv", "prompt,completion\nпривет,b\n", "koi8-r")
-    assert read_source(path, encoding="koi8-r").table["prompt"] == ["привет"]
-    with pytest.raises(InputError, match="line 2: The byte 0xd0 is not ascii"):
-        read_source(path, encoding="ascii")
-    with pytest.raises(LookupError):
-        read_source(path, encoding="klingon")
-
-
-def test_no_text_at_all_is_refused(tmp_path: Path) -> None:
-    text = codecs.encode("prompt,completion\na,b\n", "utf-16-le")
-    path = tmp_path / "a.csv"
-    path.write_bytes(text)
-    with pytest.raises(InputError, match="--encoding"):
-        read_source(path)
-    assert len(read_source(path, encoding="utf-16-le").table) == 1
-
-
-def workbook(path: Path, sheets: dict[str, list[list[Any]]]) -> Path:
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for name, rows in sheets.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(row)
-    book.save(path)
-    return path
-
-
-def test_a_workbook_is_read_as_people_see_it(tmp_path: Path) -> None:
-    rows = [["Prompt", "Completion", None], [], [40, 1.5, None], [None, True, None]]
-    path = workbook(tmp_path / "a.xlsx", {"heroes": rows, "other": [["x"]]})
-    source = read_source(path)
-    assert source.table.columns == {"Prompt": ["40", ""], "Completion": ["1.5", "TRUE"]}
-    assert source.table.place(0) == "row 3"
-    assert "Read the sheet 'heroes' of 2" in source.notes[0]
-    with pytest.raises(InputError, match="no sheet 'villains'. There are: heroes, other"):
-        read_source(path, sheet="villains")
-    with pytest.raises(InputError, match="The file has no rows"):
-        read_source(path, sheet="other")
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        [{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": "d"}],
-        {"prompt": ["a", "c"], "completion": ["b", "d"]},
-        {"data": [{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": "d"}]},
-        {"prompt": {"0": "a", "1": "c"}, "completion": {"0": "b", "1": "d"}},
-    ],
-    ids=["rows", "columns", "inside", "pandas"],
-)
-def test_json_of_any_shape_is_read(tmp_path: Path, value: Any) -> None:
-    source = read_source(save(tmp_path, "a.json", json.dumps(value, indent=1)))
-    assert pairs_of(source.table) == [("a", "b"), ("c", "d")]
-    assert source.kind == "json"
-
-
-LINES = '{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n'
-
-
-def test_json_lines_and_json_are_told_apart_by_what_they_are(tmp_path: Path) -> None:
-    as_json = read_source(save(tmp_path, "a.json", LINES))
-    assert (as_json.kind, len(as_json.table)) == ("jsonl", 2)
-    assert "the file is JSON Lines" in as_json.notes[0]
-    text = json.dumps([json.loads(line) for line in LINES.splitlines()], indent=2)
-    as_lines = read_source(save(tmp_path, "b.jsonl", text))
-    assert (as_lines.kind, len(as_lines.table)) == ("json", 2)
-
-
-def test_each_line_of_a_text_is_a_completion(tmp_path: Path) -> None:
-    source = read_source(save(tmp_path, "a.txt", "one\r\n\r\ntwo"))
-    found, table = suggest(source, Plan("chat"))
-    assert table["completion"] == ["one", "two"]
-    assert found["empty_completion"].places == (2,)
-    assert list(examples(table, Plan("chat", system="Tell."))) == [
-        {
-            "messages": [
-                {"role": "system", "content": "Tell."},
-                {"role": "assistant", "content": text},
-            ]
-        }
-        for text in ("one", "two")
-    ]
-
-
-# Columns ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        ("prompt,completion", None),
-        ("Prompt,COMPLETION", "Prompt → prompt, COMPLETION → completion"),
-        (" completion , prompt", " prompt → prompt,  completion  → completion"),
-        ("Question,Answer", "Question → prompt, Answer → completion"),
-        ("prompt_short,description", "prompt_short → prompt, description → completion"),
-        ("input,output", "input → prompt, output → completion"),
-    ],
-)
-def test_columns_are_found_by_their_names(tmp_path: Path, names: str, expected: str | None) -> None:
-    found, table = suggest(read_source(save(tmp_path, "a.csv", f"{names}\nx,y\n")))
-    assert set(table.columns) == {"prompt", "completion"}
-    if expected is None:
-        assert "rename" not in found
+    if isinstance(made, str | bytes):
+        path.write_bytes(made.encode() if isinstance(made, str) else made)
     else:
-        assert found["rename"].level == "necessary"
-        assert expected in found["rename"].title
+        made(path)
+    return path
 
 
-def test_named_columns_win(tmp_path: Path) -> None:
-    path = save(tmp_path, "a.csv", "prompt,completion,Short,Long\na,b,c,d\n")
-    plan = Plan("chat", prompt_column="short", completion_column="Long")
-    found, table = suggest(read_source(path), plan)
-    assert pairs_of(table) == [("c", "d")]
-    assert "'prompt (not used)', 'completion (not used)'" in found["drop_columns"].title
+def run(path: Path, *options: str) -> Result:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(prepare)
+    return CliRunner().invoke(app, [str(path), *options])
 
 
-@pytest.mark.parametrize(
-    ("names", "plan", "said"),
-    [
-        ("a,b", Plan(), "prompt: No column looks like a prompt; there are 'a', 'b'."),
-        ("prompt,b", Plan(), "completion: No column looks like a completion"),
-        ("a,b", Plan(prompt_column="c"), "There is no column 'c'; there are 'a', 'b'."),
-        ("a,prompt", Plan(completion_column="prompt"), "can't be prompt and completion at once"),
-        ("prompt,completion", Plan(group_by="power"), "power: There is no column 'power'"),
-        ("input,preferred_output", Plan(), "preference (DPO)"),
-    ],
-)
-def test_columns_in_doubt_are_refused(tmp_path: Path, names: str, plan: Plan, said: str) -> None:
-    with pytest.raises(InputError) as caught:
-        suggest(read_source(save(tmp_path, "a.csv", f"{names}\nx,y\n")), plan)
-    assert said in str(caught.value)
+def messages(prompt: str, completion: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
 
 
-def test_values_that_are_no_text(tmp_path: Path) -> None:
-    rows = [{"prompt": 40, "completion": True}, {"prompt": "a", "completion": None}]
-    source = read_source(save(tmp_path, "a.json", json.dumps(rows)))
-    found, table = suggest(source, Plan("chat"))
-    assert pairs_of(table) == [("40", "true")]
-    assert (found["prompt_type"].before, found["prompt_type"].after) == ("40", '"40"')
-    assert found["empty_completion"].count == 1
-    rows = [{"prompt": ["a"], "completion": "b"}]
-    with pytest.raises(InputError, match="example 1, prompt: Expected a text, found a list"):
-        suggest(read_source(save(tmp_path, "a.json", json.dumps(rows))))
+def texts_of(path: Path) -> list[tuple[str, ...]]:
+    """The texts of each example that was written."""
+    made = read_jsonl(path.with_name(path.name.split(".")[0] + "_prepared.jsonl"))
+    return [tuple(m["content"] for m in example["messages"]) for example in made]
 
 
-# Suggestions --------------------------------------------------------------------------------
+def lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def test_the_course_s_own_table_becomes_the_course_s_own_files() -> None:
-    heroes = pd.read_csv(DATA / "superheroes.csv")
-    source = read_source(DATA / "superheroes.csv")
-    found, table = suggest(source, Plan("completions"))
-    assert list(examples(table, Plan("completions"))) == to_completions(heroes)
-    assert set(found) == {"rename", "drop_columns", "separator", "leading_space", "stop"}
-    _, table = suggest(source, Plan("chat"))
-    content = [row["messages"][1] for row in to_chat(heroes)]
-    assert [row["messages"][1] for row in examples(table, Plan("chat"))] == content
+def workbook(rows: list[list[Any]], change: Callable[[Any], object] | None = None) -> Made:
+    def made(path: Path) -> None:
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        if change:
+            change(book)
+        with path.open("wb") as file:  # the name need not end with .xlsx
+            book.save(file)
+
+    return made
 
 
-@pytest.mark.parametrize(
-    ("rows", "kind", "count", "places"),
-    [
-        ([*HEROES, ("a", " \n")], "empty_completion", 1, (5,)),
-        ([*HEROES, ("  ", "b")], "empty_prompt", 1, (5,)),
-        ([*HEROES, ("a <|end|>", "b")], "special_token", 1, (5,)),
-        ([*HEROES, HEROES[0], HEROES[0]], "duplicate", 2, (5, 6)),
-        ([*HEROES, ("a", "b" * 10_000)], "too_long", 1, (5,)),
-    ],
-)
-def test_rows_that_go(rows: list[Pair], kind: str, count: int, places: tuple[int, ...]) -> None:
-    found, table = suggest(pairs_source(rows), Plan("chat"))
-    assert set(found) == {kind}
-    assert (found[kind].count, found[kind].places, found[kind].after) == (count, places, None)
-    assert pairs_of(table) == HEROES
+def csv_of(columns: Any) -> str:
+    return pd.DataFrame(columns).to_csv(index=False)
 
 
-def test_unfinished_answers_go() -> None:
-    source = pairs_source(HEROES, finish_reason=["stop", "length", ""])
-    found, table = suggest(source, Plan("chat"))
-    assert found["cut_off"].places == (3,)
-    assert table.places == [2, 4]
+def zipped(*members: tuple[str, str]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in members:
+            archive.writestr(name, text)
+    return data.getvalue()
 
 
-def test_whitespace_and_windows_line_breaks() -> None:
-    rows = [(" a\t", "b\r\nc\n"), ("d", "e")]
-    found, table = suggest(pairs_source(rows), Plan("chat"))
-    assert pairs_of(table) == [("a", "b\nc"), ("d", "e")]
-    assert (found["prompt_whitespace"].before, found["prompt_whitespace"].after) == (
-        '" a\\t"',
-        '"a"',
-    )
-
-
-def test_a_separator_of_several_lines_is_no_stray_whitespace() -> None:
-    rows = [(f"{p}\n\n###\n\n", f" {c} ***") for p, c in HEROES]
-    found, table = suggest(pairs_source(rows))
-    assert found == {}
-    assert pairs_of(table) == rows
-
-
-def test_shouting_is_lowered_but_codes_are_not() -> None:
-    loud = [(f"{p} ->", f" {c.upper()} SHE SAVES THE WHOLE CITY END") for p, c in HEROES]
-    found, table = suggest(pairs_source(loud))
-    assert set(found) == {"completion_case"}
-    assert table["completion"][0] == " ana flies. she saves the whole city END"
-    codes = [(f"{p} ->", f" {c}") for p, c in zip("abc", ("NATO", "NASA", "UNO"), strict=True)]
-    assert "completion_case" not in suggest(pairs_source(codes))[0]
-
-
-def test_a_common_beginning_goes_at_a_word_s_end() -> None:
-    rows = [(f"Please describe the hero {p} ->", f" {c} END") for p, c in HEROES]
-    found, table = suggest(pairs_source(rows))
-    assert set(found) == {"prompt_prefix"}
-    assert '"Please describe the hero "' in found["prompt_prefix"].title
-    assert table["prompt"] == [f"{p} ->" for p, _ in HEROES]
-
-
-def test_separator_and_stop_occur_nowhere_else() -> None:
-    rows = [("a -> b", "THE END END of it"), ("c", "d"), ("e", "f")]
-    _, table = suggest(pairs_source(rows))
-    separator, stop = separator_of(table["prompt"]), stop_of(table["completion"])
-    assert separator == "\n\n###\n\n"
-    assert stop == "\n"
-    assert all(text.count(separator) == 1 for text in table["prompt"])
-    assert all(text.count(stop) == 1 for text in table["completion"])
-
-
-def test_marks_that_most_rows_have_are_given_to_the_rest() -> None:
-    rows = [(f"{p}\n\n===\n\n", f" {c} [END]") for p, c in HEROES] + [("a", "b")]
-    found, table = suggest(pairs_source(rows))
-    assert (found["separator"].places, found["stop"].places) == ((5,), (5,))
-    assert pairs_of(table)[3] == ("a\n\n===\n\n", " b [END]")
-
-
-def test_a_mark_is_found_for_any_texts() -> None:
-    taken = [" ->", " ==>", " ===>"]
-    text = "x".join([*taken, "y"])
-    assert choose_mark([text, "z"], taken) not in text
-
-
-def test_common_ends_of_many_texts() -> None:
-    texts = [f"{number} -> END" for number in range(300)]
-    assert common_end(texts) == " -> END"
-    assert common_end([*texts, "x END"]) == " END"
-    assert common_end([*texts, "x"]) == ""
-
-
-def test_a_full_stop_at_all_ends_is_no_stop_sequence() -> None:
-    rows = [(f"{name} ->", f" {name} flies.") for name in ("Ana", "Bo", "Cleo")]
-    found, table = suggest(pairs_source(rows))
-    assert set(found) == {"stop"}
-    assert table["completion"][0] == " Ana flies. END"
-
-
-def test_classes_need_no_stop_and_keep_their_capitals() -> None:
-    rows = [(f"text {n} ->", " SPAM" if n % 2 else " HAM") for n in range(20)]
-    found, _ = suggest(pairs_source(rows))
-    assert found == {}
-
-
-def test_chats_need_no_marks_and_lose_a_stop_sequence() -> None:
-    rows = [(f"{p} ->", f" {c} END") for p, c in HEROES]
-    found, table = suggest(pairs_source(rows), Plan("chat"))
-    assert set(found) == {"completion_whitespace", "chat_stop"}
-    assert pairs_of(table) == [(f"{p} ->", c) for p, c in HEROES]
-
-
-def test_a_declined_suggestion_is_not_made_again() -> None:
-    offered = []
-
-    def decline(suggestion: Suggestion) -> bool:
-        offered.append(suggestion.kind)
-        return suggestion.level == "necessary"
-
-    rows = [*HEROES, ("a", ""), HEROES[0]]
-    _, table = suggest(pairs_source(rows), accept=decline)
-    assert offered == ["empty_completion", "duplicate", "separator", "leading_space", "stop"]
-    assert pairs_of(table) == [*HEROES, HEROES[0]]
-
-
-def test_declining_what_is_necessary_ends_it() -> None:
-    with pytest.raises(Declined, match="Leave out 1 row without a completion"):
-        suggest(pairs_source([*HEROES, ("a", "")]), accept=lambda _: False)
-
-
-def test_nothing_left_is_an_error() -> None:
-    with pytest.raises(InputError, match="No row is left"):
-        suggest(pairs_source([("a", ""), ("b", " ")]))
-
-
-# Chats --------------------------------------------------------------------------------------
-
-
-def chat(question: str, answer: str, **more: Any) -> dict[str, Any]:
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return {"messages": messages, **more}
-
-
-def chat_source(folder: Path, rows: list[dict[str, Any]]) -> Source:
-    return read_source(save(folder, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))
-
-
-def test_good_chats_are_left_alone(tmp_path: Path) -> None:
-    rows = [chat(p, c) for p, c in HEROES]
-    found, table = suggest(chat_source(tmp_path, rows), Plan("chat"))
-    assert found == {}
-    assert list(examples(table, Plan("chat"))) == rows
-
-
-def test_chats_are_mended(tmp_path: Path) -> None:
-    rows = [
-        chat("a", " b\n", id=7),
-        {"messages": [{"role": "User", "content": "c", "time": 1}, *chat("", "d")["messages"][1:]]},
-        {"messages": [{"role": "user", "content": "no answer"}]},
-        chat("a", "b"),
-        chat("e", "f" * 20_000),
-    ]
-    found, table = suggest(chat_source(tmp_path, rows), Plan("chat"))
-    assert set(found) == {
-        "drop_columns",
-        "message_keys",
-        "roles",
-        "whitespace",
-        "invalid",
-        "duplicate",
-        "too_long",
+POLISH = [f"Gdzie żyje źdźbło {name}?" for name in NAMES]
+CSV = PAIRS.to_csv(index=False)
+JSONL = lines(PAIRS.to_dict("records"))
+CHATS = [messages(*pair) for pair in zip(ASKED, ANSWERS, strict=True)]
+TURNS = [{"from": "human", "value": p} for p in ASKED]
+SHEET = [["prompt", "completion"], *PAIRS.to_numpy().tolist()]
+OUTPUTS = PAIRS.rename(columns={"prompt": "instruction", "completion": "output"})
+ALPACA = [(f"{p}\n\nin town {n}", c) for n, (p, c) in enumerate(zip(ASKED, ANSWERS, strict=True))]
+PLAIN = list(zip(ASKED, ANSWERS, strict=True))
+HEADER, *ROWS = CSV.splitlines(keepends=True)
+SHAREGPT = [
+    {"conversations": [{"from": "system", "value": "Be brief."}, turn, {"from": "gpt", "value": c}]}
+    for turn, c in zip(TURNS, ANSWERS, strict=True)
+]
+PARTS = [
+    {"messages": [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in chat]}
+    for chat in CHATS
+]
+NULLS = [
+    {
+        "messages": [{**m, "name": None, "tool_calls": None, "annotations": []} for m in chat],
+        "tools": None,
     }
-    assert "messages: No message is from the assistant." in found["invalid"].why
-    assert found["invalid"].places == (3,)
-    assert list(examples(table, Plan("chat"))) == [chat("a", "b"), chat("c", "d")]
+    for chat in CHATS
+]
+CODE = [(p, f"    def {n}():\n\treturn 1\n\n") for p, n in zip(ASKED, NAMES, strict=True)]
+
+# A file, what it becomes (None: the plain pairs), and what is said about it.
+FILES: dict[str, tuple[Made, list[Any] | None, str]] = {
+    "plain.csv": (CSV, None, "csv, utf-8, 12 rows"),
+    "tabs.tsv": (PAIRS.to_csv(sep="\t", index=False), None, "tsv"),
+    "tabs.csv": (PAIRS.to_csv(sep="\t", index=False), None, "the file is tsv"),
+    "table.txt": (CSV, None, "The name ends with .txt, but the file is csv"),
+    "pipes.csv": (PAIRS.to_csv(sep="|", index=False), None, "csv"),
+    "german.csv": (PAIRS.to_csv(sep=";", index=False).encode("cp1252"), None, "cp1252"),
+    "wide.csv": (CSV.encode("utf-16"), None, "utf-16"),
+    "bare.csv": (CSV.encode("utf-16-le"), None, "utf-16-le"),
+    "polish.csv": (csv_of({"prompt": POLISH, "completion": ANSWERS}).encode("cp1250"),
+                   list(zip(POLISH, ANSWERS, strict=True)), "cp1250"),
+    "both.csv": (CSV.encode() + "".join(f"Où est {n}?,Là.\n" for n in NAMES).encode("cp1252"),
+                 [*PLAIN, *((f"Où est {n}?", "Là.") for n in NAMES)], "cp1252"),
+    "sep.csv": ("sep=;\r\n" + PAIRS.to_csv(sep=";", index=False), None, "names the separator, ';'"),
+    "titled.csv": ("Our training data,\n,\n" + CSV, None, "above the header: 'Our training data'"),
+    "joined.csv": ("\ufeff" + HEADER + "".join(ROWS[:6]) + "\ufeff" + HEADER + "".join(ROWS[6:]),
+                   None, "header that is repeated in row 8"),
+    "escaped.csv": (HEADER + "".join(f'"{p}","A \\"{c}\\", yes"\n' for p, c in PLAIN),
+                    [(p, f'A "{c}", yes') for p, c in PLAIN], "escaped with a backslash"),
+    "quotes.tsv": ("prompt\tcompletion\n" + "".join(f'"{n}" who?\t5" {n}\n' for n in NAMES),
+                   [(f'"{n}" who?', f'5" {n}') for n in NAMES], "Quotes are part of the texts"),
+    "code.csv": (csv_of({"prompt": ASKED, "completion": [code for _, code in CODE]}), CODE, "csv"),
+    "ids.csv": (csv_of(PAIRS.assign(id=[f"00{n}" for n in range(12)], date="2026-01-02")),
+                None, "Leave out 2 columns: 'id', 'date'"),
+    "alpaca.csv": (csv_of(OUTPUTS.assign(input=[f"in town {n}" for n in range(12)])),
+                   ALPACA, "{instruction}\\n\\n{input} → prompt"),
+    "blank.json": (OUTPUTS.assign(input="").to_json(orient="records"), None, "json"),
+    "asked.csv": (csv_of({"question": ASKED, "context": NAMES, "answer": ANSWERS}),
+                  [(f"{n}\n\n{p}", c) for n, (p, c) in zip(NAMES, PLAIN, strict=True)],
+                  "{context}\\n\\n{question}"),
+    "system.csv": (csv_of(PAIRS.assign(system="Be brief.")),
+                   [("Be brief.", p, c) for p, c in PLAIN], "csv"),
+    "missing.csv": (csv_of(PAIRS.assign(completion=["nan", "None", *ANSWERS[2:]])),
+                    list(zip(ASKED, ["nan", "None", *ANSWERS[2:]], strict=True)),
+                    "Warning: 2 completions may be missing values"),
+    "twice.csv": (CSV + "".join(ROWS[:2]), None,
+                  "Leave out 2 rows seen before\n   where:  rows 14, 15"),
+    "empty.csv": (CSV + 'Who?,\n,"What?"\n', None,
+                  "Leave out 1 row without a completion\n   where:  row 14"),
+    "records.json": (PAIRS.to_json(orient="records"), None, "json"),
+    "columns.json": (PAIRS.to_json(), None, "json"),
+    "split.json": (PAIRS.to_json(orient="split"), None, "json"),
+    "inside.json": (json.dumps({"data": PAIRS.to_dict("records")}), None, "json"),
+    "lines.json": (JSONL, None, "the file is jsonl"),
+    "train.jsonl.txt": (JSONL, None, "The name ends with .txt, but the file is jsonl"),
+    "packed.jsonl.gz": (gzip.compress(JSONL.encode()), None, "is compressed"),
+    "packed.zip": (zipped(("a/train.jsonl", JSONL)), None, "read what is inside, train.jsonl"),
+    "joined.jsonl": ("\ufeff" + JSONL.replace("\n", "\n\ufeff", 1), None, "byte order mark"),
+    "u2028.jsonl": (lines([{"prompt": p, "completion": f"{c}\u2028x"} for p, c in PLAIN]),
+                    [(p, f"{c}\u2028x") for p, c in PLAIN], "jsonl"),
+    "half.json": (json.dumps([*PAIRS.to_dict("records"), {"prompt": "?", "completion": "\ud83d"}]),
+                  None, "with half a character\n   where:  example 13"),
+    "chat.jsonl": (lines([{"messages": chat} for chat in CHATS]), None, "Nothing"),
+    "sharegpt.json": (json.dumps(SHAREGPT), [("Be brief.", p, c) for p, c in PLAIN], "'conv"),
+    "trl.jsonl": (lines([{"prompt": chat[:1], "completion": chat[1:]} for chat in CHATS]), None, ""),
+    "repr.csv": (csv_of({"messages": map(repr, CHATS)}), None, "csv"),
+    "cell.csv": (csv_of({"messages": map(json.dumps, CHATS)}), None, "csv"),
+    "numpy.csv": (csv_of(pd.DataFrame({"messages": [f"[{a!r}\n {b!r}]" for a, b in CHATS]})),
+                  None, "csv"),
+    "parts.jsonl": (lines(PARTS), None, "in parts as one text"),
+    "nulls.jsonl": (lines(NULLS), None, "without a value (null) left out"),
+    "book.xlsx": (workbook(SHEET), None, "xlsx, 12 rows"),
+    "book.csv": (workbook(SHEET), None, "the file is xlsx"),
+    "title.xlsx": (workbook([["Our data, spring", None], [], *SHEET]), None, "above the header"),
+    "merged.xlsx": (workbook([*SHEET[:2], [None, "Another answer."], *SHEET[2:]],
+                             lambda book: book.active.merge_cells("A2:A3")),
+                    [PLAIN[0], (ASKED[0], "Another answer."), *PLAIN[1:]], "Merged cells"),
+    "sheets.xlsx": (workbook(SHEET, lambda book: book.create_sheet("other")), None, "'Sheet' of 2"),
+    "errors.xlsx": (workbook([*SHEET, ["Who?", "#N/A"], ["What?", "#REF!"]]), None,
+                    "with a spreadsheet's error\n   where:  rows 14, 15"),
+    "text.txt": ("\n".join(ANSWERS), [(c,) for c in ANSWERS], "Each line of a text is"),
+}  # fmt: skip
 
 
-def test_a_system_message_goes_where_there_is_none(tmp_path: Path) -> None:
-    own = {"messages": [{"role": "system", "content": "own"}, *chat("a", "b")["messages"]]}
-    _, table = suggest(chat_source(tmp_path, [own, chat("c", "d")]), Plan("chat"))
-    made = list(examples(table, Plan("chat", system="given")))
-    assert [row["messages"][0]["content"] for row in made] == ["own", "given"]
+@pytest.mark.parametrize("name", FILES)
+def test_file_becomes_these_examples(name: str, tmp_path: Path) -> None:
+    made, expected, said = FILES[name]
+    path = save(tmp_path, name, made)
+    before = path.read_bytes()
+    done = run(path, "--yes", *(["-o", str(tmp_path / f"{name.split('.')[0]}_prepared.jsonl")]))
+    assert done.exit_code == 0, done.output + str(done.stderr)
+    assert "Ready. Next: heroes jobs create -t " in done.output
+    assert (said if said != "Nothing" else "No suggestions") in done.output
+    assert texts_of(path) == (PLAIN if expected is None else expected)
+    assert path.read_bytes() == before
 
 
-def test_chats_become_pairs(tmp_path: Path) -> None:
-    rows = [chat(p, c) for p, c in HEROES]
-    long = {"messages": [*chat("a", "b")["messages"], *chat("c", "d")["messages"]]}
-    found, table = suggest(chat_source(tmp_path, [*rows, long]))
-    assert found["not_a_pair"].places == (4,)
-    assert list(table.columns) == ["prompt", "completion"]
-    assert pairs_of(table)[0] == ("40, woman, flight ->", " Ana flies. END")
+CALLS = [
+    {"messages": [chat[0], {"role": "assistant", "tool_calls": [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}]}
+    for chat in CHATS
+]  # fmt: skip
+REFUSED: dict[str, tuple[Made, str]] = {
+    "empty.csv": ("", "The file is empty."),
+    "header.csv": ("prompt,completion\n", "The file has no rows."),
+    "long.csv": (CSV + "a,b,c\n", "row 14: 3 values, but 2 columns."),
+    "open.csv": (CSV + '"a,b\n', "row 14: A quote is not closed"),
+    "double.csv": ("prompt,prompt\na,b\n", "row 1: Two columns have the name 'prompt'."),
+    "nohead.csv": ("".join(ROWS), "No column looks like a prompt"),
+    "other.csv": (HEADER + ROWS[0] + "completion,prompt\nA,Q\n", "row 3: The header again"),
+    "mind.csv": (csv_of(PAIRS.assign(remark="a word to say")), '--drop "remark"'),
+    "dpo.jsonl": (lines([{"prompt": "a", "chosen": "b", "rejected": "c"}]), "preference examples"),
+    "mixed.jsonl": (JSONL + lines([{"messages": CHATS[0]}]), "mixes chat and prompt/completion"),
+    "quotes.jsonl": ("{“prompt”: “a”}\n", "quotes.jsonl, line 1: "),
+    "none.jsonl": (JSONL + '{"prompt": None, "completion": "b"}\n', "none.jsonl, line 13: "),
+    "half.jsonl": (
+        JSONL + r'{"prompt": "Who?", "completion": "\ud83d"}',
+        "line 13: Half of a character",
+    ),
+    "list.json": ("[1, 2]", "example 1: Not an object."),
+    "page.xls": ("<html><table><tr><td>prompt</td></tr></table></html>", "is a web page"),
+    "old.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel file"),
+    "two.zip": (zipped(("a.csv", CSV), ("b.csv", CSV)), "holds 2 files"),
+    "cut.gz": (gzip.compress(JSONL.encode())[:40], "cannot be read"),
+    "broken.xlsx": (b"PK\3\4xl/", "cannot be read"),
+    "formula.xlsx": (workbook([*SHEET, ["Who?", "=1+1"]]), "cell B14: 1 formula without"),
+    "calls.jsonl": (lines(CALLS), "A job would refuse all 12 examples: (line 1) "),
+    "long.jsonl": (
+        lines([{"prompt": p, "completion": p * 400} for p in ASKED]),
+        "(line 1) length: ",
+    ),
+    "nochat.csv": ("messages\nhello\n", "row 2, messages: The cell is neither JSON"),
+    "few.csv": (HEADER + "".join(ROWS[:9]), "few_prepared.jsonl is not ready: "),
+}
 
 
-def test_chats_may_stand_in_a_cell(tmp_path: Path) -> None:
-    cell = json.dumps(chat("a", "b")["messages"]).replace('"', '""')
-    source = read_source(save(tmp_path, "a.csv", f'messages\n"{cell}"\n'))
-    _, table = suggest(source, Plan("chat"))
-    assert list(examples(table, Plan("chat"))) == [chat("a", "b")]
-    source = read_source(save(tmp_path, "a.csv", "messages\nhello\n"))
-    with pytest.raises(InputError, match="line 2, messages: The cell holds no JSON"):
-        suggest(source, Plan("chat"))
+@pytest.mark.parametrize("name", REFUSED)
+def test_file_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    made, said = REFUSED[name]
+    done = run(save(tmp_path, name, made), "--yes")
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert done.stderr.startswith("heroes: ")
+    assert done.stderr.count("\n") == 1
+    assert "Ready" not in done.output
 
 
-def test_two_kinds_of_examples_in_one_file_are_refused(tmp_path: Path) -> None:
-    rows = [chat("a", "b"), {"prompt": "c", "completion": "d"}]
-    with pytest.raises(InputError, match="line 2: The file mixes chat and prompt/completion"):
-        suggest(chat_source(tmp_path, rows))
+def test_course_table_becomes_the_files_of_notebook_03(tmp_path: Path) -> None:
+    source = save(tmp_path, "superheroes.csv", (DATA / "superheroes.csv").read_bytes())
+    heroes = pd.read_csv(source)
+    done = run(source, "--yes", "--split", "0.15", "--group-by", "power")
+    assert done.exit_code == 0, done.output
+    assert "98 different prompts in 294 rows" in done.output
+    assert "Later, end every question with ' ->'." in done.output
+    sides = [
+        read_jsonl(tmp_path / f"superheroes_prepared_{side}.jsonl") for side in ("train", "valid")
+    ]
+    assert [len(side) for side in sides] == [252, 42]
+    assert sorted(map(str, sides[0] + sides[1])) == sorted(map(str, to_chat(heroes)))
+    powers = [{row["messages"][0]["content"].split(", ")[2] for row in side} for side in sides]
+    assert not powers[0] & powers[1]
+    run(source, "--yes", "--format", "completions")
+    assert read_jsonl(tmp_path / "superheroes_prepared.jsonl") == to_completions(heroes)
 
 
-# Splitting and writing ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("rows", "expected", "said"),
+    [
+        ([("Who is " + n, f"{n} flies.") for n in NAMES],
+         ("Who is Ada ->", " Ada flies. END"), "->"),
+        ([(f"Who?\n{n}", n) for n in NAMES], ("Who?\nAda\n\n###\n\n", " Ada END"), "###"),
+        ([(f"{n} =>", f" {n} [END]") for n in NAMES], ("Ada =>", " Ada [END]"), "No suggestions"),
+        ([(f"Please describe {n}", n) for n in NAMES], ("Ada ->", " Ada END"), '"Please desc'),
+        ([(n, f"{n} SHOUTS AT THE WHOLE TOWN") for n in NAMES],
+         ("Ada ->", " ada shouts at the whole town END"), "in lower case"),
+        ([(f"{n} {m}", m) for n in NAMES for m in ("NATO", "UNO")],
+         ("Ada NATO ->", " NATO"), "choose one"),
+    ],
+    ids=["marks", "lines", "own marks", "beginning", "capitals", "classes"],
+)  # fmt: skip
+def test_completion_files_get_their_marks(
+    rows: list[Any], expected: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    table = pd.DataFrame(rows, columns=["prompt", "completion"]).to_csv(index=False)
+    done = run(save(tmp_path, "a.csv", table), "--yes", "--format", "completions")
+    assert done.exit_code == 0, done.output + done.stderr
+    assert said in done.output
+    assert tuple(read_jsonl(tmp_path / "a_prepared.jsonl")[0].values()) == expected
 
 
-def test_a_split_by_power_holds_back_whole_powers() -> None:
-    source = read_source(DATA / "superheroes.csv")
-    _, table = suggest(source, Plan("chat", group_by="power"))
-    found = split(table, 0.2, 7, "power")
-    assert (len(found.train), len(found.valid)) == (252, 42)
-    (power,) = found.held_out
-    assert all(power in prompt for prompt in found.valid["prompt"])
-    assert not any(power in prompt for prompt in found.train["prompt"])
-    assert found.shared_prompts == 0
+def test_a_long_example_is_named_and_left_out(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.csv", CSV + f'Who?,"{"flies and " * 400}"\n')
+    done = run(path, "--yes")
+    assert done.exit_code == 0
+    assert "Leave out 1 row that a job would refuse\n   where:  row 14" in done.output
+    assert texts_of(path) == PLAIN
 
 
-def test_without_a_column_equal_prompts_stay_together() -> None:
-    rows = [(f"p{n % 10}", f"c{n}") for n in range(40)]
-    _, table = suggest(pairs_source(rows), Plan("chat"))
-    found = split(table, 8, 7, None)
-    assert (len(found.train), len(found.valid), found.shared_prompts) == (32, 8, 0)
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        (["--drop", "remark"], ASKED[0]),
+        (["--prompt", "{remark}: {prompt}\\n"], f"note Ada: {ASKED[0]}\n"),
+        (["--prompt-column", "Remark", "--drop", "prompt"], "note Ada"),
+    ],
+)
+def test_a_column_of_texts_is_decided_by_an_option(
+    options: list[str], first: str, tmp_path: Path
+) -> None:
+    table = csv_of(PAIRS.assign(remark=[f"note {name}" for name in NAMES]))
+    path = save(tmp_path, "a.csv", table)
+    assert run(path, "--yes", *options).exit_code == 0
+    assert texts_of(path)[0] == (first, ANSWERS[0])
 
 
-def test_a_column_that_does_not_hold_the_questions_apart_is_told() -> None:
-    rows = [("same", f"c{n}") for n in range(4)]
-    _, table = suggest(pairs_source(rows, who=list("aabb")), Plan("chat", group_by="who"))
-    assert split(table, 2, 7, "who").shared_prompts == 1
-
-
-@pytest.mark.parametrize("text", ["0", "1.5", "-1", "many", "1.0", "", "nan"])
-def test_an_impossible_share_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="neither a share"):
-        parse_share(text)
-    assert (parse_share("0.2"), parse_share("20")) == (0.2, 20)
-
-
-def prepared(path: Path, plan: Plan, output: Output) -> Result:
-    source = read_source(path)
-    result = Result(analyse(source, shape_of(source.table, plan), plan), plan)
-    steps = Steps(plan, lambda _: True)
-    table = steps.run(source)
-    result.decisions = steps.decisions
-    note_marks(result, table)
-    write(result, table, output, path)
-    return result
-
-
-TABLE = "prompt,completion\n" + "".join(f"hero {n},Hero {n} flies.\n" for n in range(12))
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--system", "Be brief.", "--format", "completions"], "--system belongs to chats"),
+        (["--system", " "], "The --system message is empty"),
+        (["--group-by", "power"], "--group-by is for splitting"),
+        (["--split", "2.5"], "--split: '2.5' is neither a share"),
+        (["--output", "a.csv"], "does not end with .jsonl"),
+        (["--encoding", "klingon"], "There is no encoding 'klingon'"),
+        (["--json"], "Add --yes"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(words: list[str], said: str, tmp_path: Path) -> None:
+    path = save(tmp_path, "a.csv", CSV + ROWS[0])
+    done = run(path, *(words if words == ["--json"] else ["--yes", *words]))
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+    assert [other.name for other in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_nothing_is_overwritten_unless_asked(tmp_path: Path) -> None:
-    path, wanted = save(tmp_path, "a.csv", TABLE), tmp_path / "a_prepared.jsonl"
-    for _ in range(3):
-        prepared(path, Plan(), Output(wanted))
-    prepared(path, Plan(), Output(wanted, share=2))
-    prepared(path, Plan(), Output(wanted, force=True))
-    names = sorted(p.name for p in tmp_path.iterdir())
-    assert names == [
+    path = save(tmp_path, "a.csv", CSV)
+    for options in ([], [], ["--force"], ["--dry-run"], ["--split", "2"]):
+        assert run(path, "--yes", *options).exit_code == 0
+    assert sorted(other.name for other in tmp_path.iterdir()) == [
         "a.csv",
         "a_prepared (1).jsonl",
-        "a_prepared (2).jsonl",
         "a_prepared.jsonl",
         "a_prepared_train.jsonl",
         "a_prepared_valid.jsonl",
     ]
-    (tmp_path / "a_prepared_train.jsonl").unlink()
-    result = prepared(path, Plan(), Output(wanted, share=2))
-    assert [p.name for p in result.written] == [
-        "a_prepared_train (1).jsonl",
-        "a_prepared_valid (1).jsonl",
-    ]
-
-
-def test_a_ready_file_is_not_copied(tmp_path: Path) -> None:
-    path = save(tmp_path, "a.csv", TABLE)
     made = tmp_path / "a_prepared.jsonl"
-    prepared(path, Plan(), Output(made))
-    again = prepared(made, Plan(), Output(tmp_path / "b.jsonl"))
-    assert again.unchanged
-    assert list(again.written) == [made]
-    assert not (tmp_path / "b.jsonl").exists()
-    asked = prepared(made, Plan(), Output(tmp_path / "b.jsonl", always=True))
-    assert not asked.unchanged
-    assert (tmp_path / "b.jsonl").read_bytes() == made.read_bytes()
+    assert "Nothing to write: the file is as it should be." in run(made).output
+    refused = run(made, "-y", "-o", str(made), "--force", "--system", "Be brief.")
+    assert "would be overwritten" in refused.stderr
 
 
-def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
-    path = save(tmp_path, "a.jsonl", LINES)
-    with pytest.raises(InputError, match="overwritten by its own preparation"):
-        prepared(path, Plan(), Output(path, force=True))
-    assert path.read_text(encoding="utf-8") == LINES
+def test_report_for_scripts(tmp_path: Path) -> None:
+    done = run(save(tmp_path, "a.csv", CSV + ROWS[0]), "--yes", "--json")
+    report = json.loads(done.stdout)
+    assert report["rows"] == 12
+    (suggestion,) = report["suggestions"]
+    assert (suggestion["kind"], suggestion["rows"], suggestion["accepted"]) == (
+        "duplicate",
+        [14],
+        True,
+    )
+    assert report["written"][0]["ok"]
+    assert report["next"].startswith("heroes jobs create -t ")
 
 
-def test_the_analysis_in_words(tmp_path: Path) -> None:
-    source = read_source(save(tmp_path, "a.csv", TABLE))
-    lines = analyse(source, "pairs", Plan()).lines()
-    assert lines[0] == "a.csv: csv, utf-8, 12 rows, 2 columns"
-    assert "prompt: 12 different, 6 to 7 characters, half of them up to 6" in lines[1]
-    assert "Few rows" in lines[-1]
-    rows = [(f"text {n}", "spam" if n % 3 else "ham") for n in range(20)]
-    lines = analyse(pairs_source(rows), "pairs", Plan()).lines()
-    assert '  most frequent: "spam" 13 ×, "ham" 7 ×' in lines
+def test_many_rows(tmp_path: Path) -> None:
+    rows = "".join(f'"Who is number {n}?",Number {n} flies over the town.\n' for n in range(20_000))
+    done = run(save(tmp_path, "a.csv", HEADER + rows), "--yes", "--format", "completions")
+    assert "20,000 examples, completion format" in done.output
 
 
-# What was wrong with the old `prepare_data` --------------------------------------------------
+# On a terminal ------------------------------------------------------------------------------
 
 
-def test_old_bug_a_file_of_one_line_is_read_as_what_it_is(tmp_path: Path) -> None:
-    """The old tool took any .jsonl from which it had read one row for JSON, and read it wrong."""
-    line = '{"prompt": "a", "completion": "b"}'
-    for name in ("one.jsonl", "one.json"):
-        for end in ("", "\n"):
-            source = read_source(save(tmp_path, name, line + end))
-            assert pairs_of(source.table) == [("a", "b")]
-    assert read_source(save(tmp_path, "one.jsonl", line)).kind == "jsonl"
-    assert not read_source(save(tmp_path, "one.jsonl", line)).notes
+COMMAND = "import typer; from heroes.prepare.command import prepare; typer.run(prepare)"
 
 
-def test_old_bug_a_column_is_no_look_alike_of_itself() -> None:
-    """The old tool warned for every extra column that its own name contains its name."""
-    source = pairs_source(HEROES, age=["40", "18", "90"], prompt_tokens=["9", "8", "9"])
-    found, _ = suggest(source, Plan("chat"))
-    assert "If you meant" not in found["drop_columns"].why
-    source = pairs_source(HEROES, age=["1", "2", "3"], long_prompt=["x", "y", "z"])
-    found, _ = suggest(source, Plan("chat"))
-    assert "If you meant 'long_prompt'" in found["drop_columns"].why
-    assert "'age'" not in found["drop_columns"].why
+def talk(path: Path, answers: list[str]) -> tuple[int, str]:
+    """Run the command on a terminal of its own and type an answer to each question."""
+    pty = pytest.importorskip("pty", reason="Windows has no such terminals")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(path)],
+        cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**os.environ, "TERM": "dumb"},
+    )  # fmt: skip
+    os.close(theirs)
+    seen, asked = "", 0
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # the other side is gone
+            data = b""
+        if not data:
+            break
+        seen += data.decode("utf-8", "replace")
+        while seen.count("Do it?") > asked:
+            if answers[asked] == "^C":
+                _press_ctrl_c(process)
+            else:
+                os.write(ours, f"{answers[asked]}\n".encode())
+            asked += 1
+    os.close(ours)
+    return process.wait(60), seen
 
 
-def test_old_bug_a_common_beginning_after_a_blank_breaks_no_text() -> None:
-    """The old tool broke completions with a common beginning that began with a blank."""
-    rows = [(f"{p} ->", f" Meet the hero {c} END") for p, c in HEROES]
-    found, table = suggest(pairs_source(rows))
-    assert set(found) == {"completion_prefix"}
-    assert table["completion"] == [f" {c} END" for _, c in HEROES]
+def _press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
+    """Again after a while, because a signal between the question and its reading gets lost."""
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
 
 
-def test_old_bug_no_time_is_promised_that_nobody_knows(tmp_path: Path) -> None:
-    """The old tool told a time from the table's size in memory, for a queue that is gone."""
-    rows = [*HEROES] * 40
-    source = pairs_source([(f"{p} {n}", f"{c} {n}") for n, (p, c) in enumerate(rows)])
-    result = Result(analyse(source, "pairs", Plan()), Plan())
-    text = json.dumps(result.to_dict()) + " ".join(result.analysis.lines())
-    for word in ("minute", "hour", "seconds", "queue", "curie"):
-        assert word not in text.lower()
-
-
-def test_old_bug_equal_prompts_are_no_reason_to_give_up() -> None:
-    """The old tool ended with an error when all prompts, or all completions, were the same."""
-    rows = [("same ->", " a END"), ("same ->", " b END")]
-    assert suggest(pairs_source(rows))[0] == {}
-    rows = [("a ->", " same"), ("b ->", " same")]
-    assert suggest(pairs_source(rows))[0] == {}
+@pytest.mark.parametrize(
+    ("answers", "code", "rows"),
+    [
+        (["", "n", "y"], 0, 13),  # the column goes, the double stays, the empty row goes
+        (["what?", "a", "y"], 0, 12),  # "all" does not decide about a column of texts
+        (["n"], 1, None),
+        (["q"], 1, None),
+        (["^C"], 130, None),
+    ],
+)  # fmt: skip
+def test_each_suggestion_is_asked_about(
+    answers: list[str], code: int, rows: int | None, tmp_path: Path
+) -> None:
+    table = pd.concat([PAIRS, PAIRS.head(1)]).assign(remark="a word to say")
+    path = save(tmp_path, "a.csv", table.to_csv(index=False))
+    done, seen = talk(path, answers)
+    assert done == code, seen
+    made = tmp_path / "a_prepared.jsonl"
+    assert (len(read_jsonl(made)) if made.exists() else None) == rows
+    assert "Traceback" not in seen

@@ -28,8 +28,9 @@ from typer.testing import CliRunner
 
 from course.judge import score
 from helpers.charts import loss_curve
+from helpers.check_file import check_file
 from helpers.follow import follow, result_frame
-from helpers.jsonl import check_file, read_jsonl, to_chat, to_completions, write_jsonl
+from helpers.jsonl import read_jsonl, to_chat, to_completions, write_jsonl
 from heroes.app import app
 from sandbox.config import SHIPPED_BASE
 from tests.support.live_sandbox import (

@@ -59,8 +59,23 @@ def test_too_few_examples(tmp_path: Path, base: Path) -> None:
     assert error.param == "training_file"
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+
+
 def chat(*messages: Any, **extra: Any) -> dict[str, Any]:
     return {"messages": list(messages), **extra}
+
+
+def test_null_keys_and_text_parts_mean_what_their_absence_and_their_text_mean(
+    tmp_path: Path, base: Path
+) -> None:
+    parts = [{"type": "text", "text": " She "}, {"type": "text", "text": "heals.", "x": None}]
+    exported = {"refusal": None, "tool_calls": None, "weight": None, "annotations": []}
+    record = chat({**USER, "name": None}, {**exported, **ASSISTANT, "content": parts}, tools=None)
+    plain = validate_training_file(write(tmp_path / "a", *[CHAT] * 10), base)
+    assert validate_training_file(write(tmp_path / "b", *[record] * 10), base) == plain
+    pairs = validate_training_file(write(tmp_path / "c", *[{**PAIR, "messages": None}] * 10), base)
+    assert pairs.format == "completion"
 
 
 FAULTS = [
@@ -84,7 +99,13 @@ FAULTS = [
     ({"messages": {}}, 'key "messages" is a dictionary'),
     ({"messages": []}, 'key "messages" is an empty list'),
     ({"prompt": "x"}, 'key "completion" is missing'),
-    ({"prompt": None, "completion": "x"}, 'key "prompt" is null'),
+    ({"prompt": None, "completion": "x"}, 'key "prompt" is missing'),
+    ({"prompt": ["x"], "completion": "x"}, 'key "prompt" is a list'),
+    (chat(USER, {**ASSISTANT, "content": []}), "message 2: content is a list"),
+    (chat(USER, {**ASSISTANT, "content": [{"type": "text", "text": 5}]}), "content is a list"),
+    (chat(USER, {**ASSISTANT, "content": [{"type": "text", "text": ""}]}), "content is empty"),
+    (chat({**USER, "content": [IMAGE]}, ASSISTANT), "message 1: content is a list"),
+    (json.dumps(PAIR).encode("utf-16-be"), "is not valid JSON"),
     ({"prompt": "x", "completion": ""}, 'key "completion" is empty'),
     ({"input": {}, "preferred_output": []}, "fine-tune-preference format"),
     ({"text": "x"}, "Unexpected file format, expected either prompt/completion pairs or chat"),

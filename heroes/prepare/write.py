@@ -1,0 +1,169 @@
+"""The new files: what the endpoint accepts, the split, names that overwrite nothing, the check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers.check_file import check_file
+from helpers.jsonl import json_line, write_jsonl
+from helpers.report import KINDS, Report
+from helpers.rules import check_example, sandbox_findings, texts_of
+from helpers.settings import load_settings
+from helpers.tokens import counter_for
+from heroes.prepare.chats import has_system
+from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
+
+SUFFIXES = re.compile(r"(?i)(\.(csv|tsv|tab|txt|json|jsonl|ndjson|xlsx|xlsm|xls|gz|zip))+$")
+FEW_GROUPS = 20  # up to so many are named
+
+
+def examples(frame: pd.DataFrame, plan: Plan) -> Iterator[dict[str, Any]]:
+    """One example a row, in the format of the plan."""
+    for row in frame.to_dict("records"):
+        if "messages" in row:
+            chat = row.pop("messages")
+            if plan.system and not has_system(chat):
+                chat = [{"role": "system", "content": plan.system}, *chat]
+            yield {"messages": chat, **{k: v for k, v in row.items() if v is not None and v != []}}
+        elif plan.format == "completions":
+            yield {"prompt": row["prompt"], "completion": row["completion"]}
+        else:
+            texts = {"system": plan.system or row.get("system"), "user": row["prompt"]}
+            texts["assistant"] = row["completion"]
+            chat = [{"role": role, "content": text} for role, text in texts.items() if text]
+            yield {"messages": chat}
+
+
+def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+    """Suggest leaving out what the configured endpoint would refuse; InputError if that is all."""
+    faults = pd.Series(list(map(_fault_finder(), examples(frame, plan))), index=frame.index)
+    bad = faults != ""
+    if not bad.any():
+        return None
+    kinds = faults[bad].drop_duplicates()[:SHOWN].items()
+    why = " ".join(f"({frame.index.name} {place}) {fault}" for place, fault in kinds)
+    if bad.all():
+        raise InputError(f"A job would refuse all {len(frame):,} examples: {why}")
+    return drop_rows(frame, bad, "refused", "necessary", "that a job would refuse", why)
+
+
+def _fault_finder() -> Callable[[dict[str, Any]], str]:
+    """A function: an example's first fault in words, or ""."""
+    settings = load_settings()
+    counter = counter_for(settings.base_model)
+
+    def fault(example: dict[str, Any]) -> str:
+        found = [f for f in check_example(example) if KINDS[f[0]].severity == "error"]
+        if settings.endpoint == "sandbox":
+            found += sandbox_findings(example)
+        for kind, where, message in found:
+            return f"{where}: {message} {KINDS[kind].remedy}"
+        if counter is None:
+            return ""
+        texts = "\n".join(texts_of(example))
+        if markers := [token for token in counter.special_tokens if token in texts]:
+            return f"text: It holds {markers[0]!r}, which steers the model. Write it otherwise."
+        try:
+            size = counter.example(example)
+        except ValueError as error:  # the model's template refuses the roles
+            return f"messages: {error}."
+        most = f"but {settings.base_model} takes {counter.max_tokens:,}. Shorten or split it."
+        return f"length: {size:,} tokens, {most}" if size > counter.max_tokens else ""
+
+    return fault
+
+
+def parse_share(text: str) -> float | int:
+    """ "0.2" is a share, "20" a number of rows. Raises ValueError for anything else."""
+    try:
+        share = int(text) if text.strip().isdigit() else float(text)
+    except ValueError:
+        share = 0
+    if not (share >= 1 if isinstance(share, int) else 0 < share < 1):
+        raise ValueError(
+            f"{text!r} is neither a share such as 0.2 nor a number of rows such as 20."
+        )
+    return share
+
+
+def split(
+    frame: pd.DataFrame, groups: pd.Series | None, share: float, seed: int
+) -> tuple[pd.Series, str]:
+    """Which rows go to validation, as a mask, and what was done in words.
+
+    Whole groups go, in random order, as long as they fit: the values of --group-by, else equal
+    prompts, because the same question on both sides would be no test. InputError for one group.
+    """
+    questions = _questions(frame)
+    keys = questions if groups is None else groups.loc[frame.index]
+    wanted = share if isinstance(share, int) else max(1, round(share * len(frame)))
+    sizes = keys.value_counts().sort_index().sample(frac=1, random_state=seed)
+    chosen, total = [], 0
+    for group, size in sizes.items():
+        if total + size <= wanted and len(chosen) < len(sizes) - 1:
+            chosen.append(group)
+            total += size
+    chosen = chosen or [sizes.idxmin()]
+    if len(sizes) < 2:
+        what = "prompt" if groups is None else groups.name
+        raise InputError(f"All rows have the same {what}: they can't be split by it.")
+    mask = keys.isin(chosen)
+    by = "prompt" if groups is None else groups.name
+    told = f"Split by {by}: {len(chosen):,} of {len(sizes):,} groups are for validation"
+    if groups is not None and len(chosen) <= FEW_GROUPS:
+        told += f": {', '.join(sorted(chosen))}"
+    if both := len(set(questions[mask]) & set(questions[~mask])):
+        told += f". Warning: {both:,} prompts are in both files"
+    return mask, f"{told}."
+
+
+def _questions(frame: pd.DataFrame) -> pd.Series:
+    if "messages" not in frame:
+        return frame["prompt"] if frame["prompt"].any() else frame["completion"]
+    asked = frame["messages"].map(lambda chat: [m for m in chat if m.get("role") == "user"] or chat)
+    return asked.map(lambda messages: "\n".join(str(m.get("content")) for m in messages))
+
+
+def target(source: Path) -> Path:
+    """`name_prepared.jsonl` beside the file."""
+    return source.with_name(f"{SUFFIXES.sub('', source.name)}_prepared.jsonl")
+
+
+def free_paths(wanted: Path, roles: tuple[str, ...], force: bool) -> list[Path]:
+    """`name.jsonl`, or `name_train.jsonl` and `name_valid.jsonl`; with " (1)" if one is taken."""
+    number = 0
+    while True:
+        again = f" ({number})" if number else ""
+        paths = [wanted.with_name(f"{wanted.stem}{role}{again}.jsonl") for role in roles]
+        if force or not any(path.exists() for path in paths):
+            return paths
+        number += 1
+
+
+def is_same(source: Path, frame: pd.DataFrame, plan: Plan) -> bool:
+    """Whether the source holds, byte by byte, what would be written."""
+    if source.suffix != ".jsonl":
+        return False
+    with source.open("rb") as lines:
+        made = (json_line(example).encode() for example in examples(frame, plan))
+        return all(a == b for a, b in zip_longest(lines, made))
+
+
+def write(paths: list[Path], frames: list[pd.DataFrame], plan: Plan, source: Path) -> list[Report]:
+    """Write the files, each all or nothing, and check them as the configured endpoint would."""
+    if any(path.exists() and path.samefile(source) for path in paths):
+        raise InputError(f"{source} would be overwritten. Choose another name with --output.")
+    for path, frame in zip(paths, frames, strict=True):
+        write_jsonl(path, examples(frame, plan))
+    return [check(path, training=path == paths[0]) for path in paths]
+
+
+def check(path: Path, training: bool = True) -> Report:
+    """What the configured endpoint would say."""
+    return check_file(path, training=training, settings=load_settings())
