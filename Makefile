@@ -10,12 +10,13 @@ STAMP := .venv/installed
 export PYTHONHASHSEED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab lint format notebooks data docs bench clean install
+.PHONY: help run test quick lab lint format notebooks data docs bench clean install
 
 help:
 	@echo "make run        run the whole road for real and show the superhero"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       all tests, and every notebook against its stored outputs"
+	@echo "make quick      the tests that take under a minute together"
 	@echo "make lint       check the code's style         make format   mend it"
 	@echo "make notebooks  run the notebooks and store their outputs anew"
 	@echo "make data       make the shipped files in data/ anew"
@@ -33,8 +34,12 @@ install: $(STAMP)
 run: $(STAMP)
 	@$(VENV_PYTHON) tools/run_course.py
 
+# Two processes share the tests; all tests of a file, or cells of a notebook, stay together.
 test: $(STAMP)
-	$(VENV_PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest -n 2 --dist loadfile
+
+quick: $(STAMP)
+	$(VENV_PYTHON) -m pytest -n 2 --dist loadfile -m "not slow" tests
 
 lab: $(STAMP)
 	$(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb

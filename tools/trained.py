@@ -12,7 +12,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
+
+from filelock import FileLock
 
 from helpers.connect import connect
 from helpers.jobs import FILES, ensure_job
@@ -24,6 +27,7 @@ KEPT = ROOT / "build" / "trained"
 FIRST = 6  # the first notebook that starts with the finished jobs
 # Not the store: a newer one migrates an older state.
 MAKERS = ("sandbox/engine", "sandbox/base_model/weights", "helpers/jobs.py", "tools/conditions.py")
+LIBRARIES = ("torch", "transformers", "tokenizers", "peft")
 LEFT_BEHIND = shutil.ignore_patterns("*.log", "*.lock", "sandbox.json")
 
 
@@ -37,20 +41,29 @@ def state_for(notebook: Path, options: Sequence[str] = ()) -> Path | None:
 
 
 def trained_state(options: Sequence[str] = ()) -> Path:
-    """A folder to copy. The first time, it takes as long as two fine-tuning jobs."""
+    """A folder to copy. The first time, it takes as long as two fine-tuning jobs.
+
+    Of several processes that ask at the same time, one trains and the others wait for it.
+    """
     folder = KEPT / fingerprint(options)
-    if folder.is_dir():
-        return folder
-    shutil.rmtree(KEPT, ignore_errors=True)
-    KEPT.mkdir(parents=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with FileLock(KEPT.with_suffix(".lock")):
+        if not folder.is_dir():
+            for outdated in KEPT.iterdir():
+                shutil.rmtree(outdated, ignore_errors=True)
+            make(folder, options)
+    return folder
+
+
+def make(folder: Path, options: Sequence[str]) -> None:
+    """Train, and keep the state in `folder`: whole, or not at all."""
     with tempfile.TemporaryDirectory(dir=KEPT, ignore_cleanup_errors=True) as draft:
         made = Path(draft) / "state"
         with Conditions(options):
             train()
             stop_sandbox()
             shutil.copytree(os.environ["HEROES_SANDBOX_STATE"], made, ignore=LEFT_BEHIND)
-        made.rename(folder)  # whole, or not at all
-    return folder
+        made.rename(folder)
 
 
 def train() -> None:
@@ -69,8 +82,9 @@ def train() -> None:
 
 
 def fingerprint(options: Sequence[str] = ()) -> str:
-    """Changes with the code that trains, the base model, the training files and the options."""
-    digest = hashlib.sha256(repr(list(options)).encode())
+    """Changes with the code and libraries that train, the base model, the files, the options."""
+    libraries = [f"{name} {version(name)}" for name in LIBRARIES]
+    digest = hashlib.sha256(repr([list(options), libraries]).encode())
     for path in sorted(_parts()):
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -76,7 +76,8 @@ class JobRequest(Strict):
     training_file: str
     validation_file: str | None = None
     method: Method | None = None
-    hyperparameters: Hyperparameters | None = Field(None, deprecated=True)
+    # In the schema only: pydantic's own `deprecated` would warn at each of our reads.
+    hyperparameters: Hyperparameters | None = Field(None, json_schema_extra={"deprecated": True})
     suffix: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
     metadata: Metadata | None = None

@@ -43,6 +43,7 @@ def test_recall_and_chance() -> None:
     assert chance(4, asked[1:], at=3) == 1.0
 
 
+@pytest.mark.slow
 def test_embeddings_find_a_hero_by_the_name(live_client: OpenAI) -> None:
     """Far above chance, which finds 6 in 100; the exact words, which BM25 looks for, find all."""
     facts = fact_base()

@@ -92,6 +92,7 @@ def test_an_expected_error_is_an_output_like_any_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("kernels")
+@pytest.mark.slow
 def test_a_dead_kernel_is_told_from_a_failing_cell(tmp_path: Path) -> None:
     with pytest.raises(NotebookFailed, match="code cell 1: the kernel ended"):
         run(notebook("import os\nos._exit(3)"), tmp_path)
@@ -111,6 +112,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signal is like Ctrl-C there")
+@pytest.mark.slow
 def test_ctrl_c_ends_the_kernel_and_nothing_is_left(tmp_path: Path) -> None:
     path = tmp_path / "99_sleep.ipynb"
     write(notebook("import time\ntime.sleep(600)"), path)
@@ -280,6 +282,7 @@ CONNECTS = "from helpers.connect import connect\nclient = connect()"
 
 
 @pytest.mark.usefixtures("kernels")
+@pytest.mark.slow
 def test_refreshing_stores_once_and_then_leaves_the_notebook_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], base_options: list[str]
 ) -> None:
@@ -306,6 +309,7 @@ def test_refreshing_stores_once_and_then_leaves_the_notebook_alone(
         ("1 / 0", ("failed in code cell 1: ZeroDivisionError",)),
     ],
 )
+@pytest.mark.slow
 def test_refreshing_refuses_what_must_not_be_stored(
     source: str,
     reasons: tuple[str, ...],
@@ -376,6 +380,7 @@ def stored(path: Path, made: NotebookNode, outputs: Callable[[int], str]) -> Non
     write(made, path)
 
 
+@pytest.mark.slow
 def test_nbval_meets_a_fresh_sandbox_and_folder_for_each_notebook(tmp_path: Path) -> None:
     touch = (
         "from helpers.data import my\n"
@@ -392,6 +397,7 @@ def test_nbval_meets_a_fresh_sandbox_and_folder_for_each_notebook(tmp_path: Path
     assert "4 passed" in said
 
 
+@pytest.mark.slow
 def test_nbval_notices_other_output_and_goes_on(tmp_path: Path) -> None:
     stored(tmp_path / "01_one.ipynb", notebook("print(294)", "print(2)"), lambda n: f"{n}\n")
     code, said = nbval(tmp_path)
@@ -400,6 +406,7 @@ def test_nbval_notices_other_output_and_goes_on(tmp_path: Path) -> None:
     assert "294" in said
 
 
+@pytest.mark.slow
 def test_nbval_takes_a_cell_after_a_timeout_for_no_success(tmp_path: Path) -> None:
     made = notebook("import time; time.sleep(60)", "print(2)")
     stored(tmp_path / "01_one.ipynb", made, lambda n: "2\n" if n == 2 else "")
@@ -409,6 +416,7 @@ def test_nbval_takes_a_cell_after_a_timeout_for_no_success(tmp_path: Path) -> No
     assert "xpassed" not in said
 
 
+@pytest.mark.slow
 def test_nbval_leaves_nothing_behind_when_it_stops_early(tmp_path: Path) -> None:
     stored(tmp_path / "01_one.ipynb", notebook("print(1)", "print(2)"), lambda n: "nothing\n")
     code, said = nbval(tmp_path, "-x")

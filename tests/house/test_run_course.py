@@ -60,6 +60,7 @@ def test_the_cost_is_not_known_if_one_price_is_not() -> None:
     assert "together: price not known" in text
 
 
+@pytest.mark.slow
 def test_the_road_runs_in_order_and_keeps_the_executed_notebooks(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_long_cell_and_a_long_error_are_shortened(folder: Path) -> None:
     assert os.path.join("build", "run", "00_x.ipynb") in text
 
 
+@pytest.mark.slow
 def test_the_summary_holds_what_was_really_made(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

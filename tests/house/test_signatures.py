@@ -25,8 +25,8 @@ from tools.notebooks import ROOT, find_notebooks, read
 
 SYNC = OpenAI(api_key="none")
 CLIENTS = {"OpenAI": SYNC, "AsyncOpenAI": AsyncOpenAI(api_key="none")}
-FOLDERS = ("helpers", "tools", "bench")
-MODULES = [path for folder in FOLDERS for path in (ROOT / folder).glob("*.py")]
+FOLDERS = ("helpers", "course", "heroes", "scripts", "tools", "bench")
+MODULES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What gives a client: a variable that is given one, or annotated as one, is known as a client.
 MAKERS = ("connect", "connect_async", "with_options", "OpenAI", "AsyncOpenAI")

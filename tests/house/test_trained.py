@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,22 @@ def test_an_outdated_state_goes_and_a_failed_one_leaves_nothing(
     with pytest.raises(RuntimeError, match="is failed"):
         trained_state()
     assert list(kept.iterdir()) == []
+
+
+def test_of_two_that_ask_at_once_only_one_trains(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path, _: object) -> None:
+        made.append(folder)
+        time.sleep(0.2)
+        folder.mkdir()
+
+    monkeypatch.setattr(trained, "make", make)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: trained_state(), range(2))
+    assert made == [one] == [two]
 
 
 def test_the_name_changes_with_what_has_a_part_in_the_training(

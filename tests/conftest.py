@@ -1,0 +1,131 @@
+"""The fixtures of all tests. From cheap to dear:
+
+`api`      the sandbox's API in a thread, answered for by a scripted sampler: shapes and errors;
+`server`   a whole sandbox in a process of its own, on a tiny model: jobs, texts, the commands;
+`own_server`  another one, for the tests of one module that stop, kill or damage it.
+
+Each pytest-xdist worker has its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from openai import OpenAI
+
+from sandbox.store import Store
+from tests.support.api import Api, running_api
+from tests.support.heroes_command import Heroes, HeroesInProcess, environment
+from tests.support.server import Server
+from tests.support.tiny import kept_base
+
+# A busy machine is slow, so there is no deadline; in CI the same inputs are tried each time.
+settings.register_profile("local", max_examples=50, deadline=None)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """A base model of two layers with random weights. No test may write into it."""
+    return kept_base()
+
+
+@pytest.fixture(scope="session")
+def tiny_gqa() -> Path:
+    """The same with grouped heads, as larger models have them."""
+    return kept_base(num_key_value_heads=2)
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The API without a model and without trainers: a job waits in the queue for good."""
+    with running_api(tmp_path_factory.mktemp("api") / "state") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(api: Api) -> Iterator[OpenAI]:
+    """The SDK on `api`, with a key of the project "learner"."""
+    with api.client() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def other_client(api: Api) -> Iterator[OpenAI]:
+    """The SDK on `api`, with a key of another project."""
+    with api.client(api.other_key) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def base_model() -> str:
+    """The name of the tiny model."""
+    return "tiny"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One sandbox for all tests that leave it running."""
+    running = Server(tmp_path_factory.mktemp("sandbox") / "state")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A sandbox for the tests of one module that stop, kill or restart it."""
+    running = Server(tmp_path_factory.mktemp("own") / "state")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_sandbox(tmp_path: Path) -> Iterator[Server]:
+    """A sandbox for one test."""
+    running = Server(tmp_path / "own-state")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def live_sandbox(server: Server) -> Server:
+    """The sandbox that the tests of helpers, course and commands share."""
+    return server
+
+
+@pytest.fixture(scope="session")
+def live_client(server: Server) -> Iterator[OpenAI]:
+    """The SDK on `server`."""
+    with server.client() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def live_model(base_model: str) -> str:
+    """The name of the model on `server` that tests use; the shipped one is there besides."""
+    return base_model
+
+
+@pytest.fixture
+def heroes(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HeroesInProcess:
+    """The command `heroes` in this process, talking to `server`."""
+    named = environment(tmp_path, OPENAI_API_KEY=server.key, OPENAI_BASE_URL=server.url)
+    return HeroesInProcess(named)
+
+
+@pytest.fixture
+def heroes_process(server: Server, tmp_path: Path) -> Heroes:
+    """The command as a process of its own: for Ctrl-C, pipes, terminals and encodings."""
+    return Heroes(environment(tmp_path, OPENAI_API_KEY=server.key, OPENAI_BASE_URL=server.url))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    with Store(tmp_path / "state") as made:
+        yield made

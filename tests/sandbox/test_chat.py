@@ -1,0 +1,326 @@
+"""Chat completions through the SDK: every shape of a request and of an answer."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from openai import APIError, BadRequestError, NotFoundError, OpenAI
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
+from tests.support.api import Api, NoSampler, running_api
+
+QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
+
+
+@pytest.fixture
+def ask(client: OpenAI, base_model: str):
+    """Ask the base model, with short answers unless the test says otherwise."""
+
+    def call(**fields: object):
+        return client.chat.completions.create(
+            **{"model": base_model, "messages": QUESTION, "max_completion_tokens": 6, **fields}
+        )
+
+    return call
+
+
+def test_an_answer_has_the_hosted_shape(ask, base_model: str) -> None:
+    answer = ask(seed=1)
+    assert isinstance(answer, ChatCompletion)
+    assert answer.id.startswith("chatcmpl-") and len(answer.id) == 38
+    assert (answer.object, answer.model) == ("chat.completion", base_model)
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage.completion_tokens == 6
+    assert answer.usage.prompt_tokens == 5
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + 6
+    assert ChatCompletion.model_validate(answer.to_dict(), strict=True)
+
+
+def test_the_seed_decides(ask) -> None:
+    first, again, other = ask(seed=5, n=2), ask(seed=5, n=2), ask(seed=6, n=2)
+
+    def texts(answer: ChatCompletion) -> list[str]:
+        return [choice.message.content for choice in answer.choices]
+
+    assert [choice.index for choice in first.choices] == [0, 1]
+    assert texts(first) == texts(again) != texts(other)
+    assert ask(seed=-5).choices[0].message.content == ask(seed=-5).choices[0].message.content
+
+
+def test_a_stream_says_the_same(ask) -> None:
+    whole = ask(seed=3, n=2, logprobs=True)
+    texts, reasons, tokens = ["", ""], [None, None], [0, 0]
+    for chunk in ask(seed=3, n=2, logprobs=True, stream=True):
+        assert isinstance(chunk, ChatCompletionChunk)
+        assert "usage" not in chunk.to_dict()
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+            reasons[choice.index] = choice.finish_reason or reasons[choice.index]
+            if choice.logprobs:
+                tokens[choice.index] += len(choice.logprobs.content)
+    assert texts == [choice.message.content for choice in whole.choices]
+    assert reasons == [choice.finish_reason for choice in whole.choices]
+    assert tokens == [len(choice.logprobs.content) for choice in whole.choices]
+
+
+def test_the_shape_of_a_stream(api: Api, base_model: str) -> None:
+    body = {
+        "model": base_model,
+        "messages": QUESTION,
+        "max_tokens": 3,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    answer = httpx2.post(
+        f"{api.url}/chat/completions",
+        json=body,
+        headers={"authorization": f"Bearer {api.key}"},
+        timeout=180,
+        trust_env=False,
+    )
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-request-id"].startswith("req_")
+    lines = answer.text.split("\n\n")
+    assert all(line.startswith("data: ") for line in lines[:-1]) and lines[-1] == ""
+    assert lines[-2] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert chunks[-2]["choices"][0]["delta"] == {}
+    assert chunks[-2]["choices"][0]["finish_reason"] == "length"
+    assert [chunk["usage"] for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["completion_tokens"] == 3
+    assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+def test_logprobs(ask) -> None:
+    answer = ask(logprobs=True, top_logprobs=3, temperature=0)
+    tokens = answer.choices[0].logprobs.content
+    assert len(tokens) == 6
+    for token in tokens:
+        assert len(token.top_logprobs) == 3
+        assert token.logprob <= 0 and token.top_logprobs[0].logprob == pytest.approx(token.logprob)
+    spoken = b"".join(bytes(token.bytes) for token in tokens)
+    assert spoken.decode(errors="replace") == answer.choices[0].message.content
+    assert ask().choices[0].logprobs is None
+    assert ask(logprobs=True).choices[0].logprobs.content[0].top_logprobs == []
+
+
+def test_stop_sequences_end_the_text_and_stay_out_of_it(ask) -> None:
+    text = ask(seed=2, max_completion_tokens=20).choices[0].message.content
+    stop = text[len(text) // 2 :][:3]
+    stopped = ask(seed=2, max_completion_tokens=20, stop=[stop, "never said"])
+    assert stopped.choices[0].message.content == text[: text.index(stop)]
+    assert stopped.choices[0].finish_reason == "stop"
+
+
+def test_messages_in_all_their_shapes(ask) -> None:
+    plain = ask(seed=1, messages=[{"role": "system", "content": "Be kind."}, *QUESTION])
+    parts = [{"type": "text", "text": "Be "}, {"type": "text", "text": "kind."}]
+    same = ask(seed=1, messages=[{"role": "developer", "content": parts, "name": "Ada"}, *QUESTION])
+    assert same.choices[0].message.content == plain.choices[0].message.content
+    # An answer goes back into the conversation just as it came.
+    history = [*QUESTION, plain.choices[0].message, {"role": "user", "content": "More!"}]
+    assert ask(messages=history).usage.prompt_tokens > plain.usage.prompt_tokens
+
+
+def test_what_changes_nothing_is_allowed(ask) -> None:
+    answer = ask(
+        user="u",
+        store=False,
+        metadata={"a": "b"},
+        service_tier="auto",
+        response_format={"type": "text"},
+        modalities=["text"],
+        extra_body={"tools": None, "max_tokens": None, "seed": None},
+    )
+    assert answer.choices[0].message.content
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"top_p": 1.1}, "top_p"),
+        ({"n": 0}, "n"),
+        ({"n": 129}, "n"),
+        ({"n": 1.0}, "n"),
+        ({"n": True}, "n"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
+        ({"presence_penalty": 2.5}, "presence_penalty"),
+        ({"frequency_penalty": -2.5}, "frequency_penalty"),
+        ({"seed": 2**63}, "seed"),
+        ({"stop": list("abcde")}, "stop"),
+        ({"stop": ""}, "stop"),
+        ({"stop": 5}, "stop"),
+        ({"logprobs": 3}, "logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"logit_bias": {"x": 1}}, "logit_bias"),
+        ({"logit_bias": {"1": 101}}, "logit_bias"),
+        ({"logit_bias": {"99999999": 1}}, "logit_bias"),
+        ({"stream": "yes"}, "stream"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hello"}, "messages"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "hero", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
+        ({"messages": [*QUESTION, {"role": "user", "content": 5}]}, "messages[1].content"),
+        ({"messages": [{"role": "user", "content": "x", "mood": "good"}]}, "messages[0].mood"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+         "messages[0].content"),
+        ({"model": 5}, "model"),
+        ({"extra_body": {"best_of": 2}}, "best_of"),
+        ({"extra_body": {"temprature": 1}}, "temprature"),
+    ],
+)  # fmt: skip
+def test_bad_parameters_are_named(ask, fields: dict[str, object], param: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        ask(**fields)
+    assert caught.value.param == param
+    assert caught.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"max_tokens": 5}, "not both"),
+        ({"top_logprobs": 2}, "needs 'logprobs'"),
+        ({"stream_options": {"include_usage": True}}, "only allowed when 'stream'"),
+    ],
+)
+def test_what_does_not_go_together(ask, fields: dict[str, object], text: str) -> None:
+    with pytest.raises(BadRequestError, match=text):
+        ask(**fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tools", [{"type": "function", "function": {"name": "f"}}]),
+        ("tools", []),
+        ("tool_choice", "auto"),
+        ("functions", [{"name": "f"}]),
+        ("function_call", "auto"),
+        ("parallel_tool_calls", True),
+        ("response_format", {"type": "json_object"}),
+        ("modalities", ["text", "audio"]),
+        ("audio", {"voice": "alloy", "format": "wav"}),
+        ("prediction", {"type": "content", "content": "x"}),
+        ("reasoning_effort", "none"),
+        ("reasoning_effort", "high"),
+        ("verbosity", "low"),
+        ("web_search_options", {}),
+        ("store", True),
+        ("service_tier", "flex"),
+    ],
+)
+def test_unsupported_parameters_are_refused(ask, name: str, value: object) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        ask(extra_body={name: value})
+    assert (caught.value.param, caught.value.code) == (name, "unsupported_parameter")
+    assert caught.value.body["message"].startswith(f"Unsupported parameter: '{name}'")
+
+
+def test_an_unknown_model(ask, base_model: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        ask(model="gpt-4o-mini")
+    assert caught.value.code == "model_not_found" and base_model in caught.value.message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_context_overflow(ask, stream: bool) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        ask(messages=[{"role": "user", "content": "hero " * 600}], stream=stream)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+    assert caught.value.body["message"].startswith(
+        "This model's maximum context length is 192 tokens."
+    )
+
+
+class Endless:
+    """A sampler that never comes to an end by itself and notes when it is closed."""
+
+    def __init__(self) -> None:
+        self.begun, self.closed = threading.Event(), threading.Event()
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+        try:
+            while True:
+                self.begun.set()
+                if request.stream:
+                    yield Delta(0, "on ", [], None)
+                await asyncio.sleep(0.01)
+        finally:
+            self.closed.set()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_hangs_up_ends_the_generation(tmp_path: Path, stream: bool) -> None:
+    sampler = Endless()
+    with running_api(tmp_path, sampler) as api:
+        body = {"model": "tiny", "messages": QUESTION, "stream": stream}
+        with (
+            pytest.raises(httpx2.ReadTimeout),
+            httpx2.Client(timeout=0.5, trust_env=False) as http,
+            http.stream(
+                "POST",
+                f"{api.url}/chat/completions",
+                json=body,
+                headers={"authorization": f"Bearer {api.key}"},
+            ) as answer,
+        ):
+            answer.read() if not stream else next(answer.iter_raw())
+            raise httpx2.ReadTimeout("enough")
+        assert sampler.begun.is_set()
+        assert sampler.closed.wait(10)
+
+
+class Failing:
+    """A sampler that says something and then fails, foreseen or not."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+        yield Delta(0, "Once", [], None)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (EngineError("engine_crashed", "It ended.\nTraceback: secret"), 503, "It ended."),
+        (ZeroDivisionError("secret"), 500, "The sandbox had an error"),
+    ],
+)
+def test_failures_in_both_shapes(tmp_path: Path, error: Exception, status: int, text: str) -> None:
+    with running_api(tmp_path, Failing(error)) as api, api.client() as client:
+        fields = {"model": "tiny", "messages": QUESTION}
+        with pytest.raises(APIError) as caught:
+            client.chat.completions.create(**fields)
+        assert caught.value.status_code == status
+        assert text in caught.value.message and "secret" not in caught.value.message
+        with client.chat.completions.create(**fields, stream=True) as stream:
+            with pytest.raises(APIError) as caught:
+                list(stream)
+            assert text in caught.value.message and "secret" not in caught.value.message
+
+
+def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
+    with (
+        running_api(tmp_path, NoSampler()) as api,
+        api.client() as client,
+        pytest.raises(APIError) as caught,
+    ):
+        client.chat.completions.create(model="tiny", messages=QUESTION, stream=True)
+    assert (caught.value.status_code, caught.value.code) == (503, "model_unavailable")

@@ -1,0 +1,487 @@
+"""The decode loop: against the naive loop, in any company, with everything a request may ask."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.engine import naive
+from sandbox.engine.chat_format import Encoder
+from sandbox.engine.decode import DecodeLoop
+from sandbox.engine.forward import Forward, GeneralForward, LlamaForward, make_forward
+from sandbox.engine.kv_cache import SlotCache
+from sandbox.engine.models import ModelShelf, load_model
+from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, TokenInfo, Usage
+from sandbox.engine.text_stream import TextStream
+from tests.support.tiny import CONTEXT, make_base
+
+PROMPTS = ["40, woman, Healing ->", "He flies", "", "A detective listens quietly to the rain é"]
+
+
+@pytest.fixture(scope="module")
+def base(tiny: Path) -> Path:
+    return tiny
+
+
+@pytest.fixture(scope="module")
+def encoder(base: Path) -> Encoder:
+    return Encoder(base)
+
+
+@pytest.fixture(scope="module")
+def forward(base: Path) -> Forward:
+    return make_forward(load_model(base))
+
+
+@pytest.fixture
+def loop(forward: Forward, encoder: Encoder) -> DecodeLoop:
+    return DecodeLoop(forward, encoder)
+
+
+def ask(prompt: Any = "He flies", **settings: Any) -> GenerateRequest:
+    return GenerateRequest("unused", prompt, **{"seed": 1, "max_tokens": 12, **settings})
+
+
+def answer(loop: DecodeLoop, *requests: GenerateRequest) -> list[tuple[list[Delta], Usage]]:
+    """Run requests together to their ends."""
+    deltas: dict[int, list[Delta]] = {i: [] for i in range(len(requests))}
+    usage: dict[int, Usage] = {}
+    for number, request in enumerate(requests):
+        loop.add(number, request)
+    while loop.busy:
+        for output in loop.step():
+            assert output.error is None
+            deltas[output.id] += output.deltas
+            if output.usage is not None:
+                usage[output.id] = output.usage
+    return [(deltas[i], usage[i]) for i in range(len(requests))]
+
+
+def text_of(deltas: list[Delta], choice: int = 0) -> str:
+    return "".join(delta.text for delta in deltas if delta.choice == choice)
+
+
+def texts(loop: DecodeLoop, *requests: GenerateRequest) -> list[str]:
+    return [text_of(deltas) for deltas, _ in answer(loop, *requests)]
+
+
+def many(count: int) -> list[GenerateRequest]:
+    """Requests of all lengths and temperatures."""
+    draw = random.Random(0)
+    return [
+        ask(
+            "".join(draw.choice("abc ->é,40") for _ in range(draw.randint(0, 60))),
+            seed=i,
+            temperature=draw.choice([0, 0.5, 1.0, 1.5]),
+            top_p=draw.choice([1.0, 0.8]),
+            max_tokens=draw.randint(1, 60),
+            logit_bias={0: -100, 4: -100},
+        )
+        for i in range(count)
+    ]
+
+
+def test_a_small_llama_computes_in_float64(forward: Forward) -> None:
+    assert isinstance(forward, LlamaForward)
+    assert forward.embedding.dtype == torch.float64
+
+
+def test_every_text_is_the_same_alone_and_in_any_company(loop: DecodeLoop) -> None:
+    requests = many(48)
+    alone = [texts(loop, request)[0] for request in requests]
+    assert texts(loop, *requests) == alone
+    for seed in range(3):
+        order = random.Random(seed).sample(range(48), 48)
+        mixed = texts(loop, *(requests[i] for i in order))
+        assert mixed == [alone[i] for i in order]
+
+
+def test_texts_do_not_depend_on_who_joins_later_or_on_slots(
+    forward: Forward, encoder: Encoder
+) -> None:
+    requests = many(20)
+    expected = texts(DecodeLoop(forward, encoder), *requests)
+    loop = DecodeLoop(forward, encoder, max_slots=3)
+    found: dict[int, str] = dict.fromkeys(range(20), "")
+    waiting = list(enumerate(requests))
+    while waiting or loop.busy:
+        for number, request in waiting[:2]:
+            loop.add(number, request)
+        waiting = waiting[2:]
+        for output in loop.step():
+            found[output.id] += text_of(output.deltas)
+    assert list(found.values()) == expected
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_naive_loop_says_the_same(
+    base: Path, encoder: Encoder, loop: DecodeLoop, prompt: str, temperature: float
+) -> None:
+    model = load_model(base)
+    ids = encoder.encode_prompt(prompt)
+    plain = naive.generate(model, ids, 30, temperature, seed=5, stop_ids=encoder.stop_ids)
+    request = ask(prompt, seed=5, max_tokens=30, temperature=temperature)
+    [(deltas, usage)] = answer(loop, request)
+    tokens = list(plain)
+    assert usage == Usage(len(ids), len(tokens))
+    assert text_of(deltas) == decoded(encoder, tokens)
+
+
+def decoded(encoder: Encoder, tokens: list[int]) -> str:
+    """Text of tokens as a stream gives it: half a character at the end is left out."""
+    stream = TextStream(encoder, ())
+    for token in tokens:
+        stream.push(token, None)
+    return stream.take(last=True)[0]
+
+
+def test_the_general_forward_computes_the_same(base: Path, encoder: Encoder) -> None:
+    model = load_model(base)
+    requests = [replace(request, temperature=0, top_p=1.0) for request in many(9)]
+    general = DecodeLoop(GeneralForward(model), encoder)
+    written_out = DecodeLoop(LlamaForward(model), encoder)
+    assert texts(general, *requests) == texts(written_out, *requests)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"num_key_value_heads": 2}, {"hidden_act": "gelu"}, {"attention_bias": True}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_other_models_take_the_general_way(tmp_path: Path, changes: dict[str, Any]) -> None:
+    folder = make_base(tmp_path / "other", **changes)
+    forward = make_forward(load_model(folder))
+    assert isinstance(forward, GeneralForward)
+    loop = DecodeLoop(forward, Encoder(folder))
+    requests = [replace(request, temperature=0) for request in many(4)]
+    assert texts(loop, *requests) == [texts(loop, request)[0] for request in requests]
+
+
+def test_choices_differ_and_repeat(loop: DecodeLoop) -> None:
+    request = ask(n=4, temperature=1.5, logit_bias={0: -100, 4: -100})
+    [(first, usage)], [(second, _)] = answer(loop, request), answer(loop, request)
+    found = [text_of(first, i) for i in range(4)]
+    assert found == [text_of(second, i) for i in range(4)]
+    assert len(set(found)) > 1
+    assert usage.completion_tokens == 48
+    [other] = texts(loop, replace(request, n=1, seed=2))
+    assert other not in found
+
+
+def test_no_seed_is_a_new_text_each_time(loop: DecodeLoop) -> None:
+    request = ask(seed=None, temperature=1.5, max_tokens=20, logit_bias={0: -100, 4: -100})
+    assert len(set(texts(loop, request, request, request))) > 1
+
+
+def test_a_request_without_streaming_brings_each_choice_once(loop: DecodeLoop) -> None:
+    request = ask(n=3, stream=False)
+    [(deltas, _)] = answer(loop, request)
+    [(streamed, _)] = answer(loop, replace(request, stream=True))
+    assert [delta.choice for delta in deltas] == [0, 1, 2]
+    assert [delta.text for delta in deltas] == [text_of(streamed, i) for i in range(3)]
+    assert all(delta.finish_reason for delta in deltas)
+
+
+def test_the_length_ends_an_answer(loop: DecodeLoop) -> None:
+    [(deltas, usage)] = answer(loop, ask(max_tokens=7, logit_bias={0: -100, 4: -100}))
+    assert (deltas[-1].finish_reason, usage.completion_tokens) == ("length", 7)
+
+
+def test_without_a_limit_the_context_ends_an_answer(loop: DecodeLoop) -> None:
+    [(deltas, usage)] = answer(loop, ask(max_tokens=None, logit_bias={0: -100, 4: -100}))
+    assert deltas[-1].finish_reason == "length"
+    assert usage.prompt_tokens + usage.completion_tokens == CONTEXT
+
+
+@pytest.mark.parametrize("token", [0, 4])
+def test_stop_tokens_end_an_answer_and_do_not_show(loop: DecodeLoop, token: int) -> None:
+    [(deltas, usage)] = answer(loop, ask(logit_bias={token: 100}))
+    assert deltas == [Delta(0, "", [], "stop")]
+    assert usage.completion_tokens == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_stop_string_across_tokens_never_shows(loop: DecodeLoop, stream: bool) -> None:
+    request = ask(max_tokens=40, temperature=0, logit_bias={0: -100, 4: -100}, top_logprobs=0)
+    [(free, _)] = answer(loop, request)
+    whole = text_of(free)
+    for length in (1, 3, 7):
+        for start in range(0, len(whole) - length, 5):
+            stop = whole[start : start + length]
+            [(deltas, _)] = answer(loop, replace(request, stop=("\x00", stop), stream=stream))
+            assert text_of(deltas) == whole[: whole.index(stop)]
+            assert deltas[-1].finish_reason == "stop"
+            tokens = "".join(token.text for delta in deltas for token in delta.tokens)
+            assert tokens.startswith(text_of(deltas)) or "\ufffd" in tokens
+
+
+@given(st.text("ab", max_size=12), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
+def test_streamed_pieces_join_to_the_text_before_the_first_stop(
+    encoder: Encoder, text: str, stops: list[str]
+) -> None:
+    stream, found = TextStream(encoder, tuple(stops)), ""
+    for token in [token for letter in text for token in encoder.encode_text(letter)]:
+        stopped = stream.push(token, None)
+        found += stream.take()[0]
+        assert not any(stop in found for stop in stops)
+        if stopped:
+            break
+    found += stream.take(last=True)[0]
+    ends = [i for i in range(len(text) + 1) if any(text[:i].endswith(s) for s in stops)]
+    if not ends:
+        assert (found, stream.stopped) == (text, False)
+    else:
+        completed = [s for s in stops if text[: ends[0]].endswith(s)]
+        assert (found, stream.stopped) == (text[: ends[0] - max(map(len, completed))], True)
+
+
+def test_logprobs_are_those_of_the_model_itself(loop: DecodeLoop) -> None:
+    plain = ask(temperature=0, top_logprobs=5, max_tokens=8, logit_bias={0: -100, 4: -100})
+    [(deltas, _)] = answer(loop, plain)
+    infos = [token for delta in deltas for token in delta.tokens]
+    assert len(infos) == 8
+    for info in infos:
+        assert len(info.top) == 5
+        assert info.top == sorted(info.top, key=lambda entry: -entry[2])
+        assert info.logprob is not None
+        assert info.logprob <= info.top[0][2] < 0
+    hot = replace(plain, temperature=2.0, presence_penalty=1.0)
+    [(other, _)] = answer(loop, hot)
+    assert other[0].tokens[0].top == infos[0].top
+
+
+def test_all_logprobs_together_are_one(loop: DecodeLoop, encoder: Encoder) -> None:
+    [(deltas, _)] = answer(loop, ask(max_tokens=1, top_logprobs=encoder.vocab_size))
+    total = sum(np.exp(entry[2]) for entry in deltas[0].tokens[0].top)
+    assert total == pytest.approx(1.0)
+
+
+def test_echo_repeats_the_prompt_with_its_logprobs(loop: DecodeLoop, encoder: Encoder) -> None:
+    prompt = "He flies over the harbour"
+    [(deltas, usage)] = answer(loop, ask(prompt, echo=True, top_logprobs=2, max_tokens=3, n=2))
+    assert usage.prompt_tokens == len(encoder.encode_prompt(prompt))
+    for choice in range(2):
+        assert text_of(deltas, choice).startswith(prompt)
+        infos = [t for d in deltas if d.choice == choice for t in d.tokens]
+        assert len(infos) == usage.prompt_tokens - 1 + 3
+        assert "".join(info.text for info in infos[:-3]) == prompt
+    # What it thought of the prompt's last token is what it says when it continues the rest.
+    [(next_, _)] = answer(
+        loop, ask(encoder.encode_prompt(prompt)[:-1], top_logprobs=2, max_tokens=1)
+    )
+    last = [t for t in deltas[0].tokens if t.logprob is not None][-1]
+    expected = next_[0].tokens[0].top
+    assert [entry[0] for entry in last.top] == [entry[0] for entry in expected]
+    assert last.top[0][2] == pytest.approx(expected[0][2])
+
+
+def test_echo_without_a_word_more(loop: DecodeLoop) -> None:
+    [(deltas, usage)] = answer(loop, ask("He flies", echo=True, max_tokens=0))
+    assert text_of(deltas) == "He flies"
+    assert (deltas[-1].finish_reason, usage.completion_tokens) == ("length", 0)
+
+
+def test_token_ids_are_a_prompt_too(loop: DecodeLoop, encoder: Encoder) -> None:
+    by_text, by_ids = ask("He flies"), ask(encoder.encode_prompt("He flies"))
+    assert len(set(texts(loop, by_text, by_ids))) == 1
+    [(deltas, _)] = answer(loop, ask([5], echo=True, top_logprobs=1, max_tokens=1))
+    assert deltas[0].tokens[0].logprob is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "words"),
+    [
+        (ask("x" * 500), "context_length_exceeded", "your prompt resulted in 501 tokens"),
+        (
+            ask([{"role": "user", "content": "x" * 500}]),
+            "context_length_exceeded",
+            "length of the messages",
+        ),
+        (ask(max_tokens=CONTEXT), "context_length_exceeded", f"{CONTEXT} in the completion"),
+        (ask([999_999]), "invalid_request", "Token 999999 does not exist"),
+        (ask([]), "invalid_request", "The prompt is empty"),
+        (ask(logit_bias={-3: 1.0}), "invalid_request", "Token -3 does not exist"),
+    ],
+    ids=["prompt", "messages", "completion", "unknown token", "nothing", "bias"],
+)
+def test_what_cannot_be_answered(
+    loop: DecodeLoop, request_: GenerateRequest, code: str, words: str
+) -> None:
+    with pytest.raises(EngineError, match=words) as caught:
+        loop.add(1, request_)
+    assert caught.value.code == code
+    assert not loop.busy
+
+
+def test_a_full_context_has_no_room_for_an_answer(loop: DecodeLoop) -> None:
+    with pytest.raises(EngineError, match="resulted in"):
+        loop.add(1, ask([5] * CONTEXT, max_tokens=None))
+    assert texts(loop, ask([5] * CONTEXT, max_tokens=0, echo=True))
+
+
+def test_those_who_are_waited_for_go_before_the_background(
+    forward: Forward, encoder: Encoder
+) -> None:
+    loop = DecodeLoop(forward, encoder, max_slots=4)
+    endless = {"max_tokens": 40, "logit_bias": {0: -100, 4: -100}}
+    for number in range(10):
+        loop.add(number, ask(seed=number, background=True, **endless))
+    seen = {output.id for _ in range(3) for output in loop.step()}
+    assert seen == {0, 1, 2}  # one slot in four stays free
+    loop.add(100, ask(**endless))
+    assert 100 in {output.id for output in loop.step()}
+    loop.add(101, ask(max_tokens=3, logit_bias=endless["logit_bias"]))
+    order: list[int] = []
+    while loop.busy:
+        order += [output.id for output in loop.step() if output.usage is not None]
+    assert len(order) == 12
+    # It waited for a slot, and got the first one; the background's own order is kept.
+    assert order.index(101) < order.index(3) and order[-1] == 9
+
+
+def test_one_with_many_questions_does_not_hold_up_the_others(
+    forward: Forward, encoder: Encoder
+) -> None:
+    loop = DecodeLoop(forward, encoder, max_slots=4)
+    bias = {0: -100, 4: -100}
+    for number in range(40):
+        loop.add(number, ask(seed=number, group="greedy", max_tokens=5, logit_bias=bias))
+    loop.step()
+    for number in (100, 101, 102):
+        loop.add(number, ask(group=f"student {number}", max_tokens=5, logit_bias=bias))
+    loop.add(103, ask(n=2, group="student 100", max_tokens=5, logit_bias=bias))
+    order: list[int] = []
+    while loop.busy:
+        order += [output.id for output in loop.step() if output.usage is not None]
+    assert sorted(order[4:8]) == [100, 101, 102, 103]  # after the four that were at work
+    greedy = [number for number in order if number < 100]
+    assert greedy == sorted(greedy)
+
+
+def test_the_background_gets_the_same_texts(loop: DecodeLoop) -> None:
+    requests = many(8)
+    behind = [replace(request, background=True) for request in requests]
+    assert texts(loop, *behind) == texts(loop, *requests)
+
+
+def test_cancelling_leaves_the_others_alone(loop: DecodeLoop) -> None:
+    requests = many(6)
+    expected = texts(loop, *requests)
+    found = dict.fromkeys(range(6), "")
+    for number, request in enumerate(requests):
+        loop.add(number, request)
+    for step in range(200):
+        if step == 2:
+            loop.cancel(1)
+            loop.cancel(4)
+        for output in loop.step():
+            found[output.id] += text_of(output.deltas)
+        if not loop.busy:
+            break
+    kept = [0, 2, 3, 5]
+    assert [found[i] for i in kept] == [expected[i] for i in kept]
+    assert not loop.busy
+
+
+class _Breaking:
+    """A forward pass that breaks once, as when memory runs out."""
+
+    def __init__(self, forward: Forward) -> None:
+        self._forward = forward
+        self.bytes_per_token, self.device = forward.bytes_per_token, forward.device
+        self.breaks = True
+
+    def prefill(self, *arguments: Any) -> list[torch.Tensor]:
+        return self._forward.prefill(*arguments)
+
+    def step(self, *arguments: Any) -> torch.Tensor:
+        if self.breaks:
+            raise RuntimeError("not enough memory")
+        return self._forward.step(*arguments)
+
+
+def test_a_failing_step_ends_its_requests_and_not_the_loop(
+    forward: Forward, encoder: Encoder
+) -> None:
+    breaking = _Breaking(forward)
+    loop = DecodeLoop(breaking, encoder)
+    loop.add(1, ask())
+    errors = [output.error for output in run_out(loop)]
+    assert [error.code for error in errors if error] == ["engine_failed"]
+    breaking.breaks = False
+    assert texts(loop, ask()) == texts(DecodeLoop(forward, encoder), ask())
+
+
+def run_out(loop: DecodeLoop) -> Iterator[Any]:
+    while loop.busy:
+        yield from loop.step()
+
+
+def test_a_model_that_computes_nonsense_says_so(base: Path, encoder: Encoder) -> None:
+    model = load_model(base)
+    with torch.no_grad():
+        model.model.norm.weight.fill_(float("nan"))
+    loop = DecodeLoop(LlamaForward(model), encoder)
+    loop.add(1, ask())
+    [output] = run_out(loop)
+    assert output.error is not None
+    assert "lower learning_rate_multiplier" in output.error.message
+
+
+def test_infos_wait_for_their_text(encoder: Encoder) -> None:
+    info = TokenInfo("E", [69], -1.0, [])
+    stream = TextStream(encoder, ("END",))
+    [token] = encoder.encode_text("E")
+    assert not stream.push(token, info)
+    assert stream.take() == ("", [])
+    assert stream.take(last=True) == ("E", [info])
+
+
+def test_the_shelf_keeps_models_and_lets_the_oldest_go(tmp_path: Path) -> None:
+    folders = [str(make_base(tmp_path / name)) for name in "abc"]
+    shelf = ModelShelf(max_loaded=2)
+    first = shelf.get(folders[0])
+    assert shelf.get(folders[0]) is first
+    shelf.get(folders[1])
+    shelf.get(folders[2])
+    assert shelf.get(folders[0]) is not first
+    with pytest.raises(EngineError, match="gone") as caught:
+        shelf.get(str(tmp_path / "nowhere"))
+    assert caught.value.code == "model_unavailable"
+    broken = make_base(tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        shelf.get(str(broken))
+
+
+def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:
+    """Far finer than what could ever change a choice; float32 would miss it by six digits."""
+    forward = LlamaForward(load_model(make_base(tmp_path)))
+    draw = np.random.default_rng(1)
+    prompts = [draw.integers(5, 60, n).tolist() for n in draw.integers(1, 50, 40)]
+    tokens = torch.tensor([prompt[0] for prompt in prompts])
+
+    def logits(chosen: list[int]) -> torch.Tensor:
+        cache = SlotCache()
+        some = [prompts[i] for i in chosen]
+        forward.prefill(some, cache, [[slot] for slot in range(len(chosen))], False)
+        lengths = torch.tensor([len(prompt) for prompt in some])
+        first = forward.step(tokens[chosen], lengths, cache)
+        second = forward.step(tokens[chosen], lengths + 1, cache)
+        return torch.stack([first, second], 1)
+
+    together = logits(list(range(40)))
+    backwards = logits(list(range(39, -1, -1))).flip(0)
+    torch.testing.assert_close(together, backwards, rtol=1e-12, atol=1e-12)
+    for row in (0, 7, 39):
+        torch.testing.assert_close(together[row], logits([row])[0], rtol=1e-12, atol=1e-12)

@@ -1,0 +1,366 @@
+"""Fine-tuning jobs through the SDK: what may be asked, what is answered, and one whole job."""
+
+import base64
+import json
+import time
+
+import pytest
+from openai import BadRequestError, NotFoundError, OpenAI
+from openai.types.fine_tuning import FineTuningJob
+
+from tests.support.server import chat_lines, wait_for
+
+NULLS = {"code": None, "message": None, "param": None}
+
+
+@pytest.fixture
+def file_id(client: OpenAI) -> str:
+    return client.files.create(file=chat_lines(), purpose="fine-tune").id
+
+
+@pytest.fixture
+def paused_job(client: OpenAI, base_model: str, file_id: str) -> FineTuningJob:
+    """A job that nobody will train: paused before its turn comes."""
+    job = client.fine_tuning.jobs.create(
+        model=base_model, training_file=file_id, metadata={"course": "superheroes"}
+    )
+    client.fine_tuning.jobs.pause(job.id)
+    return wait_for(client, job.id, "paused")
+
+
+def refused(client: OpenAI, **fields: object) -> BadRequestError:
+    """Return the error of a job that must not be created."""
+    before = [job.id for job in client.fine_tuning.jobs.list()]
+    with pytest.raises(BadRequestError) as caught:
+        client.fine_tuning.jobs.create(**fields)
+    assert [job.id for job in client.fine_tuning.jobs.list()] == before
+    return caught.value
+
+
+def test_a_new_job_looks_as_in_the_hosted_api(
+    client: OpenAI, base_model: str, file_id: str
+) -> None:
+    job = client.fine_tuning.jobs.create(
+        model=base_model, training_file=file_id, suffix="SuperHero", seed=7
+    )
+    shown = job.to_dict()
+    assert shown["error"] == NULLS
+    assert shown["hyperparameters"] == dict.fromkeys(
+        ("n_epochs", "batch_size", "learning_rate_multiplier"), "auto"
+    )
+    assert {name: shown[name] for name in ("model", "training_file", "seed", "object")} == {
+        "model": base_model,
+        "training_file": file_id,
+        "seed": 7,
+        "object": "fine_tuning.job",
+    }
+    for name in ("fine_tuned_model", "finished_at", "trained_tokens", "estimated_finish"):
+        assert shown[name] is None
+    assert shown["method"]["type"] == "supervised"
+    assert (shown["result_files"], shown["integrations"]) == ([], [])
+    assert shown["status"] == "validating_files"
+    assert shown["user_provided_suffix"] == "SuperHero"
+    assert job.id.startswith("ftjob-") and job.organization_id.startswith("org-")
+    client.fine_tuning.jobs.cancel(job.id)
+
+
+def test_a_job_without_a_seed_gets_one(client: OpenAI, paused_job: FineTuningJob) -> None:
+    assert 0 <= paused_job.seed <= 2_147_483_647
+    client.fine_tuning.jobs.cancel(paused_job.id)
+
+
+def test_pause_resume_cancel(client: OpenAI, paused_job: FineTuningJob) -> None:
+    jobs = client.fine_tuning.jobs
+    assert paused_job.status == "paused"
+    with pytest.raises(BadRequestError, match="is paused; it cannot be paused"):
+        jobs.pause(paused_job.id)
+    assert jobs.resume(paused_job.id).status in ("queued", "running")
+    assert jobs.cancel(paused_job.id).status == "cancelled"
+    for act, word in ((jobs.cancel, "cancelled"), (jobs.pause, "paused"), (jobs.resume, "resumed")):
+        with pytest.raises(BadRequestError, match=f"is cancelled; it cannot be {word}") as caught:
+            act(paused_job.id)
+        assert caught.value.code == "invalid_job_state"
+    job = jobs.retrieve(paused_job.id)
+    assert job.finished_at is not None and job.error.to_dict() == NULLS
+
+
+def test_events_come_newest_first_and_page(client: OpenAI, paused_job: FineTuningJob) -> None:
+    events = client.fine_tuning.jobs.list_events(paused_job.id, limit=1)
+    assert events.has_more is True
+    everything = list(events)
+    assert [event.message for event in everything[::-1]] == [
+        f"Created fine-tuning job: {paused_job.id}",
+        f"Validating training file: {paused_job.training_file}",
+        "Files validated, moving job to queued state",
+        "The job has been paused",
+    ]
+    assert all(event.object == "fine_tuning.job.event" for event in everything)
+    assert {(event.type, event.level) for event in everything} == {("message", "info")}
+    assert client.fine_tuning.jobs.checkpoints.list(paused_job.id).data == []
+    client.fine_tuning.jobs.cancel(paused_job.id)
+
+
+def test_lists_newest_first_in_pages(client: OpenAI, base_model: str, file_id: str) -> None:
+    mark = {"test": f"paging {time.time_ns()}"}
+    made = []
+    for i in range(3):
+        job = client.fine_tuning.jobs.create(
+            model=base_model, training_file=file_id, metadata={**mark, "i": str(i)}
+        )
+        client.fine_tuning.jobs.cancel(job.id)
+        made.append(job.id)
+    assert [job.id for job in client.fine_tuning.jobs.list(limit=1, metadata=mark)] == made[::-1]
+    page = client.fine_tuning.jobs.list(limit=2, metadata=mark)
+    assert page.has_more is True
+    one = client.fine_tuning.jobs.list(metadata={**mark, "i": "1"})
+    assert [job.id for job in one] == [made[1]]
+    assert one.data[0].metadata == {**mark, "i": "1"}
+    assert client.fine_tuning.jobs.list(metadata={"test": "other"}).data == []
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "-1"}, "limit"),
+        ({"limit": "1001"}, "limit"),
+        ({"limit": "9" * 5000}, "limit"),
+        ({"after": "ftjob-nothing"}, "after"),
+        ({"metadata": "x"}, "metadata"),
+        ({"status": "running"}, "status"),
+    ],
+)
+def test_bad_list_parameters(client: OpenAI, query: dict[str, str], param: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        client.fine_tuning.jobs.list(extra_query=query)
+    assert caught.value.param == param
+
+
+def test_projects_are_apart(
+    client: OpenAI, other_client: OpenAI, base_model: str, paused_job: FineTuningJob
+) -> None:
+    jobs = other_client.fine_tuning.jobs
+    calls = (jobs.retrieve, jobs.cancel, jobs.pause, jobs.resume, jobs.list_events)
+    for call in (*calls, jobs.checkpoints.list):
+        with pytest.raises(NotFoundError) as caught:
+            call(paused_job.id)
+        assert caught.value.body["message"] == f"Could not find fine tune: {paused_job.id}"
+        assert (caught.value.code, caught.value.param) == ("fine_tune_not_found", "fine_tune_id")
+    assert paused_job.id not in [job.id for job in jobs.list()]
+    with pytest.raises(NotFoundError) as caught:
+        jobs.create(model=base_model, training_file=paused_job.training_file)
+    assert caught.value.param == "training_file"
+    assert client.fine_tuning.jobs.cancel(paused_job.id).status == "cancelled"
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mini", "ft:superhero-mini:learner::00000000", "", "a/b"])
+def test_an_unknown_model(client: OpenAI, base_model: str, file_id: str, name: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        client.fine_tuning.jobs.create(model=name, training_file=file_id)
+    assert caught.value.code == "model_not_found"
+    assert caught.value.body["message"].startswith(
+        f"The model `{name}` does not exist or you do not have access to it."
+    )
+    assert base_model in caught.value.message
+
+
+def test_files_must_exist_and_be_for_fine_tuning(
+    client: OpenAI, base_model: str, file_id: str
+) -> None:
+    batch = client.files.create(file=b"{}", purpose="batch").id
+    for names in (("training_file",), ("training_file", "validation_file")):
+        good = {"model": base_model} | dict.fromkeys(names, file_id)
+        with pytest.raises(NotFoundError, match="No such File object: file-nothing") as caught:
+            client.fine_tuning.jobs.create(**{**good, names[-1]: "file-nothing"})
+        assert caught.value.param == names[-1]
+        error = refused(client, **{**good, names[-1]: batch})
+        assert error.param == names[-1] and "purpose 'batch'" in error.message
+
+
+NUMBERS = "hyperparameters"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"suffix": ""}, "suffix"),
+        ({"suffix": "x" * 65}, "suffix"),
+        ({"suffix": 5}, "suffix"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2_147_483_648}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"seed": True}, "seed"),
+        ({NUMBERS: {"n_epochs": 0}}, "hyperparameters.n_epochs"),
+        ({NUMBERS: {"n_epochs": 51}}, "hyperparameters.n_epochs"),
+        ({NUMBERS: {"n_epochs": "many"}}, "hyperparameters.n_epochs"),
+        ({NUMBERS: {"n_epochs": True}}, "hyperparameters.n_epochs"),
+        ({NUMBERS: {"n_epochs": 2.0}}, "hyperparameters.n_epochs"),
+        ({NUMBERS: {"batch_size": 257}}, "hyperparameters.batch_size"),
+        ({NUMBERS: {"batch_size": [1]}}, "hyperparameters.batch_size"),
+        ({NUMBERS: {"learning_rate_multiplier": 0}}, "hyperparameters.learning_rate_multiplier"),
+        ({NUMBERS: {"learning_rate_multiplier": -2}}, "hyperparameters.learning_rate_multiplier"),
+        ({NUMBERS: {"learning_rate": 2}}, "hyperparameters.learning_rate"),
+        ({NUMBERS: "auto"}, "hyperparameters"),
+        (
+            {"method": {"type": "supervised", "supervised": {NUMBERS: {"n_epochs": 0}}}},
+            "method.supervised.hyperparameters.n_epochs",
+        ),
+        (
+            {"method": {"type": "supervised", "supervised": {"epochs": 3}}},
+            "method.supervised.epochs",
+        ),
+        ({"method": {"type": "magic"}}, "method.type"),
+        ({"method": {}}, "method.type"),
+        ({"method": "supervised"}, "method"),
+        ({"method": {"type": "supervised", "dpo": {NUMBERS: {"beta": 0.1}}}}, "method.dpo"),
+        ({"metadata": {str(i): "x" for i in range(17)}}, "metadata"),
+        ({"metadata": {"k" * 65: "x"}}, "metadata"),
+        ({"metadata": {"k": "x" * 513}}, "metadata"),
+        ({"metadata": {"k": 5}}, "metadata.k"),
+        ({"metadata": ["k"]}, "metadata"),
+        ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
+        ({"extra_body": {"learning_rate": 1}}, "learning_rate"),
+    ],
+)
+def test_bad_parameters_are_named(
+    client: OpenAI, base_model: str, file_id: str, fields: dict[str, object], param: str
+) -> None:
+    error = refused(client, model=base_model, training_file=file_id, **fields)
+    assert error.param == param
+    assert param.rsplit(".", 1)[-1] in error.message
+
+
+@pytest.mark.parametrize("name", ["dpo", "reinforcement"])
+def test_other_methods_are_refused_plainly(
+    client: OpenAI, base_model: str, file_id: str, name: str
+) -> None:
+    method = {"type": name, name: {"hyperparameters": {"n_epochs": 2}}}
+    error = refused(client, model=base_model, training_file=file_id, method=method)
+    assert error.param == "method"
+    assert f"'{name}' is not supported by the sandbox; use 'supervised'" in error.message
+
+
+@pytest.mark.parametrize("name", ["model", "training_file"])
+def test_what_is_missing_is_named(client: OpenAI, base_model: str, file_id: str, name: str) -> None:
+    fields = {"model": base_model, "training_file": file_id, name: None}
+    error = refused(client, **fields)
+    assert (error.param, error.code) == (name, "missing_required_parameter")
+
+
+def test_hyperparameters_in_both_places(client: OpenAI, base_model: str, file_id: str) -> None:
+    def ask(old: dict, new: dict) -> dict[str, object]:
+        method = {"type": "supervised", "supervised": {"hyperparameters": new}}
+        return {
+            "model": base_model,
+            "training_file": file_id,
+            "method": method,
+            "hyperparameters": old,
+        }
+
+    error = refused(client, **ask({"n_epochs": 3}, {"n_epochs": 4}))
+    assert error.param == "hyperparameters.n_epochs"
+    job = client.fine_tuning.jobs.create(
+        **ask({"n_epochs": 3, "batch_size": 2}, {"n_epochs": 3, "learning_rate_multiplier": 2})
+    )
+    wanted = {"n_epochs": 3, "batch_size": 2, "learning_rate_multiplier": 2.0}
+    assert job.hyperparameters.to_dict() == wanted
+    assert job.method.supervised.hyperparameters.to_dict() == wanted
+    client.fine_tuning.jobs.cancel(job.id)
+
+
+def test_nulls_mean_not_given(client: OpenAI, base_model: str, file_id: str) -> None:
+    names = ("validation_file", "suffix", "seed", "metadata", "integrations", "method")
+    job = client.fine_tuning.jobs.create(
+        model=base_model, training_file=file_id, **dict.fromkeys(names)
+    )
+    assert job.hyperparameters.n_epochs == "auto"
+    client.fine_tuning.jobs.cancel(job.id)
+
+
+@pytest.mark.parametrize(
+    ("lines", "validation", "code", "param", "text"),
+    [
+        (chat_lines(7), None, "invalid_n_examples", "training_file", "7 example"),
+        (b'{"a": 1}\n' * 12, None, "invalid_training_file", "training_file", "Example 1"),
+        (chat_lines() + b'{"messages": []}\n', None, "invalid_training_file", "training_file",
+         "Example 13"),
+        (chat_lines(), b'{"a": 1}\n', "invalid_training_file", "validation_file", "validation"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_fails_the_job(
+    client: OpenAI,
+    base_model: str,
+    lines: bytes,
+    validation: bytes | None,
+    code: str,
+    param: str,
+    text: str,
+) -> None:
+    fields = {"training_file": client.files.create(file=lines, purpose="fine-tune").id}
+    if validation is not None:
+        fields["validation_file"] = client.files.create(file=validation, purpose="fine-tune").id
+    job = client.fine_tuning.jobs.create(model=base_model, **fields)
+    job = wait_for(client, job.id, "failed")
+    assert (job.error.code, job.error.param) == (code, param)
+    assert text in job.error.message
+    assert job.finished_at is not None and job.fine_tuned_model is None
+    last = client.fine_tuning.jobs.list_events(job.id, limit=1).data[0]
+    assert (last.level, last.message) == ("error", job.error.message)
+
+
+def test_actions_take_no_body(client: OpenAI, paused_job: FineTuningJob) -> None:
+    with pytest.raises(BadRequestError, match="takes no parameters"):
+        client.fine_tuning.jobs.cancel(paused_job.id, extra_body={"force": True})
+    assert client.fine_tuning.jobs.cancel(paused_job.id).status == "cancelled"
+
+
+def test_job_objects_are_json_throughout(client: OpenAI, paused_job: FineTuningJob) -> None:
+    raw = client.fine_tuning.jobs.with_raw_response.retrieve(paused_job.id)
+    assert FineTuningJob.model_validate({**json.loads(raw.text), "status": "queued", "error": None})
+    client.fine_tuning.jobs.cancel(paused_job.id)
+
+
+def test_a_job_from_upload_to_answer(live_client: OpenAI, live_model: str) -> None:
+    file = live_client.files.create(file=("train.jsonl", chat_lines()), purpose="fine-tune")
+    other = live_client.files.create(file=("valid.jsonl", chat_lines(4)), purpose="fine-tune")
+    job = live_client.fine_tuning.jobs.create(
+        model=live_model,
+        training_file=file.id,
+        validation_file=other.id,
+        suffix="SuperHero",
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}},
+    )
+    job = wait_for(live_client, job.id, "succeeded", "failed")
+    assert job.status == "succeeded"
+    assert job.fine_tuned_model.startswith(f"ft:{live_model}:learner:superhero:")
+    assert job.hyperparameters.n_epochs == 2 and isinstance(job.hyperparameters.batch_size, int)
+    assert job.trained_tokens > 0 and job.finished_at >= job.created_at
+
+    events = list(live_client.fine_tuning.jobs.list_events(job.id, limit=3))[::-1]
+    texts = [event.message for event in events]
+    assert texts[2:4] == ["Files validated, moving job to queued state", "Fine-tuning job started"]
+    assert texts[-2:] == [
+        f"New fine-tuned model created: {job.fine_tuned_model}",
+        "The job has successfully completed",
+    ]
+    steps = [event.data["step"] for event in events if event.type == "metrics"]
+    assert steps == list(range(1, len(steps) + 1)) and steps
+
+    checkpoints = live_client.fine_tuning.jobs.checkpoints.list(job.id).data
+    assert [one.step_number for one in checkpoints] == [steps[-1], steps[-1] // 2]
+    assert checkpoints[0].fine_tuned_model_checkpoint == job.fine_tuned_model
+    assert checkpoints[1].fine_tuned_model_checkpoint.endswith(f":ckpt-step-{steps[-1] // 2}")
+    assert checkpoints[0].metrics.valid_loss > 0
+
+    table = base64.b64decode(live_client.files.content(job.result_files[0]).read()).decode()
+    assert table.splitlines()[0] == (
+        "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
+    )
+    assert len(table.splitlines()) == len(steps) + 1
+
+    for name in [one.fine_tuned_model_checkpoint for one in checkpoints]:
+        message = {"role": "user", "content": "40, woman, flight ->"}
+        answer = live_client.chat.completions.create(model=name, messages=[message], max_tokens=4)
+        assert answer.model == name and answer.usage.prompt_tokens > 5
+        assert live_client.completions.create(model=name, prompt="x", max_tokens=2).model == name
+        live_client.models.delete(name)

@@ -1,0 +1,478 @@
+"""Fine-tuning jobs, run in this process: their life, their traces, resuming, failing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from sandbox.engine import fine_tuning, hyperparameters, training
+from sandbox.engine.chat_format import Encoder
+from sandbox.engine.examples import TrainingExample
+from sandbox.engine.fine_tuning import run_job, run_job_inline
+from sandbox.engine.training_data import IGNORED, LengthGroupedOrder, collate
+from sandbox.engine.training_state import STATE_FOLDER, write_folder
+from sandbox.store import Store, checkpoints, events, files, jobs, models
+from sandbox.store.jobs import JobRow, NewJob
+
+EXAMPLES, BATCH, EPOCHS = 22, 4, 4
+PER_EPOCH = 6  # steps: 22 / 4, rounded up
+
+
+@pytest.fixture(scope="module")
+def base(tiny: Path) -> Path:
+    return tiny
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Equal results need equal sums; the order of sums may change with the threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def chat_line(number: int) -> str:
+    answer = f" She is hero {number}" + " and she flies" * (number % 5) + "."
+    user = {"role": "user", "content": f"{number}, woman ->"}
+    return json.dumps({"messages": [user, {"role": "assistant", "content": answer}]})
+
+
+def pair_line(number: int) -> str:
+    return json.dumps({"prompt": f"{number} ->", "completion": f" Hero {number}. END"})
+
+
+def submit(
+    store: Store,
+    line: Callable[[int], str] = chat_line,
+    *,
+    model: str = "tiny",
+    validation: bool = False,
+    seed: int = 7,
+    examples: int = EXAMPLES,
+    **asked: Any,
+) -> JobRow:
+    """Create a job and put it into the queue."""
+    content = "\n".join(line(number) for number in range(examples)).encode()
+    training_file = files.add_file(store, "learner", "t.jsonl", "fine-tune", content)
+    validation_file = None
+    if validation:
+        content = "\n".join(line(number) for number in range(100, 109)).encode()
+        validation_file = files.add_file(store, "learner", "v.jsonl", "fine-tune", content).id
+    new = NewJob(
+        project="learner",
+        model=model,
+        training_file=training_file.id,
+        validation_file=validation_file,
+        seed=seed,
+        method={"type": "supervised"},
+        hyperparameters={"n_epochs": EPOCHS, "batch_size": BATCH, **asked},
+        suffix="Super Hero",
+    )
+    job = jobs.create_job(store, new)
+    return jobs.mark_queued(store, job.id)
+
+
+def finished(store: Store, base: Path) -> JobRow:
+    job = run_job_inline(store, {"tiny": base})
+    assert job is not None
+    return job
+
+
+def weights_of(store: Store, job: JobRow) -> dict[str, torch.Tensor]:
+    assert job.fine_tuned_model is not None
+    row = models.get_model(store, "learner", job.fine_tuned_model)
+    assert row is not None
+    return load_file(models.model_path(store, row) / "model.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def messages(store: Store, job: JobRow) -> list[str]:
+    return [event.message for event in events.list_events(store, job.id, limit=500).rows][::-1]
+
+
+def test_a_job_with_validation_from_queue_to_model(store: Store, base: Path) -> None:
+    submitted = submit(store, validation=True)
+    job = finished(store, base)
+    assert (job.status, job.error, job.requested, job.estimated_finish) == (
+        "succeeded",
+        None,
+        None,
+        None,
+    )
+    assert job.hyperparameters == {
+        "n_epochs": EPOCHS,
+        "batch_size": BATCH,
+        "learning_rate_multiplier": 1.0,
+    }
+    assert job.fine_tuned_model is not None
+    assert job.fine_tuned_model.startswith("ft:tiny:learner:super-hero:")
+    check_events(store, submitted)
+    check_checkpoints(store, job)
+    check_result_file(store, job)
+    assert not (store.jobs_dir / job.id).exists()
+
+
+def check_events(store: Store, job: JobRow) -> None:
+    said = messages(store, job)
+    total = PER_EPOCH * EPOCHS
+    assert said[2:4] == ["Files validated, moving job to queued state", "Fine-tuning job started"]
+    assert said[-1] == "The job has successfully completed"
+    assert said[-2].startswith("New fine-tuned model created: ft:tiny:learner:super-hero:")
+    steps = [text for text in said if text.startswith("Step ")]
+    assert [text.split(":")[0] for text in steps] == [
+        f"Step {k}/{total}" for k in range(1, total + 1)
+    ]
+    assert ", full validation loss=" in steps[PER_EPOCH - 1]
+    made = [text for text in said if text.startswith("Checkpoint created at step ")]
+    assert [int(text.split()[4]) for text in made] == [6, 12, 18]
+    metrics = [event.data or {} for event in events.list_metrics(store, job.id)]
+    assert set(metrics[-1]) == {
+        "step",
+        "train_loss",
+        "train_mean_token_accuracy",
+        "valid_loss",
+        "valid_mean_token_accuracy",
+        "full_valid_loss",
+        "full_valid_mean_token_accuracy",
+        "total_steps",
+    }
+    assert "full_valid_loss" not in metrics[0]
+    assert metrics[-1]["train_loss"] < metrics[0]["train_loss"] / 2
+
+
+def check_checkpoints(store: Store, job: JobRow) -> None:
+    rows = checkpoints.list_checkpoints(store, job.id).rows
+    assert [row.step for row in rows] == [24, 18, 12]
+    assert rows[0].model == job.fine_tuned_model
+    assert rows[1].model.endswith(":ckpt-step-18")
+    assert rows[0].metrics["full_valid_loss"] > 0
+    for row in rows:
+        model = models.get_model(store, "learner", row.model)
+        assert model is not None
+        folder = models.model_path(store, model)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        loaded = AutoModelForCausalLM.from_pretrained(folder)
+        assert loaded.config.vocab_size == len(tokenizer)
+        assert Encoder(folder).encode_chat([{"role": "user", "content": "x"}])[-1] == 3
+        assert row.model in (folder / "README.md").read_text(encoding="utf-8")
+    assert len(list(store.models_dir.iterdir())) == 3
+
+
+def check_result_file(store: Store, job: JobRow) -> None:
+    [file_id] = job.result_files
+    row = files.get_file(store, "learner", file_id)
+    assert row is not None
+    assert row.purpose == "fine-tune-results"
+    text = b64decode(files.file_path(store, file_id).read_bytes()).decode()
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert list(table[0]) == list(fine_tuning.CSV_COLUMNS)
+    assert [int(line["step"]) for line in table] == list(range(1, 25))
+    assert table[0]["valid_loss"] == "" or float(table[0]["valid_loss"])
+    assert float(table[-1]["valid_loss"]) > 0
+
+
+def test_prompt_completion_pairs_train_too(store: Store, base: Path) -> None:
+    submit(store, pair_line, n_epochs=1)
+    job = finished(store, base)
+    assert job.status == "succeeded"
+    [model] = models.list_models(store, "learner")
+    assert (model.format, model.step, model.base) == ("completion", PER_EPOCH, "tiny")
+    encoder = Encoder(base)
+    tokens = sum(
+        len(encoder.encode_completion_example(pair["prompt"], pair["completion"])[0])
+        for pair in (json.loads(pair_line(number)) for number in range(EXAMPLES))
+    )
+    assert job.trained_tokens == tokens
+
+
+def test_a_tuned_model_can_be_tuned_further(store: Store, base: Path) -> None:
+    submit(store, n_epochs=1)
+    first = finished(store, base)
+    assert first.fine_tuned_model is not None
+    submit(store, n_epochs=1, model=first.fine_tuned_model)
+    second = finished(store, base)
+    assert second.status == "succeeded"
+    assert str(second.fine_tuned_model).startswith("ft:tiny:learner:")
+    losses = [events.list_metrics(store, job.id)[0].data for job in (first, second)]
+    assert losses[1]["train_loss"] < losses[0]["train_loss"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    store: Store, base: Path
+) -> None:
+    weights = []
+    for seed in (3, 3, 4):
+        submit(store, n_epochs=2, seed=seed)
+        weights.append(weights_of(store, finished(store, base)))
+    assert same(weights[0], weights[1])
+    assert not same(weights[0], weights[2])
+
+
+class _StopAt(threading.Event):
+    """Is set once the job has reached a step: the sandbox goes down in mid job."""
+
+    def __init__(self, store: Store, job: JobRow, step: int) -> None:
+        super().__init__()
+        self._store, self._job, self._step = store, job, step
+
+    def is_set(self) -> bool:
+        return len(events.list_metrics(self._store, self._job.id)) >= self._step
+
+
+@pytest.fixture(scope="module")
+def undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store in which a job has run in one go."""
+    with Store(tmp_path_factory.mktemp("undisturbed")) as made:
+        submit(made)
+        finished(made, base)
+        yield made
+
+
+@pytest.mark.parametrize("step", [3, 6, 7, 20, 24])
+def test_a_job_that_goes_on_later_ends_exactly_as_one_in_one_go(
+    store: Store, base: Path, undisturbed: Store, step: int
+) -> None:
+    [expected] = jobs.list_jobs_in(undisturbed, "succeeded")
+    check_resumed(store, base, step, weights_of(undisturbed, expected))
+    [job] = jobs.list_jobs_in(store, "succeeded")
+    assert steps_of(store, job) == steps_of(undisturbed, expected)
+
+
+def test_a_job_with_accumulated_batches_goes_on_exactly_too(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "MICRO_BATCH", 2)  # a batch in two halves
+    submit(store)
+    check_resumed(store, base, 7, weights_of(store, finished(store, base)))
+
+
+def check_resumed(store: Store, base: Path, step: int, expected: dict[str, torch.Tensor]) -> None:
+    """Stop a job at a step and go on; its weights must be the expected ones, to the bit."""
+    job = submit(store)
+    claimed = jobs.claim_next_job(store, "first", 10)
+    assert claimed is not None
+    run_job(store, claimed, "first", {"tiny": base}, _StopAt(store, job, step))
+    halfway = jobs.get_job(store, None, job.id)
+    assert halfway is not None
+    if step < 24:
+        assert (halfway.status, len(events.list_metrics(store, job.id))) == ("running", step)
+        halfway = finished(store, base)
+    assert halfway.status == "succeeded"
+    assert same(expected, weights_of(store, halfway))
+
+
+def steps_of(store: Store, job: JobRow) -> list[str]:
+    return [text for text in messages(store, job) if text.startswith("Step ")]
+
+
+def test_pause_and_resume(store: Store, base: Path) -> None:
+    job = submit(store)
+    ask_at(store, job, 8, jobs.request_pause, base)
+    paused = jobs.get_job(store, None, job.id)
+    assert paused is not None
+    assert (paused.status, paused.lease_owner) == ("paused", None)
+    assert len(events.list_metrics(store, job.id)) == 8
+    assert (store.jobs_dir / job.id / STATE_FOLDER).is_dir()
+    assert run_job_inline(store, {"tiny": base}) is None
+    jobs.resume_job(store, job.id)
+    assert finished(store, base).status == "succeeded"
+    assert [int(text.split()[1].split("/")[0]) for text in steps_of(store, job)] == list(
+        range(1, 25)
+    )
+
+
+def test_cancel_stops_within_a_step(store: Store, base: Path) -> None:
+    job = submit(store)
+    ask_at(store, job, 8, jobs.request_cancel, base)
+    cancelled = jobs.get_job(store, None, job.id)
+    assert cancelled is not None
+    assert (cancelled.status, cancelled.fine_tuned_model) == ("cancelled", None)
+    assert len(events.list_metrics(store, job.id)) == 8
+    assert messages(store, job)[-1] == "The job has been cancelled"
+    assert not (store.jobs_dir / job.id).exists()
+
+
+def ask_at(
+    store: Store, job: JobRow, step: int, wish: Callable[[Store, str], Any], base: Path
+) -> None:
+    """Run the job and make a wish when it has reported this step."""
+
+    class Asks(threading.Event):
+        asked = False
+
+        def is_set(self) -> bool:
+            # The trainer looks here after each step, right after it has read the wishes.
+            if not self.asked and len(events.list_metrics(store, job.id)) == step - 1:
+                self.asked = True
+                wish(store, job.id)
+            return False
+
+    claimed = jobs.claim_next_job(store, "asked", 10)
+    assert claimed is not None
+    run_job(store, claimed, "asked", {"tiny": base}, Asks())
+
+
+def test_a_lost_lease_ends_the_work_silently(store: Store, base: Path) -> None:
+    job = submit(store)
+
+    def lose(store: Store, _: str) -> None:
+        jobs.release_leases(store)
+
+    ask_at(store, job, 5, lose, base)
+    row = jobs.get_job(store, None, job.id)
+    assert row is not None
+    assert (row.status, row.error) == ("running", None)
+    assert finished(store, base).status == "succeeded"
+
+
+def test_a_run_that_diverges_fails_and_says_what_to_do(store: Store, base: Path) -> None:
+    submit(store, learning_rate_multiplier=1e30)
+    job = finished(store, base)
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "training_diverged"
+    assert "lower learning_rate_multiplier" in str(job.error["message"])
+    assert messages(store, job)[-1] == job.error["message"]
+
+
+def test_files_and_models_that_are_gone(store: Store, base: Path) -> None:
+    job = submit(store)
+    files.file_path(store, job.training_file).unlink()
+    failed = finished(store, base)
+    assert failed.error is not None
+    assert (failed.status, failed.error["code"]) == ("failed", "storage_error")
+    submit(store, model="ft:tiny:learner::gone")
+    failed = finished(store, base)
+    assert failed.error is not None
+    assert failed.error["code"] == "model_not_found"
+
+
+def test_a_job_that_kills_its_trainer_again_and_again_is_given_up(store: Store, base: Path) -> None:
+    job = submit(store)
+    for attempt in range(fine_tuning.MOST_ATTEMPTS):
+        assert jobs.claim_next_job(store, f"dead-{attempt}", 0) is not None
+    failed = finished(store, base)
+    assert failed.error is not None
+    assert (failed.id, failed.error["code"]) == (job.id, "training_crashed")
+
+
+# peft asks transformers by an old name.
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
+def test_large_models_are_tuned_with_adapters_and_saved_merged(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft")
+    monkeypatch.setattr(training, "LORA_ABOVE", 1000)
+    submit(store, n_epochs=2)
+    expected = weights_of(store, finished(store, base))
+    before = load_file(base / "model.safetensors")
+    assert expected.keys() == before.keys()
+    embedding = "model.embed_tokens.weight"
+    assert torch.equal(expected[embedding], before[embedding].float())
+    changed = [name for name in expected if not torch.equal(expected[name], before[name].float())]
+    assert changed
+    job = submit(store, n_epochs=2)
+    claimed = jobs.claim_next_job(store, "first", 10)
+    assert claimed is not None
+    run_job(store, claimed, "first", {"tiny": base}, _StopAt(store, job, 8))
+    assert same(weights_of(store, finished(store, base)), expected)
+
+
+@pytest.mark.parametrize(
+    ("examples", "epochs", "batch"), [(10, 10, 4), (3, 25, 3), (50, 2, 4), (20_000, 1, 4)]
+)
+def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> None:
+    asked = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    numbers = hyperparameters.resolve(asked, base, examples, lora=False)
+    assert numbers.public() == {
+        "n_epochs": epochs,
+        "batch_size": batch,
+        "learning_rate_multiplier": 1.0,
+    }
+    assert numbers.learning_rate == 5e-3
+    doubled = hyperparameters.resolve({"learning_rate_multiplier": 2}, base, examples, lora=False)
+    assert doubled.learning_rate == 1e-2
+
+
+def test_the_order_covers_every_example_once_and_groups_by_length() -> None:
+    lengths = [number * 7 % 50 for number in range(203)]
+    order = LengthGroupedOrder(lengths, 8, seed=1)
+    seen = []
+    for epoch in (0, 1, 0):
+        order.set_epoch(epoch)
+        seen.append(list(order))
+    assert sorted(seen[0]) == list(range(203))
+    assert seen[0] != seen[1]
+    assert seen[0] == seen[2]
+    batches = [seen[0][i : i + 8] for i in range(0, 203, 8)]
+    padding = sum(8 * max(lengths[i] for i in b) - sum(lengths[i] for i in b) for b in batches[:-1])
+    assert padding < 0.1 * sum(lengths)
+
+
+def test_padding_is_never_learned() -> None:
+    batch = collate([TrainingExample([0, 5, 6, 0], [0, 0, 1, 1]), TrainingExample([0, 7], [0, 1])])
+    assert batch["labels"].tolist() == [
+        [IGNORED, IGNORED, 6, 0],
+        [IGNORED, 7, IGNORED, IGNORED],
+    ]
+    assert batch["input_ids"].tolist() == [[0, 5, 6, 0], [0, 7, 0, 0]]
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    write_folder(folder, lambda path: (path / "a").write_text("old") and None)
+
+    def breaks(path: Path) -> None:
+        (path / "a").write_text("new")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_folder(folder, breaks)
+    assert (folder / "a").read_text() == "old"
+    write_folder(folder, lambda path: (path / "b").write_text("new") and None)
+    assert [path.name for path in folder.iterdir()] == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def train_with_fault(store: Store, base: Path, fault: dict[str, Any] | None) -> JobRow:
+    """Run a job of two epochs of three steps with this fault."""
+    lines = [json.dumps({"prompt": f"{i} ->", "completion": f" Hero {i}."}) for i in range(12)]
+    row = files.add_file(store, "learner", "t.jsonl", "fine-tune", "\n".join(lines).encode())
+    numbers = {"n_epochs": 2, "batch_size": 4}
+    job = jobs.create_job(store, NewJob("learner", "tiny", row.id, 5, {}, numbers, fault=fault))
+    jobs.mark_queued(store, job.id)
+    done = run_job_inline(store, {"tiny": base})
+    assert done is not None
+    return done
+
+
+def test_it_fails_at_the_step_that_was_asked_for(store: Store, base: Path) -> None:
+    job = train_with_fault(store, base, {"name": "job_fails_after_5_steps", "steps": 5})
+    assert (job.status, job.fine_tuned_model) == ("failed", None)
+    assert job.error is not None and job.error["code"] == "server_error"
+    assert "after step 5 of 6" in job.error["message"]
+    assert [event.data["step"] for event in events.list_metrics(store, job.id)] == [1, 2, 3, 4, 5]
+    # The checkpoint of the first epoch is there, and is a model like any other.
+    assert [model.step for model in models.list_models_of_job(store, job.id)] == [3]
+
+
+def test_a_fault_beyond_the_end_is_told(store: Store, base: Path) -> None:
+    job = train_with_fault(store, base, {"name": "job_fails_after_7_steps", "steps": 7})
+    assert job.status == "succeeded"
+    warned = [e.message for e in events.list_events(store, job.id).rows if e.level == "warn"]
+    assert warned == ["The fault job_fails_after_7_steps did not happen: the job has only 6 steps"]

@@ -1,0 +1,214 @@
+"""The server as a process: serving, stopping, the lock, keys, and kill -9 of each process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from openai import APIError, AuthenticationError, OpenAI
+
+from sandbox.__main__ import main
+from sandbox.config import ConfigError, load_base_model
+from sandbox.store import Store
+from tests.support.server import ROOT, Server, chat_lines, wait_for
+
+pytestmark = pytest.mark.slow
+
+QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
+ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
+LINES = 400
+
+
+def sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sandbox", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_server_says_where_it_is_and_keeps_its_state_to_itself(own_server: Server) -> None:
+    note = json.loads((own_server.state / "sandbox.json").read_text())
+    pid = own_server.process.pid
+    assert own_server.ready_line == f"sandbox ready at {own_server.url} (pid {pid})"
+    assert (note["url"], note["pid"]) == (own_server.url, pid)
+    assert abs(note["started_at"] - time.time()) < 60
+    second = sandbox("--port", "0", "--state", str(own_server.state))
+    assert second.returncode == 1
+    assert "already using" in second.stderr and own_server.url in second.stderr
+    assert second.stdout == ""
+
+
+def test_the_api_process_loads_no_torch() -> None:
+    script = "import sys, sandbox.api.serve; print('torch' in sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "False"
+
+
+def test_a_taken_port_is_explained(server: Server, tmp_path: Path) -> None:
+    port = server.url.rsplit(":", 1)[1].removesuffix("/v1")
+    answer = sandbox("--port", port, "--state", str(tmp_path))
+    assert answer.returncode == 1
+    assert f"port {port}" in answer.stderr and "--port 0" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "x", "1.5"])
+def test_a_bad_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([f"--port={port}"])
+    assert "not a port" in capsys.readouterr().err
+
+
+def test_a_missing_base_model_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no base model at"):
+        load_base_model(str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match="config.json"):
+        load_base_model(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="vocab_size"):
+        load_base_model(str(tmp_path))
+
+
+def test_a_key_made_while_the_server_runs_works_until_revoked(server: Server) -> None:
+    state = str(server.state)
+    made = json.loads(
+        sandbox("keys", "create", "--project", "late", "--state", state, "--json").stdout
+    )
+    assert made["project"] == "late"
+    with server.client(made["key"]) as client:
+        assert client.files.list().data == []
+        listed = json.loads(sandbox("keys", "list", "--state", state, "--json").stdout)
+        mine = next(row for row in listed if row["id"] == made["id"])
+        assert mine["last4"] == made["key"][-4:] and "key" not in mine
+        assert sandbox("keys", "revoke", made["id"], "--state", state).returncode == 0
+        with pytest.raises(AuthenticationError):
+            client.files.list()
+
+
+def test_the_keys_commands_speak_plainly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = ["--state", str(tmp_path)]
+    assert main(["keys", "list", *state]) == 0
+    assert "No keys yet" in capsys.readouterr().out
+    assert main(["keys", "create", "--name", "Ada", *state]) == 0
+    secret = capsys.readouterr().out.splitlines()[-1]
+    assert secret.startswith("sk-sandbox-")
+    assert main(["keys", "list", *state]) == 0
+    listed = capsys.readouterr().out
+    assert "Ada" in listed and secret not in listed and secret[-4:] in listed
+    assert main(["keys", "revoke", listed.split()[0], *state, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["revoked"] is True
+    assert main(["keys", "revoke", "key-nothing", *state]) == 1
+    assert main(["keys", "create", "--project", "Not Good", *state]) == 1
+    assert "project name" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file modes are a matter of POSIX")
+def test_the_lock_file_is_private(server: Server) -> None:
+    assert (server.state / "sandbox.lock").stat().st_mode & 0o077 == 0
+
+
+def kill_worker(server: Server, name: str) -> None:
+    """Kill the server's workers of one kind."""
+    workers = psutil.Process(server.process.pid).children()
+    found = [worker for worker in workers if f"sandbox.engine.{name}" in worker.cmdline()]
+    assert found
+    for worker in found:
+        worker.kill()
+
+
+def event_texts(client: OpenAI, job_id: str) -> list[str]:
+    """Return the texts of a job's events, oldest first."""
+    events = list(client.fine_tuning.jobs.list_events(job_id, limit=100))
+    return [event.message for event in events[::-1]]
+
+
+def wait_for_events(client: OpenAI, job_id: str, count: int) -> list[str]:
+    """Return the texts of a job's events once there are so many."""
+    deadline = time.monotonic() + 180
+    while len(texts := event_texts(client, job_id)) < count:
+        assert time.monotonic() < deadline, texts
+        time.sleep(0.02)
+    return texts
+
+
+def test_a_dead_sampler_is_told_in_the_stream_and_started_again(own_server: Server) -> None:
+    with own_server.client() as client:
+        fields = {"model": "tiny", "messages": QUESTION}
+        stream = client.chat.completions.create(**fields, n=16, stream=True, logit_bias=ENDLESS)
+        next(stream)
+        kill_worker(own_server, "sampler")
+        with pytest.raises(APIError, match="sampler process ended"):
+            for _ in stream:
+                pass
+        answer = client.chat.completions.create(**fields, max_completion_tokens=2)
+        assert answer.usage.completion_tokens == 2
+
+
+def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
+    own_server: Server,
+) -> None:
+    """Nothing that was acknowledged is lost, and nothing is done twice."""
+    lines = [
+        {
+            "custom_id": f"line-{number}",
+            "method": "POST",
+            "url": "/v1/completions",
+            "body": {"model": "tiny", "prompt": "x", "max_tokens": 100, "logit_bias": ENDLESS},
+        }
+        for number in range(LINES)
+    ]
+    with own_server.client() as client:
+        file = client.files.create(file=chat_lines(60), purpose="fine-tune")
+        job = client.fine_tuning.jobs.create(
+            model="tiny",
+            training_file=file.id,
+            hyperparameters={"n_epochs": 30, "batch_size": 8},
+        )
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        batch = client.batches.create(
+            input_file_id=client.files.create(file=("b.jsonl", content), purpose="batch").id,
+            endpoint="/v1/completions",
+            completion_window="24h",
+        )
+        known = wait_for_events(client, job.id, 15)
+        while client.batches.retrieve(batch.id).request_counts.completed < 15:
+            time.sleep(0.02)
+    own_server.kill()
+    with Store(own_server.state) as store, store.read() as db:
+        rows = db.execute("SELECT line, content FROM batch_lines").fetchall()
+    kept = {row["line"]: row["content"] for row in rows}
+    assert 15 <= len(kept) < LINES
+    own_server.start()
+    with own_server.client() as client:
+        more = wait_for_events(client, job.id, len(known) + 15)
+        assert more[: len(known)] == known
+        kill_worker(own_server, "trainer")
+        job = wait_for(client, job.id, "succeeded", "failed")
+        assert job.status == "succeeded"
+        texts = event_texts(client, job.id)
+        assert texts[: len(more)] == more
+        steps = [int(text.split()[1].split("/")[0]) for text in texts if text.startswith("Step ")]
+        assert steps == list(range(1, 241))
+        answer = client.completions.create(model=job.fine_tuned_model, prompt="x", max_tokens=2)
+        assert answer.model == job.fine_tuned_model
+        while (batch := client.batches.retrieve(batch.id)).status != "completed":
+            assert batch.status in ("in_progress", "finalizing")
+            time.sleep(0.05)
+        output = client.files.content(batch.output_file_id).text.splitlines()
+    assert [json.loads(line)["custom_id"] for line in output] == [
+        line["custom_id"] for line in lines
+    ]
+    assert {number: output[number - 1] for number in kept} == kept
+
+
+def test_a_server_that_is_stopped_says_nothing_more_and_leaves_no_note(own_server: Server) -> None:
+    own_server.process.terminate()
+    assert own_server.process.stdout.read() == "", "one line is all it says"
+    assert own_server.stop() == 0
+    assert not (own_server.state / "sandbox.json").exists()

@@ -1,0 +1,90 @@
+"""The application in this process, on a real socket, without a model and without trainers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import uvicorn
+from openai import OpenAI
+
+from sandbox.api.app import create_app
+from sandbox.api.context import Sampler
+from sandbox.config import BaseModel, Settings, load_base_model
+from sandbox.engine.protocol import Delta, EmbedRequest, EngineError, GenerateRequest, Usage
+from sandbox.store import Store, keys
+from tests.support.scripted import ScriptedSampler
+from tests.support.tiny import kept_base
+
+
+class NoSampler:
+    """What the application has when its model's process is gone for good."""
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+        raise EngineError("model_unavailable", f"{request.model_path} cannot be loaded.")
+        yield  # pragma: no cover - makes this a generator
+
+    async def embed(self, request: EmbedRequest) -> tuple[list[str], Usage]:
+        raise EngineError("model_unavailable", f"{request.model_path} cannot be loaded.")
+
+
+@contextmanager
+def running(
+    settings: Settings, sampler: Sampler | None = None, bases: tuple[BaseModel, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """Serve until the block ends; gives the URL and a key."""
+    with Store(settings.state_dir) as store:
+        key = keys.create_key(store, "learner", "")[1]
+        app = create_app(settings, store, bases, sampler or NoSampler())
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", key
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running application with the tests' tiny model, answered for by a scripted sampler."""
+
+    state: Path
+    url: str
+    key: str
+    other_key: str
+
+    def client(self, key: str | None = None, **options: Any) -> OpenAI:
+        """The SDK; retries are off, so that a test sees the first answer."""
+        options = {"max_retries": 0, "timeout": 60, **options}
+        return OpenAI(base_url=self.url, api_key=key or self.key, **options)
+
+    def http(self) -> httpx2.Client:
+        """A plain client that sends the key, for what the SDK would not send."""
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+
+
+@contextmanager
+def running_api(state: Path, sampler: Sampler | None = None, **settings: Any) -> Iterator[Api]:
+    """Serve the tiny model until the block ends; `settings` are those of the server."""
+    bases = (load_base_model(str(kept_base())),)
+    with Store(state) as store:
+        other = keys.create_key(store, "other", "")[1]
+    with running(Settings(state_dir=state, **settings), sampler or ScriptedSampler(), bases) as (
+        url,
+        key,
+    ):
+        yield Api(state, url, key, other)
