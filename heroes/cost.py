@@ -28,7 +28,7 @@ def cost(
 
     Example: heroes cost data/train.jsonl --model gpt-4.1-mini-2025-04-14 --epochs 4
     """
-    from helpers.jsonl import check_file
+    from helpers.check_file import check_file
     from helpers.money import estimate_training
     from helpers.prices import money, price_of, trainable_models
 
