@@ -148,8 +148,9 @@ def check_or_refuse(path: Path, *, training: bool) -> None:
     Raises CommandError if it has errors.
     """
     from helpers.check_file import check_file
+    from helpers.settings import load_settings
 
-    report = check_file(path, training=training)
+    report = check_file(path, training=training, settings=load_settings())
     note(str(report))
     if not report.ok:
         raise CommandError(

@@ -45,7 +45,8 @@ All = Annotated[bool, typer.Option("--all", help="Show every one.")]
 WHOLE = {"id", "model", "tuned model"}
 
 # Names and texts come from elsewhere: `:SuperHero:` is no emoji here, and `[bold]` no markup.
-console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+console = Console(soft_wrap=True, **PLAIN)
 
 
 class CommandError(Exception):
@@ -171,8 +172,9 @@ def show_table(
         table.add_row(*(Text(cell, style=(colours or {}).get(cell, "")) for cell in row))
     natural = console.measure(table, options=console.options.update(width=100_000)).maximum
     wide = not drawn or WHOLE & set(columns)
-    with console.capture() as captured:
-        console.print(table, width=natural if wide else None, crop=False, soft_wrap=False)
+    screen = Console(width=natural if wide else None, **PLAIN)
+    with screen.capture() as captured:
+        screen.print(table)
     for line in captured.get().splitlines():
         print(line.rstrip())
 

@@ -84,6 +84,14 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
 
 
+@pytest.fixture
+def own_sandbox(tmp_path: Path) -> Iterator[Server]:
+    """A sandbox for one test."""
+    running = Server(tmp_path / "own-state")
+    yield running
+    running.stop()
+
+
 @pytest.fixture(scope="session")
 def live_sandbox(server: Server) -> Server:
     """The sandbox that the tests of helpers, course and commands share."""

@@ -77,7 +77,7 @@ def test_a_narrow_window_breaks_no_id(heroes_process: Heroes, live_client: OpenA
 
 def test_a_reader_that_leaves_and_a_stray_encoding(heroes_process: Heroes) -> None:
     program = [sys.executable, "-m", "heroes", "explain", "-", "--json"]
-    reading = subprocess.Popen(
+    with subprocess.Popen(
         program,
         cwd=ROOT,
         env={**heroes_process.environment, "PYTHONIOENCODING": "ascii"},
@@ -85,13 +85,13 @@ def test_a_reader_that_leaves_and_a_stray_encoding(heroes_process: Heroes) -> No
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-    )
-    assert reading.stdin and reading.stdout and reading.stderr
-    reading.stdout.close()
-    reading.stdin.write("Connection error.")
-    reading.stdin.close()
-    assert reading.stderr.read() == ""
-    assert reading.wait(60) in (0, 1)
+    ) as reading:
+        assert reading.stdin and reading.stdout and reading.stderr
+        reading.stdout.close()
+        reading.stdin.write("Connection error.")
+        reading.stdin.close()
+        assert reading.stderr.read() == ""
+    assert reading.returncode in (0, 1)
     told = heroes_process("explain", "Missing credentials", PYTHONIOENCODING="ascii")
     assert (told.returncode, "OPENAI_API_KEY=?" in told.stdout) == (0, True)
 
