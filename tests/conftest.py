@@ -10,6 +10,7 @@ Each pytest-xdist worker has its own.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,16 @@ from tests.support.tiny import kept_base
 settings.register_profile("local", max_examples=50, deadline=None)
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Torch, where a test has loaded it, uses one core: the other one has tests of its own.
+
+    Equal results need equal sums besides, and the order of sums may change with the threads.
+    """
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

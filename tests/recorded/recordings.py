@@ -25,7 +25,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from helpers.settings import ROOT
 from heroes.app import app
-from sandbox.config import SHIPPED_BASE, Settings, load_base_model
+from sandbox.config import Settings, load_base_model
 from tests.recorded.requests import REQUESTS, Request
 from tests.support.api import running
 from tests.support.scripted import ScriptedSampler
@@ -178,7 +178,7 @@ def course_job() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         shutil.copytree(trained_state(), state)
-        server = Server(state, base=SHIPPED_BASE)
+        server = Server(state)
         try:
             key = (state / "learner.key").read_text(encoding="utf-8").strip()
             with server.client(key) as client, ThreadPoolExecutor(8) as pool:

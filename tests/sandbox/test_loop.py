@@ -34,15 +34,6 @@ def base(tiny: Path) -> Path:
     return tiny
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Equal results need equal sums; the order of sums may change with the threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def chat_line(number: int) -> str:
     answer = f" She is hero {number}" + " and she flies" * (number % 5) + "."
     user = {"role": "user", "content": f"{number}, woman ->"}

@@ -83,16 +83,21 @@ def _choice(request: GenerateRequest, prompt: list[str], choice: int) -> list[De
     words = WORDS[first:] + WORDS[:first]
     wanted = len(words) if request.max_tokens is None else request.max_tokens
     reason = "length" if wanted < len(words) else "stop"
-    said = [word if number == 0 else f" {word}" for number, word in enumerate(words[:wanted])]
+    said = _spaced(words[:wanted])
     text = "".join(said)
     ends = [text.index(stop) for stop in request.stop if stop in text]
     if ends:
         said, reason = _cut(said, min(ends)), "stop"
     if request.echo:
-        said = [word if number == 0 else f" {word}" for number, word in enumerate(prompt)] + said
+        said = _spaced(prompt) + said
     deltas = [Delta(choice, piece, _tokens(request, piece), None) for piece in said]
     last = deltas.pop() if deltas else Delta(choice, "", [], None)
     return [*deltas, Delta(choice, last.text, last.tokens, reason)]
+
+
+def _spaced(words: list[str]) -> list[str]:
+    """The words as the pieces of a text."""
+    return [word if number == 0 else f" {word}" for number, word in enumerate(words)]
 
 
 def _cut(pieces: list[str], length: int) -> list[str]:
