@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from typer.testing import CliRunner
 
-from heroes.app import app
 from tests.support.live_sandbox import LiveSandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,37 +74,6 @@ class Heroes:
             start_new_session=sys.platform != "win32",
             creationflags=flags,
         )
-
-
-@dataclass
-class HeroesInProcess:
-    """Runs `heroes` in this process, which takes milliseconds: no signals and no terminal."""
-
-    environment: dict[str, str]
-
-    def __call__(
-        self, *arguments: str, input: str = "", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, with `input` in a pipe; an error that it does not foresee is raised."""
-        before = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(self.environment | variables)
-        try:
-            done = CliRunner().invoke(app, list(arguments), input=input, prog_name="heroes")
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return subprocess.CompletedProcess(
-            ["heroes", *arguments], done.exit_code, done.stdout, done.stderr
-        )
-
-    def json(self, *arguments: str, **variables: str) -> Any:
-        """Run it with --json; it must succeed, and print nothing but JSON."""
-        done = self(*arguments, "--json", **variables)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
 
 
 class Terminal:
