@@ -58,8 +58,6 @@ async def ask_many(
     """
     if not isinstance(client, AsyncOpenAI):
         raise TypeError("ask_many() needs an AsyncOpenAI client: use connect_async().")
-    if "prompt" not in grid.columns:
-        raise ValueError("The grid has no column prompt.")
     path, settings = Path(path), settings or load_settings()
     call = {"model": model, "temperature": temperature, "max_completion_tokens": max_tokens}
     call |= settings.options_for(model)

@@ -55,8 +55,8 @@ def upload(client: OpenAI, path: str | Path, *, max_wait: float = 600.0) -> File
         time.sleep(0.2)
         file = client.files.retrieve(file.id)
     if file.status == "error":
-        why = file.status_details or "the server gives no reason."
-        raise UploadError(f"{file.filename} could not be processed: {why}")
+        reason = file.status_details or "no reason given"
+        raise UploadError(f"{file.filename} could not be processed: {reason}")
     return file
 
 
@@ -91,8 +91,7 @@ def find_job(
     client: OpenAI, labels: dict[str, str], *, base_model: str | None = None
 ) -> FineTuningJob | None:
     """The newest job with these labels that has not failed, whose model exists; else None."""
-    # The list is not asked for the labels: not every provider has that filter.
-    for job in client.fine_tuning.jobs.list(limit=100):
+    for job in client.fine_tuning.jobs.list(limit=100):  # not every provider can filter it
         # Hosted APIs may answer with the dated name of the model that was asked for.
         bases = (None, job.model, re.sub(r"-\d{4}-\d\d-\d\d$", "", job.model))
         fits = base_model in bases and labels.items() <= (job.metadata or {}).items()

@@ -187,7 +187,7 @@ def test_wrong_arguments_are_named(grid: pd.DataFrame, path: Path) -> None:
     client = OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
     with client, pytest.raises(TypeError, match="connect_async"):
         asyncio.run(ask_many(client, grid, path, model="m"))  # type: ignore[arg-type]
-    with Provider(good) as provider, pytest.raises(ValueError, match="no column prompt"):
+    with Provider(good) as provider, pytest.raises(KeyError, match="prompt"):
         run(provider, grid.drop(columns="prompt"), path)
 
 
