@@ -153,7 +153,7 @@ def documented_commands() -> Iterator[str]:
 def commands(program: str) -> set[str]:
     """What follows the program's name in the documented commands that call it."""
     # As `make run`, `.venv/bin/heroes doctor`, `.venv\Scripts\python -m jupyter lab`.
-    pattern = re.compile(rf"(?:\S*[/\\])?{program} +(.+)")
+    pattern = re.compile(rf"(?:\S*[/\\])?{program} +([\w-].*)")
     return {m[1].strip() for command in documented_commands() if (m := pattern.fullmatch(command))}
 
 
