@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def refresh(path: Path, check: bool = False) -> bool:
-    """Run one notebook and store it if something has changed; False if something is wrong with it."""
+    """Run one notebook and store it if something has changed; False if it can't be."""
     started = time.monotonic()
     before = read(path)
     notebook = copy.deepcopy(before)
