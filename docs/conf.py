@@ -71,6 +71,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 copybutton_selector = "div.cell_input pre, div[class*=highlight-] pre"
 
 autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 80
