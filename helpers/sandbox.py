@@ -1,7 +1,4 @@
-"""The learner's own sandbox: start it as a process of its own, find it again, stop it.
-
-The server says where it is in `sandbox.json` in its state folder.
-"""
+"""The learner's own sandbox: start it as a process of its own, find it again, stop it."""
 
 from __future__ import annotations
 
@@ -89,9 +86,8 @@ def start_sandbox() -> SandboxStatus:
         code = child.wait()
     log = (state_folder() / "sandbox.log").read_text("utf-8", "replace").strip().splitlines()
     raise SandboxError(
-        f"The sandbox did not start (exit code {code}). The last lines of its sandbox.log:\n"
-        + "\n".join(log[-8:] or ["(the log is empty)"])
-        + "\n`heroes doctor` checks this machine."
+        f"The sandbox did not start (exit code {code}). `heroes doctor` checks this machine. The "
+        "last lines of its sandbox.log:\n" + "\n".join(log[-8:])
     )
 
 
@@ -123,14 +119,10 @@ def run_keys(*arguments: str) -> Any:
     """
     command = [sys.executable, "-m", "sandbox", "keys", *arguments, "--json"]
     done = subprocess.run(
-        [*command, "--state", str(state_folder())],
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
+        [*command, "--state", str(state_folder())], cwd=ROOT, capture_output=True, check=False
     )
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["The command for keys failed."]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["No reason given."]
         raise SandboxError(lines[-1].removeprefix("sandbox: "))
     return json.loads(done.stdout)
 
@@ -139,7 +131,7 @@ def _spawn() -> subprocess.Popen[bytes]:
     """Start the server detached: it outlives the notebook, and Ctrl-C there does not reach it."""
     # The learner's hosted keys are not the server's business.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-    flags = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")  # on Windows only
+    windows_only = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
     with (state_folder() / "sandbox.log").open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state_folder())],
@@ -149,7 +141,7 @@ def _spawn() -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,
-            creationflags=sum(getattr(subprocess, flag, 0) for flag in flags),
+            creationflags=sum(getattr(subprocess, flag, 0) for flag in windows_only),
         )
     _started.append(child)
     return child

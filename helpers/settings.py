@@ -86,7 +86,6 @@ def load_settings() -> Settings:
             "data) and HEROES_BASE_MODEL (gets fine-tuned) in .env."
         )
     at_home = provider.name == "sandbox"
-    embedding = provider.embedding_model or (base if at_home else None)
     return Settings(
         endpoint="sandbox" if at_home else "hosted",
         provider=provider.name,
@@ -97,7 +96,9 @@ def load_settings() -> Settings:
         job_options=provider.job_options,
         concurrency=provider.concurrency,
         seeds=provider.seeds,
-        embedding_model=read_variable("HEROES_EMBEDDING_MODEL") or embedding,
+        embedding_model=read_variable("HEROES_EMBEDDING_MODEL")
+        or provider.embedding_model
+        or (base if at_home else None),
     )
 
 

@@ -190,15 +190,6 @@ def test_a_killed_sandbox_is_started_anew_and_keeps_its_keys(own_state: Path) ->
     assert sandbox_status().pid != first.pid
 
 
-def test_stopping(own_state: Path) -> None:
-    assert stop_sandbox() is False
-    pid = start_sandbox().pid
-    assert stop_sandbox() is True
-    assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "its parent is this process"
-    assert not sandbox_status().running
-    assert stop_sandbox() is False
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no zombies")
 def test_stopping_while_the_notebook_that_started_it_is_still_open(own_state: Path) -> None:
     """Its parent never reaps the server, so the ended server stays in the table of processes."""
@@ -240,7 +231,7 @@ def test_a_spoilt_record_is_no_sandbox(own_state: Path, text: str) -> None:
 
 def test_a_failed_start_shows_the_log(own_state: Path) -> None:
     (own_state / "sandbox.db").mkdir()
-    with pytest.raises(SandboxError, match=r"did not start(?s:.*)sandbox\.log(?s:.*)doctor"):
+    with pytest.raises(SandboxError, match=r"did not start(?s:.*)doctor(?s:.*)sandbox\.log:\n."):
         start_sandbox()
     with pytest.raises(SandboxError):
         run_keys("list")

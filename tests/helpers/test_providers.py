@@ -14,9 +14,9 @@ from openai import OpenAI
 from openai.resources.fine_tuning.jobs import Jobs
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.deployment import NotDeployed, model_to_call
+from helpers.deployment import NotDeployed, model_to_call, provider_frame
 from helpers.jobs import upload
-from helpers.providers import OTHER, PROVIDERS, find_provider, provider_frame
+from helpers.providers import OTHER, PROVIDERS, find_provider
 
 FILE = {"id": "file-1", "object": "file", "bytes": 3, "created_at": 1, "purpose": "fine-tune"}
 CHECKPOINTS = [{"id": "ftckpt_new"}, {"id": "ftckpt_old"}]
