@@ -187,7 +187,7 @@ def test_your_own_file_comes_first(
     assert find("train.jsonl") == shipped / "train.jsonl"
     my("train.jsonl").write_text("own")
     assert find("train.jsonl") == tmp_path / "my" / "train.jsonl"
-    with pytest.raises(FileNotFoundError, match=r"no heros\.csv (?s:.*)run the notebook"):
+    with pytest.raises(FileNotFoundError, match=r"no heros\.csv (?s:.*)Run the notebook"):
         find("heros.csv")
     monkeypatch.setenv("HEROES_MY", "data/elsewhere")
     monkeypatch.chdir(tmp_path)
