@@ -81,9 +81,9 @@ def write_file(grid: pd.DataFrame, name: str) -> Path:
     heroes = asyncio.run(ask_all())
     path = write_jsonl(my(f"{name}.jsonl"), to_chat(heroes))
     report = check_file(path, settings=settings)
-    print(f"{report.summary}\n")
+    print(f"{report}\n")
     if not report.ok:
-        raise SystemExit(str(report))
+        raise SystemExit(f"Remove such rows from {name}.rows.jsonl in data/my, and run this again.")
     return path
 
 
