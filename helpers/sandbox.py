@@ -20,7 +20,7 @@ from helpers.settings import ROOT, read_variable
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 CLOCK_SECONDS = 2.0  # by so much a correction of the clock may move a start time
-_started: list[subprocess.Popen[bytes]] = []  # else Python warns of a forgotten child
+_started: list[subprocess.Popen[bytes]] = []  # by this process, which must reap them
 
 
 class SandboxError(RuntimeError):
@@ -104,6 +104,8 @@ def stop_sandbox() -> bool:
             end()
             deadline = time.monotonic() + STOP_SECONDS
             while time.monotonic() < deadline:
+                for child in _started:
+                    child.poll()
                 # A zombie has ended, but the open notebook that started it never asks for that.
                 if process.status() == psutil.STATUS_ZOMBIE:
                     return True
