@@ -11,12 +11,11 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from helpers.statistics import WORD
-
 _FILE = Path(__file__).with_name("words.toml")
 LISTS: dict[str, list[str]] = {
     name: words.split() for name, words in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
 }
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _END = re.compile(r"[.!?]+[\"”')]*(?=\s|$)")
 _TENS = dict(zip(LISTS["tens"], range(20, 100, 10), strict=True))
 
@@ -70,7 +69,7 @@ def sentences(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """The words of a text; "40-year-old" and "don't" are one word each."""
-    return WORD.findall(text)
+    return _WORD.findall(text)
 
 
 def ages(text: str) -> list[int]:

@@ -22,7 +22,7 @@ from course.facts import card_text
 from course.grid import superhero_grid
 from helpers.check_file import check_file
 from helpers.data import find
-from helpers.jsonl import read_jsonl, split_by, to_completions, write_jsonl
+from helpers.jsonl import SUB_PROMPT, read_jsonl, split_by, to_completions, write_jsonl
 from helpers.pairs import add_separator, add_stop, drop_duplicates, leading_space
 from tests.support.live_sandbox import LiveSandbox, live_model, live_sandbox
 
@@ -477,3 +477,8 @@ def test_hints_go_up_in_three_steps(three: Exercise, capsys: pytest.CaptureFixtu
     assert printed[1] == "Hint 2 of 3: Use a loop."
     with pytest.raises(ValueError, match="three hints"):
         three.hint(4)
+
+
+def test_the_grids_short_prompts_are_the_ones_that_training_files_get() -> None:
+    for row in GRID.to_dict("records"):
+        assert row["sub_prompt"] == SUB_PROMPT.format(**row)
