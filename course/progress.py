@@ -8,26 +8,19 @@ heroes board *.json
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from course.exercise import ProgressError, forget, numbers_of, passed
+from course.exercise import ProgressError, numbers_of, passed
 from course.steps import STEPS
 from helpers.data import my_folder
-from helpers.settings import ROOT
 
-State = Literal["done", "begun", "open"]
-SIGNS: dict[State, str] = {"done": "[x]", "begun": "[/]", "open": "[ ]"}
-NOTEBOOKS = ROOT / "notebooks"
-SET_ASIDE = "set_aside"
-REMEDY = "Make one with: heroes progress --json --name NAME"
+SIGNS = {"done": "[x]", "begun": "[/]", "open": "[ ]"}
 
 
 class StepProgress(BaseModel):
@@ -39,7 +32,7 @@ class StepProgress(BaseModel):
     exercises: dict[str, bool]
 
     @property
-    def state(self) -> State:
+    def state(self) -> str:
         parts = [*self.products.values(), *self.exercises.values()]
         return "done" if parts and all(parts) else "begun" if any(parts) else "open"
 
@@ -75,7 +68,7 @@ def progress() -> list[StepProgress]:
 def show_progress() -> None:
     """Print a line for each step, and what to do next."""
     found = progress()
-    print("\n".join(str(each) for each in found))
+    print(*found, sep="\n")
     following = next((each for each in found if each.state != "done"), None)
     print(f"Next: {following.step} {following.title}." if following else "You have done it all.")
 
@@ -104,55 +97,10 @@ def _read(path: Path) -> Report:
         return Report.model_validate_json(path.read_text(encoding="utf-8-sig"))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        what = f"the field '{field}': {first['msg']}" if field else first["msg"]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
     except (OSError, UnicodeError) as error:
         what = str(error)
-    raise ProgressError(f"{path.name} is not a progress report ({what}). {REMEDY}")
-
-
-def reset(step: str, notebook: bool = False) -> list[str]:
-    """Put a step back to its beginning, and return the paths of what was moved aside.
-
-    The step's files move to data/my/set_aside, and its exercises are open again. With `notebook`,
-    the edited notebook moves there too, and the version in git takes its place. Raises
-    ProgressError, before anything is moved, for an unknown step or without a version in git.
-    """
-    chosen = next((each for each in STEPS if each.number == step.zfill(2)), None)
-    if chosen is None:
-        known = ", ".join(each.number for each in STEPS)
-        raise ProgressError(f"There is no step {step.zfill(2)}. There are: {known}.")
-    passed()  # a damaged record is refused before anything is moved
-    original = _original(chosen.number) if notebook else None
-    moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    aside = my_folder() / SET_ASIDE / f"{chosen.number}_{moment}"
-    # Beside a table is the file of the rows that it was made from.
-    names = [name for each in chosen.files for name in (each, f"{Path(each).stem}.rows.jsonl")]
-    moved = [_set_aside(my_folder() / name, aside) for name in names]
-    if original:
-        path, content = original
-        moved.append(_set_aside(path, aside))
-        path.write_bytes(content)
-    forget(numbers_of(chosen.number))
-    return [str(path) for path in moved if path]
-
-
-def _set_aside(path: Path, folder: Path) -> Path | None:
-    if not path.is_file():
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.move(path, folder / path.name))
-
-
-def _original(step: str) -> tuple[Path, bytes]:
-    """A notebook's path, and its content as git has it."""
-    path = next(NOTEBOOKS.glob(f"{step}_*.ipynb"))
-    name = path.relative_to(ROOT).as_posix()
-    command = ["git", "show", f"HEAD:{name}"]
-    try:
-        shown = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise ProgressError(
-            f"git has no {name} here, so it cannot be brought back. Get a fresh copy of the course."
-        ) from error
-    return path, shown.stdout
+    raise ProgressError(
+        f"{path.name} is not a progress report ({what}). "
+        "Make one with: heroes progress --json --name NAME"
+    )

@@ -60,7 +60,7 @@ def reset(
 
     Example: heroes reset 03 --notebook
     """
-    from course.progress import reset as put_back
+    from course.reset import reset as put_back
 
     confirm(f"Put step {step} back to its beginning?", yes)
     for path in put_back(step, notebook):
