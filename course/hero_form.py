@@ -10,7 +10,7 @@ import ipywidgets
 from course.hero_card import hero_card
 from course.judge import judge
 from course.powers import power_names
-from helpers.live import show
+from helpers.display import show
 from helpers.playground import LABELS, WIDE, fill
 
 

@@ -1,7 +1,4 @@
-"""What a trainer by hand needs beside the lesson: the job's order, tables, model folders.
-
-Torch is loaded by the notebook, not here.
-"""
+"""What a trainer by hand needs beside the lesson: the job's order, tables, model folders."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ class JobOrder:
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        self.lengths = np.asarray(lengths)
+        self.lengths = -np.asarray(lengths)  # longest first
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -56,7 +53,7 @@ class JobOrder:
     def __iter__(self) -> Iterator[int]:
         draw = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
         pools = _cut(draw.permutation(len(self.lengths)), POOL * self.batch_size)
-        sorted_pools = [pool[np.argsort(-self.lengths[pool], kind="stable")] for pool in pools]
+        sorted_pools = [pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools]
         batches = [batch for pool in sorted_pools for batch in _cut(pool, self.batch_size)]
         full = [batch for batch in batches if len(batch) == self.batch_size]
         rest = [batch for batch in batches if len(batch) < self.batch_size]

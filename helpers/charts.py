@@ -12,7 +12,7 @@ import inspect
 import io
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Concatenate, ParamSpec, Protocol
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -20,11 +20,8 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers.live import TRAIN_COLOUR, VALID_COLOUR, in_notebook
+from helpers.display import TRAIN_COLOUR, VALID_COLOUR, in_notebook
 
-P = ParamSpec("P")
-
-WIDTH_PIXELS = 640
 STYLE: dict[str, Any] = {
     "font.size": 12,
     "axes.spines.top": False,
@@ -41,7 +38,7 @@ STYLE: dict[str, Any] = {
 }
 
 
-def chart(draw: Callable[Concatenate[Axes, P], str]) -> Callable[P, None]:
+def chart(draw: Callable[..., str]) -> Callable[..., None]:
     """Make a chart of a function that draws on axes and returns a sentence about the drawing.
 
     The chart takes the same arguments without the axes, shows the picture in a notebook, with the
@@ -49,7 +46,7 @@ def chart(draw: Callable[Concatenate[Axes, P], str]) -> Callable[P, None]:
     """
 
     @functools.wraps(draw)
-    def drawn(*args: P.args, **options: P.kwargs) -> None:
+    def drawn(*args: Any, **options: Any) -> None:
         with mpl.rc_context(STYLE):
             figure = Figure(figsize=(6.4, 3.6), layout="constrained")
             sentence = draw(figure.add_subplot(), *args, **options)
@@ -57,9 +54,8 @@ def chart(draw: Callable[Concatenate[Axes, P], str]) -> Callable[P, None]:
                 _display(figure, sentence)
         print(sentence)
 
-    signature = inspect.signature(draw)
-    _, *others = signature.parameters.values()
-    drawn.__signature__ = signature.replace(parameters=others, return_annotation=None)
+    _, *others = inspect.signature(draw).parameters.values()
+    drawn.__signature__ = inspect.Signature(others)
     return drawn
 
 
@@ -67,26 +63,12 @@ def _display(figure: Figure, sentence: str) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160)
     picture = base64.b64encode(buffer.getvalue()).decode("ascii")
-    metadata = {"image/png": {"alt": sentence, "width": WIDTH_PIXELS}}
+    metadata = {"image/png": {"alt": sentence, "width": 640}}
     display({"image/png": picture, "text/plain": sentence}, metadata=metadata, raw=True)
 
 
-def figure_of(axes: Axes) -> Figure:
-    """The whole picture, whose height follows the number of rows."""
-    return axes.get_figure(root=True)
-
-
-class TokenChance(Protocol):
-    """A candidate for the next token, as `top_logprobs` holds them."""
-
-    token: str
-    logprob: float
-
-
 @chart
-def next_word_chart(
-    axes: Axes, top_logprobs: Iterable[TokenChance], title: str = "The next word"
-) -> str:
+def next_word_chart(axes: Axes, top_logprobs: Iterable[Any], title: str = "The next word") -> str:
     """Bars of the most likely next tokens, from `choice.logprobs.content[0].top_logprobs`."""
     found = sorted(top_logprobs, key=lambda candidate: -candidate.logprob)
     if not found:
@@ -94,7 +76,7 @@ def next_word_chart(
     # Spaces and line ends made visible.
     labels = [repr(c.token)[1:-1].replace(" ", "␣") or "(nothing)" for c in found]
     shares = [100 * math.exp(candidate.logprob) for candidate in found]
-    figure_of(axes).set_figheight(0.9 + 0.45 * len(found))
+    axes.figure.set_figheight(0.9 + 0.45 * len(found))
     bars = axes.barh(range(len(found)), shares, color=TRAIN_COLOUR, height=0.62)
     axes.bar_label(bars, fmt="{:.0f} %", padding=5, fontsize=11)
     axes.set_yticks(range(len(found)), labels)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers.charts import chart
-from helpers.live import TRAIN_COLOUR, VALID_COLOUR
+from helpers.display import TRAIN_COLOUR, VALID_COLOUR
 
 
 @chart
 def two_curves(axes: Axes, frame: pd.DataFrame) -> str:
     """The loss by hand and the job's, from a table with the columns step, by_hand and job."""
-    if frame.empty:
-        raise ValueError("The table holds no step yet.")
     axes.plot(frame["step"], frame["by_hand"], color=TRAIN_COLOUR, lw=1.5, label="by hand")
     told = "By hand the loss goes from {:.2f} to {:.2f}".format(*frame["by_hand"].iloc[[0, -1]])
     both = frame.dropna(subset=["job"])
@@ -38,15 +37,13 @@ def two_curves(axes: Axes, frame: pd.DataFrame) -> str:
 @chart
 def surprise_chart(axes: Axes, before: Sequence[float], after: Sequence[float]) -> str:
     """How surprised two models are by the first, second, third … token of an answer."""
-    if not before or len(before) != len(after):
-        raise ValueError("Hand in two lists of losses of the same length.")
     places = range(1, len(before) + 1)
     axes.bar([p - 0.2 for p in places], before, 0.4, color=VALID_COLOUR, label="before")
     axes.bar([p + 0.2 for p in places], after, 0.4, color=TRAIN_COLOUR, hatch="//", label="after")
     axes.set_xticks(list(places))
     axes.set(xlabel="token of the answer", title="Loss at the first tokens of an answer")
     axes.legend()
-    rest_before, rest_after = (sum(row[1:]) / max(1, len(row) - 1) for row in (before, after))
+    rest_before, rest_after = fmean(before[1:]), fmean(after[1:])
     return (
         f"Loss at the first token: {before[0]:.1f} before, {after[0]:.1f} after. "
         f"Tokens 2 to {len(before)} on average: {rest_before:.1f} before, {rest_after:.1f} after."

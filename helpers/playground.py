@@ -10,7 +10,7 @@ import ipywidgets
 import openai
 from openai import OpenAI
 
-from helpers.live import show
+from helpers.display import show
 
 WIDE = {"layout": {"width": "100%", "max_width": "680px"}}
 LABELS = {"style": {"description_width": "6.5em"}}  # wide enough for "temperature"

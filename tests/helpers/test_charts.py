@@ -71,7 +71,7 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
     ),
     (
         before_after,
-        ({"before": 0.0, "after": Rate(192, 200)}, "Right"),
+        ({"before": Rate(0, 200), "after": Rate(192, 200)}, "Right"),
         "Right: before 0 %, after 96 %.",
     ),
     (
@@ -124,12 +124,6 @@ def test_a_chart_says_what_it_shows(
         (next_word_chart, ([],), "logprobs=True"),
         (loss_curve, (LOSSES[:0],), "no training loss"),
         (length_histogram, (TEXTS[:0],), "holds no text"),
-        (two_curves, (CURVES[:0],), "no step"),
-        (surprise_chart, ([1.0], []), "same length"),
-        (before_after, ({},), "no rates"),
-        (score_chart, ({}, "Nothing"), "no scores"),
-        (learning_curve, ({1: LOW, 2: {"powers": Rate(1, 2)}},), "same groups"),
-        (mark_bars, ({},), "no answers"),
     ],
 )
 def test_nothing_to_draw_is_an_error(
