@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers.display import TRAIN_COLOUR, VALID_COLOUR, in_notebook
+from helpers.display import TRAIN_COLOUR, in_notebook
 
 STYLE: dict[str, Any] = {
     "font.size": 12,
@@ -84,40 +83,3 @@ def next_word_chart(axes: Axes, top_logprobs: Iterable[Any], title: str = "The n
     axes.set(xlim=(0, max(100.0, *shares)), xlabel="chance in %", title=title)
     listed = [f"{label} {share:.0f} %" for label, share in zip(labels, shares, strict=True)]
     return f"Chances of the next token: {', '.join(listed)}."
-
-
-@chart
-def loss_curve(axes: Axes, frame: pd.DataFrame) -> str:
-    """Training and validation loss over the steps, from `loss_frame` or `result_frame`."""
-    train = frame.dropna(subset=["train_loss"])
-    if train.empty:
-        raise ValueError("The table holds no training loss yet.")
-    axes.plot(train["step"], train["train_loss"], color=TRAIN_COLOUR, label="training")
-    first, last = train["train_loss"].iloc[[0, -1]]
-    verb = "falls" if last < first else "does not fall: it goes"
-    steps = int(train["step"].iloc[-1])
-    sentence = f"Training loss {verb} from {first:.2f} to {last:.2f} in {steps} steps."
-    valid = frame.dropna(subset=["valid_loss"]) if "valid_loss" in frame else frame[:0]
-    if not valid.empty:
-        axes.plot(valid["step"], valid["valid_loss"], "--", color=VALID_COLOUR, label="validation")
-        start, end = valid["valid_loss"].iloc[[0, -1]]
-        sentence += f" Validation loss goes from {start:.2f} to {end:.2f}."
-    axes.set_ylim(bottom=0)
-    axes.set(xlabel="step", title="Loss: how surprised the model is")
-    axes.legend()
-    return sentence
-
-
-@chart
-def length_histogram(axes: Axes, df: pd.DataFrame, column: str = "response_txt") -> str:
-    """How many words the texts of a column have."""
-    lengths = df[column].dropna().astype(str).str.split().str.len()
-    if lengths.empty:
-        raise ValueError(f"The column {column!r} holds no text.")
-    low, high, middle = int(lengths.min()), int(lengths.max()), float(lengths.median())
-    width = max(1, math.ceil((high - low + 1) / 20))
-    bins = list(range(low, high + width + 1, width))
-    axes.hist(lengths, bins=bins, color=TRAIN_COLOUR, edgecolor="white")
-    axes.axvline(middle, color=VALID_COLOUR, linestyle="--")
-    axes.set(xlabel="words", ylabel="texts", title="How long the texts are")
-    return f"{len(lengths)} texts have {low} to {high} words; the middle one has {middle:.0f}."

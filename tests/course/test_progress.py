@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from course import reset as module
+from course.board import board, report
 from course.exercise import Exercise, ProgressError, expect, note_passed, numbers_of, passed
-from course.progress import StepProgress, board, progress, report, show_progress
+from course.progress import StepProgress, progress, show_progress
 from course.reset import reset
 from course.steps import STEPS
 from helpers.data import my

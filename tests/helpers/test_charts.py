@@ -12,9 +12,14 @@ import pandas as pd
 import pytest
 
 from helpers import charts
-from helpers.charts import length_histogram, loss_curve, next_word_chart
+from helpers.charts import next_word_chart
 from helpers.charts_scores import before_after, learning_curve, mark_bars, score_chart
-from helpers.charts_training import surprise_chart, two_curves
+from helpers.charts_training import (
+    length_histogram,
+    loss_curve,
+    surprise_chart,
+    two_curves,
+)
 from helpers.statistics import Rate
 
 CANDIDATES = [
