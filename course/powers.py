@@ -6,13 +6,12 @@ The judge in `course.judge` asks here whether a sentence speaks of another power
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from course.wording import LISTS
 from helpers.data import DATA
@@ -22,25 +21,6 @@ _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _CLAIM = "power of|gift for|gift of|talent for|power is|master of|people need|they need"
 _SHARED = ""  # the owner of sentences that fit every power
-
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Power(BaseModel):
-    """One power: the phrase a description uses, its own sentences, and its other names."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-    phrase: Text
-    in_data_set: bool
-    sentences: Annotated[list[Text], Field(min_length=1)]
-    aliases: list[Text] = []
-
-
-class PowersFile(BaseModel):
-    """The shape of data/powers.json: the powers by name, and sentences that fit every power."""
-
-    powers: Annotated[dict[Text, Power], Field(min_length=1)]
-    shared: list[Text] = []
 
 
 class Match(NamedTuple):
@@ -64,19 +44,18 @@ def content_words(text: str) -> frozenset[str]:
 class Catalogue:
     """All powers, and which words occur in which of their sentences."""
 
-    def __init__(self, path: Path) -> None:
-        """Read a powers file. ValueError says what is wrong in it, and where."""
-        content = PowersFile.model_validate_json(path.read_bytes())
-        self.powers, self.shared = content.powers, content.shared
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.powers: dict[str, dict[str, Any]] = content["powers"]
+        self.shared: list[str] = content["shared"]
         self._names = {
-            name: [*dict.fromkeys(map(_fold, (name, power.phrase, *power.aliases)))]
+            name: [*dict.fromkeys(map(_fold, (name, power["phrase"], *power.get("aliases", ()))))]
             for name, power in self.powers.items()
         }
         self._by_name = {folded: name for name, names in self._names.items() for folded in names}
         names = "|".join(sorted(map(re.escape, self._by_name), key=len, reverse=True))
         self._claim = re.compile(rf"\b(?:{_CLAIM}) ({names})\b")
 
-        owned = [(name, text) for name, power in self.powers.items() for text in power.sentences]
+        owned = [(name, text) for name, power in self.powers.items() for text in power["sentences"]]
         owned += [(_SHARED, text) for text in self.shared]
         self._owners = np.array([owner for owner, _ in owned])
         self._sentences = [text for _, text in owned]
@@ -144,10 +123,10 @@ class Catalogue:
 @lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
     """The course's own powers (read once)."""
-    return Catalogue(DATA / "powers.json")
+    return Catalogue(json.loads((DATA / "powers.json").read_text(encoding="utf-8")))
 
 
 def power_names(in_data_set: bool | None = None) -> list[str]:
     """The names of the course's powers; with True or False only those (not) in the data set."""
     powers = catalogue().powers.items()
-    return [name for name, p in powers if in_data_set in (None, p.in_data_set)]
+    return [name for name, power in powers if in_data_set in (None, power["in_data_set"])]
