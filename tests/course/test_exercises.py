@@ -218,8 +218,8 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("8.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
     ("8.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
     ("8.1", masked(*[-100] * 5, 50, 51, -100), "the end of the answer"),
-    ("8.1", masked(*[-100] * 4, 3, 50, 51, 4), "only 4 tokens"),
-    ("8.1", masked(*[-100] * 6, 51, 4), "1 tokens too few"),
+    ("8.1", masked(*[-100] * 4, 3, 50, 51, 4), "on 4 tokens instead of 5"),
+    ("8.1", masked(*[-100] * 6, 51, 4), "on 6 tokens instead of 5"),
     ("8.1", masked(0, *[-100] * 5, 51, 4), "in other places"),
     ("8.2", (lambda logits, t: (logits / t).softmax(-1),), None),
     ("8.2", (lambda logits, t: logits.softmax(-1),), "saw 0.64 at 0.5 and 0.64 at 2"),
@@ -306,8 +306,8 @@ def test_each_exercise_has_its_texts_and_each_text_its_exercise() -> None:
         ("OPENAI_API_KEY=sk-demo—1234\n", "long dash"),
         ("OPENAI_API_KEY=sk-demo-1234\nOPENAI_BASE_URL=\n", "blank"),
         ("OPENAI_API_KEY=sk-demo1234\n", "two short dashes"),
-        ("# nothing\n", "a line for the key"),
-        ("OPENAI_API_KEY=sk-demo-1234\nCOLOUR=green\n", "the key alone"),
+        ("# nothing\n", "a line for the key, and no other, saw []"),
+        ("OPENAI_API_KEY=sk-demo-1234\nCOLOUR=green\n", "no other, saw ['COLOUR'"),
     ],
 )
 def test_an_env_file(
