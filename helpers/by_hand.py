@@ -22,7 +22,7 @@ PLAIN_TEMPLATE = (
     "{{ ' ' + message.content + eos_token }}{% else %}{{ message.content }}{% endif %}{% endfor %}"
 )
 NOT_LEARNED = -100  # the label that torch leaves out of the loss
-POOL = 50  # batches
+POOL = 50  # batches that are sorted together
 # Pale enough for dark letters, told apart by colour-blind eyes; every box has a border as well.
 COLOURS = ("#d5e8f0", "#fbe6d4", "#e4efdc", "#ece3f4")
 BOX = (
@@ -44,7 +44,7 @@ class JobOrder:
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Trainer calls this before each epoch."""
+        """The DataLoader of a Trainer calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -80,9 +80,8 @@ def batch_picture(labels: Sequence[Sequence[int]], lengths: Sequence[int], scale
     """
     lines = []
     for row, length in zip(labels, lengths, strict=True):
-        marks = ["-" if label == NOT_LEARNED else "#" for label in row[:length]]
-        marks += "." * (len(row) - length)
-        lines.append("".join(marks[::scale]))
+        read = "".join("-" if label == NOT_LEARNED else "#" for label in row[:length])
+        lines.append(read.ljust(len(row), ".")[::scale])
     return "\n".join(lines)
 
 
