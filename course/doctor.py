@@ -71,11 +71,10 @@ def check_packages() -> Iterator[Result]:
     for name in wanted:
         try:
             version = importlib.metadata.version(name).split("+")[0]
+            if version != tested.get(name, version):
+                different.append(f"{name} {version} (tested: {tested[name]})")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-            continue
-        if version != tested.get(name, version):
-            different.append(f"{name} {version} (tested: {tested[name]})")
     if missing:
         yield Result("fail", "Packages", f"missing: {', '.join(missing)}", INSTALL)
     elif different:
@@ -96,8 +95,7 @@ def check_names() -> Iterator[Result]:
     packages = {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
     folders = {Path.cwd(), ROOT, ROOT / "notebooks"}
     files = sorted(file for folder in folders for file in folder.glob("*.py"))
-    hiding = [file for file in files if file.stem in packages]
-    for file in hiding:
+    for file in (hiding := [file for file in files if file.stem in packages]):
         found = f"{_short(file)} hides the package {file.stem}"
         yield Result("warn", "File names", found, "Give the file another name.")
     if not hiding:
@@ -106,11 +104,10 @@ def check_names() -> Iterator[Result]:
 
 def check_processor() -> Iterator[Result]:
     memory = psutil.virtual_memory()
-    free = f"{memory.total / GIB:.1f} GiB ({memory.available / GIB:.1f} GiB free)"
-    few = memory.available < GIB
-    remedy = "Close other programs first." if few else ""
-    found = f"{os.cpu_count()} cores, {free}"
-    yield Result("warn" if few else "ok", "Processor and memory", found, remedy)
+    free = memory.available / GIB
+    found = f"{os.cpu_count()} cores, {memory.total / GIB:.1f} GiB ({free:.1f} GiB free)"
+    level, remedy = ("ok", "") if free > 1 else ("warn", "Close other programs first.")
+    yield Result(level, "Processor and memory", found, remedy)
 
 
 def check_disk() -> Iterator[Result]:
@@ -175,16 +172,15 @@ def check_torch() -> Iterator[Result]:
     options = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
     command = [sys.executable, "-c", TORCH]
     try:
-        done = subprocess.run(command, timeout=TORCH_SECONDS, check=False, **options)
+        done = subprocess.run(command, timeout=TORCH_SECONDS, check=True, **options)
     except subprocess.TimeoutExpired:
         yield Result("fail", "torch", f"not loaded after {TORCH_SECONDS} s", "Is the disk busy?")
-        return
-    if done.returncode == 0:
+    except subprocess.CalledProcessError as error:
+        why = (error.stderr.strip().splitlines() or [str(error)])[-1]
+        yield Result("fail", "torch", why, "Run `python tools/install.py` again.")
+    else:
         seconds = time.monotonic() - started
         yield Result("ok", "torch", f"{done.stdout.strip()}, loaded in {seconds:.1f} s")
-    else:
-        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        yield Result("fail", "torch", why, "Run `python tools/install.py` again.")
 
 
 def check_env() -> Iterator[Result]:
