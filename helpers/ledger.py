@@ -48,6 +48,7 @@ class Ledger:
         """Add a finished row; from here on it outlives this program."""
         self._file.write(json.dumps({"key": key, **row}, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
+        os.fsync(self._file.fileno())  # a row may be paid for, and a power cut is no excuse
         self.rows[key] = row
 
     def clear(self) -> None:
@@ -63,7 +64,6 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
     try:
         with FileLock(path.with_name(path.name + ".lock"), timeout=0), path.open("a+b") as file:
             yield Ledger(file)
-            os.fsync(file.fileno())
     except Timeout as error:
         raise LedgerBusy(
             f"Another notebook or program is writing {path.name} right now. Wait for it, or stop "

@@ -15,7 +15,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from course.errors import NOTEBOOK, ErrorEntry, entries, section_titles
-from tools.roadmap import STEPS
+from course.steps import STEPS
 
 PREDICTION = "notebooks/06_prediction.ipynb"
 MEASURED = "docs/measured.json"
