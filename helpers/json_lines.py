@@ -54,7 +54,7 @@ def whole_fault(data: bytes) -> JsonFault | None:
     for begin, what in WORDS["binary"].items():
         if data.startswith(bytes.fromhex(begin)):
             return JsonFault("binary", f"The file is {what}, not text.", line=1)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:1000]:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         return JsonFault("encoding", "The file is UTF-16, or no text at all.", line=1)
     start = data.removeprefix(BOM).lstrip()
     number = data[: len(data) - len(start)].count(b"\n") + 1

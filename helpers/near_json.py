@@ -31,7 +31,7 @@ def byte_fault(line: bytes, at: int) -> JsonFault:
 def half_fault(half: str) -> JsonFault:
     """The fault of half a character: the half in words."""
     cause = f"Half of a character, such as an emoji cut in two: {half}."
-    remedy = f"Write the whole character or delete {half}."
+    remedy = "Write the whole character, or delete what is left of it."
     return JsonFault("not_json", cause, remedy=remedy)
 
 

@@ -375,6 +375,8 @@ GOOD = json.dumps(answer("It's fine, she said."))
         (GOOD.replace('"Hi"', "undefined"), "not_json", "undefined is not a JSON", "null"),
         (GOOD.replace('"Hi"', '"\\ud83d Hi"'), "not_json", "emoji cut in two: \\ud83d", "delete"),
         (GOOD + ",", "not_json", "ends with a comma", "Delete the comma"),
+        (GOOD + " , ", "not_json", "ends with a comma", "Delete the comma"),
+        (GOOD.replace('"user"', ""), "not_json", "missing before the comma", "Fill it in"),
         (GOOD.replace("}]}", "},]}"), "not_json", "A comma too many before ]", "Delete the comma"),
         (GOOD.replace("}]}", ",}]}"), "not_json", "A comma too many before }", "Delete the comma"),
         (GOOD + " // ok", "not_json", "no comments", "Delete the comment"),
