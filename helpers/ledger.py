@@ -1,7 +1,6 @@
 """A file of finished rows that survives an interrupt and a crash of any kind.
 
-One JSON object a line, each handed to the system as soon as its row is done: a killed program
-loses nothing. A power cut can cost the rows of the last half minute.
+One JSON object a line, on the disk as soon as its row is done.
 """
 
 from __future__ import annotations

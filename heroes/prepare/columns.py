@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.jsonl import SUB_PROMPT
-from helpers.rules import type_name
+from helpers.report import type_name
 from heroes.prepare import names
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, shown
 from heroes.prepare.workbook import as_text

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from helpers.dialogue import texts_of
 from helpers.jsonl import is_missing
-from helpers.rules import texts_of
 from heroes.prepare import chat_rules, chats, columns, leftover, marks, rows, write
 from heroes.prepare.suggestion import (
     InputError,

@@ -10,12 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.check_example import check_example
 from helpers.check_file import check_file
 from helpers.jsonl import json_line, write_jsonl
-from helpers.report import KINDS, Report
-from helpers.rules import check_example, sandbox_findings, texts_of
+from helpers.report import Report
 from helpers.settings import load_settings
-from helpers.tokens import counter_for
 from heroes.prepare.chats import has_system
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
 
@@ -56,25 +55,13 @@ def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
 def _fault_finder() -> Callable[[dict[str, Any]], str]:
     """A function: an example's first fault in words, or ""."""
     settings = load_settings()
-    counter = counter_for(settings.base_model)
 
     def fault(example: dict[str, Any]) -> str:
-        found = [f for f in check_example(example) if KINDS[f[0]].severity == "error"]
-        if settings.endpoint == "sandbox":
-            found += sandbox_findings(example)
-        for kind, where, message in found:
-            return f"{where}: {message} {KINDS[kind].remedy}"
-        if counter is None:
+        wrong = [p for p in check_example(example, settings) if p.severity == "error"]
+        if not wrong:
             return ""
-        texts = "\n".join(texts_of(example))
-        if markers := [token for token in counter.special_tokens if token in texts]:
-            return f"text: It holds {markers[0]!r}, which steers the model. Write it otherwise."
-        try:
-            size = counter.example(example)
-        except ValueError as error:  # the model's template refuses the roles
-            return f"messages: {error}."
-        most = f"but {settings.base_model} takes {counter.max_tokens:,}. Shorten or split it."
-        return f"length: {size:,} tokens, {most}" if size > counter.max_tokens else ""
+        place = f"{wrong[0].field}: " if wrong[0].field else ""
+        return f"{place}{wrong[0].message} {wrong[0].remedy}"
 
     return fault
 

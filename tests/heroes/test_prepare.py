@@ -243,7 +243,7 @@ REFUSED: dict[str, tuple[Made, str]] = {
     "calls.jsonl": (lines(CALLS), "A job would refuse all 12 examples: (line 1) "),
     "long.jsonl": (
         lines([{"prompt": p, "completion": p * 400} for p in ASKED]),
-        "(line 1) length: ",
+        "(line 1) The example has ",
     ),
     "nochat.csv": ("messages\nhello\n", "row 2, messages: The cell is neither JSON"),
     "few.csv": (HEADER + "".join(ROWS[:9]), "few_prepared.jsonl is not ready: "),
