@@ -84,7 +84,7 @@ def prepare(
 
     Example: heroes prepare data/superheroes.csv --split 0.2 --group-by power
     """
-    from heroes.prepare.dialogue import Dialogue, Wanted
+    from heroes.prepare.run import Run
     from heroes.prepare.steps import Declined
     from heroes.prepare.suggestion import InputError, Plan
 
@@ -94,9 +94,9 @@ def prepare(
         prompt = prompt.replace("\\n", "\n")  # as it is typed in a shell
     plan = Plan(format.value, system, prompt, completion_column, group_by, tuple(drop or ()))
     _refuse_odd_options(plan, split, output, encoding)
-    wanted = Wanted(output, _share(split), seed, force)
+    share = _share(split)
     try:
-        Dialogue(file, plan, wanted, yes=yes, dry_run=dry_run, json=json).run(encoding, sheet)
+        Run(file, plan, output, share, seed, force, yes, dry_run, json).start(encoding, sheet)
     except InputError as error:
         raise CommandError(printable(str(error))) from None
     except OSError as error:

@@ -55,12 +55,9 @@ def _rows_of(value: Any) -> tuple[list[Any], list[str]]:
         inner = list(value.values())
         if all(isinstance(value.get(key), list) and value[key] for key in ("columns", "data")):
             return [dict(zip(value["columns"], row, strict=False)) for row in value["data"]], []
-        tables = [k for k, v in value.items() if isinstance(v, list) and v and _all(v, dict)]
-        if len(tables) == 1 and not any(
-            isinstance(v, list | dict) for v in inner if v is not value[tables[0]]
-        ):
-            notes = [f"Read the list {tables[0]!r} of the file."] if len(inner) > 1 else []
-            return value[tables[0]], notes
+        lists = [key for key, part in value.items() if isinstance(part, list | dict)]
+        if len(lists) == 1 and isinstance(rows := value[lists[0]], list) and _all(rows, dict):
+            return rows, [f"Read the list {lists[0]!r} of the file."] if len(inner) > 1 else []
         if _all(inner, list):
             if len({len(column) for column in inner}) > 1:
                 raise InputError(f"The columns have different lengths. {REMEDY}")

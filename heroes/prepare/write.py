@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import zip_longest
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,9 @@ def _fault_finder() -> Callable[[dict[str, Any]], str]:
         texts = "\n".join(texts_of(example))
         if markers := [token for token in counter.special_tokens if token in texts]:
             return f"text: It holds {markers[0]!r}, which steers the model. Write it otherwise."
+        # A token is at least one byte, and JSON's keys are longer than the marks of a template.
+        if len(json_line(example).encode()) <= counter.max_tokens:
+            return ""
         try:
             size = counter.example(example)
         except ValueError as error:  # the model's template refuses the roles
@@ -102,19 +105,18 @@ def split(
     """
     questions = _questions(frame)
     keys = questions if groups is None else groups.loc[frame.index]
-    wanted = share if isinstance(share, int) else max(1, round(share * len(frame)))
+    by = "prompt" if groups is None else groups.name
     sizes = keys.value_counts().sort_index().sample(frac=1, random_state=seed)
+    if len(sizes) < 2:
+        raise InputError(f"All rows have the same {by}: they can't be split by it.")
+    wanted = share if isinstance(share, int) else max(1, round(share * len(frame)))
     chosen, total = [], 0
     for group, size in sizes.items():
         if total + size <= wanted and len(chosen) < len(sizes) - 1:
             chosen.append(group)
             total += size
     chosen = chosen or [sizes.idxmin()]
-    if len(sizes) < 2:
-        what = "prompt" if groups is None else groups.name
-        raise InputError(f"All rows have the same {what}: they can't be split by it.")
     mask = keys.isin(chosen)
-    by = "prompt" if groups is None else groups.name
     told = f"Split by {by}: {len(chosen):,} of {len(sizes):,} groups are for validation"
     if groups is not None and len(chosen) <= FEW_GROUPS:
         told += f": {', '.join(sorted(chosen))}"
@@ -137,13 +139,12 @@ def target(source: Path) -> Path:
 
 def free_paths(wanted: Path, roles: tuple[str, ...], force: bool) -> list[Path]:
     """`name.jsonl`, or `name_train.jsonl` and `name_valid.jsonl`; with " (1)" if one is taken."""
-    number = 0
-    while True:
+    for number in count():
         again = f" ({number})" if number else ""
         paths = [wanted.with_name(f"{wanted.stem}{role}{again}.jsonl") for role in roles]
         if force or not any(path.exists() for path in paths):
-            return paths
-        number += 1
+            break
+    return paths
 
 
 def is_same(source: Path, frame: pd.DataFrame, plan: Plan) -> bool:
