@@ -123,10 +123,13 @@ def _refuse_odd_options(
         raise CommandError(message, USAGE) from None
 
 
-def _share(split: str | None) -> float | int | None:
-    from heroes.prepare.write import parse_share
-
+def _share(text: str | None) -> float | int | None:
+    """ "0.2" is a share of the rows for validation, "20" a number of them."""
     try:
-        return None if split is None else parse_share(split)
-    except ValueError as error:
-        raise CommandError(f"--split: {error}", USAGE) from None
+        share = None if text is None else int(text) if text.strip().isdigit() else float(text)
+    except ValueError:
+        share = 0
+    if share is None or (isinstance(share, int) and share >= 1) or 0 < share < 1:
+        return share
+    message = f"--split: {text!r} is neither a share such as 0.2 nor a number of rows such as 20."
+    raise CommandError(message, USAGE)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.check_file import check_file
 from helpers.report import Report
+from helpers.settings import load_settings
 from heroes.output import CommandError, console, printable, show_json
 from heroes.prepare import rows, tell, write
 from heroes.prepare.command import USAGE
@@ -42,13 +44,9 @@ class Run:
     def start(self, encoding: str | None, sheet: str | None) -> None:
         """Read, suggest, write, check. Raises CommandError with exit code 1 if not ready."""
         source = read_source(self.file, encoding, sheet)
-        columns = ", ".join(map(str, source.frame.columns[:12]))
-        words = [source.kind, source.encoding, number(len(source.frame), "row")]
-        words.append(f"{number(len(source.frame.columns), 'column')} ({columns})")
-        self._say(f"{self.file.name}: {', '.join(filter(None, words))}")
+        self._say(f"{self.file.name}: {tell.summary(source)}")
         self._note(*source.notes)
-        steps = Steps(self.plan, self.decide)
-        self.steps = steps
+        self.steps = steps = Steps(self.plan, self.decide)
         try:
             frame = steps.run(source)
         except InputError as error:
@@ -111,7 +109,7 @@ class Run:
         """Write and check, one file or two."""
         if not self.share and not self.output and write.is_same(self.file, frame, self.plan):
             self._say("Nothing to write: the file is as it should be.")
-            self.written[self.file] = write.check(self.file)
+            self.written[self.file] = check_file(self.file, settings=load_settings())
             return
         sides = {"": frame}
         if self.share is not None:
@@ -141,18 +139,19 @@ class Run:
             )
 
     def _for_scripts(self, size: int) -> dict[str, Any]:
-        hidden = {"frame", "before", "after"}
-        offered = [(vars(made), accepted) for made, accepted in self.steps.decisions]
+        ready = bool(self.written) and all(report.ok for report in self.written.values())
+        told = ("kind", "level", "title", "why", "rows")
+        reports = [(str(path), report) for path, report in self.written.items()]
         return {
             "rows": size,
             "notes": self.notes,
             "suggestions": [
-                {**{k: v for k, v in made.items() if k not in hidden}, "accepted": accepted}
-                for made, accepted in offered
+                {**{key: getattr(made, key) for key in told}, "accepted": accepted}
+                for made, accepted in self.steps.decisions
             ],
             "written": [
-                {"path": str(path), "ok": report.ok, "problems": list(map(str, report.problems))}
-                for path, report in self.written.items()
+                {"path": path, "ok": report.ok, "problems": list(map(str, report.problems))}
+                for path, report in reports
             ],
-            "next": tell.next_command(list(self.written)) if self.written else None,
+            "next": tell.next_command(list(self.written)) if ready else None,
         }

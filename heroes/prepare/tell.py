@@ -10,7 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from heroes.prepare import marks
-from heroes.prepare.suggestion import Plan, Suggestion, places
+from heroes.prepare.suggestion import Plan, Source, Suggestion, number, places
+
+
+def summary(source: Source) -> str:
+    """What was read: "csv, utf-8, 12 rows, 2 columns (prompt, completion)"."""
+    columns = source.frame.columns
+    words = [source.kind, source.encoding, number(len(source.frame), "row")]
+    words.append(f"{number(len(columns), 'column')} ({', '.join(map(str, columns[:12]))})")
+    return ", ".join(filter(None, words))
 
 
 def lines(count: int, suggestion: Suggestion) -> list[str]:

@@ -82,19 +82,6 @@ def _fault_finder() -> Callable[[dict[str, Any]], str]:
     return fault
 
 
-def parse_share(text: str) -> float | int:
-    """ "0.2" is a share, "20" a number of rows. Raises ValueError for anything else."""
-    try:
-        share = int(text) if text.strip().isdigit() else float(text)
-    except ValueError:
-        share = 0
-    if not (share >= 1 if isinstance(share, int) else 0 < share < 1):
-        raise ValueError(
-            f"{text!r} is neither a share such as 0.2 nor a number of rows such as 20."
-        )
-    return share
-
-
 def split(
     frame: pd.DataFrame, groups: pd.Series | None, share: float, seed: int
 ) -> tuple[pd.Series, str]:
@@ -162,9 +149,5 @@ def write(paths: list[Path], frames: list[pd.DataFrame], plan: Plan, source: Pat
         raise InputError(f"{source} would be overwritten. Choose another name with --output.")
     for path, frame in zip(paths, frames, strict=True):
         write_jsonl(path, examples(frame, plan))
-    return [check(path, training=path == paths[0]) for path in paths]
-
-
-def check(path: Path, training: bool = True) -> Report:
-    """What the configured endpoint would say."""
-    return check_file(path, training=training, settings=load_settings())
+    settings = load_settings()
+    return [check_file(path, training=path == paths[0], settings=settings) for path in paths]
