@@ -1,39 +1,24 @@
-"""The reader of JSON Lines: of one line, of a whole text, and what makes a file something else."""
+"""The reader of JSON Lines, which says why a line is no JSON in the words of usual mistakes."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from helpers.near_json import BOM, JsonFault, explain
+from helpers.report import WORDS, Problem
 
-# How files that are no text begin.
-BINARY = {
-    b"\x1f\x8b": "compressed with gzip",
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"PAR1": "a Parquet table",
-    b"BZh": "compressed with bzip2",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd",
-    b"\xfd7zXZ": "compressed with xz",
-}
+BOM = b"\xef\xbb\xbf"
+# A quotation mark of a word processor where a text or a key would end.
+CURLY_END = re.compile(r'[\u201c-\u201f\u2018\u2019\u00ab\u00bb]\s*([}\]]|[,:]\s*["\[{])')
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        fault = JsonFault("duplicate_key", "The key is in the object twice.")
-        fault.field = repr(twice[:40])
-        raise fault
-    return found
+class JsonFault(ValueError):
+    """What is wrong with a line or a whole file, as a problem."""
 
-
-def _no_constants(name: str) -> None:
-    raise JsonFault("not_json", f"{name} is not a JSON value.", "Fill the missing value in.")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+    def __init__(self, kind: str, message: str, **more: Any) -> None:
+        self.problem = Problem(kind, message, **more)
+        super().__init__(f"{message} {self.problem.remedy}")
 
 
 def parse_line(line: bytes | str) -> Any:
@@ -41,58 +26,104 @@ def parse_line(line: bytes | str) -> Any:
     try:
         text = line if isinstance(line, str) else line.decode("utf-8")
         value = _DECODER.decode(text)
-        # JSON lets half of an emoji through ("\ud83d"), which no file in UTF-8 can hold.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except JsonFault:
-        raise
+        if "\\u" in text:  # JSON lets half of an emoji through, which no file in UTF-8 can hold
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except UnicodeDecodeError as error:
-        # A long character without its end, or half of a UTF-16 pair written as one.
-        follows = line[error.start + 1 : error.start + 2]
-        if line[error.start] >= 0xE2 and b"\x80" <= follows <= b"\xbf":
-            cause = f"Half of a character, such as an emoji cut in two (byte {error.start + 1})."
-            raise JsonFault("not_json", cause, "Write the whole character, or delete it.") from None
-        at = f"byte {error.start + 1} is 0x{line[error.start]:02x}"
-        raise JsonFault("encoding", f"Not UTF-8: {at}.") from None
+        raise _byte_fault(line, error.start) from None
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
         cause = f"Half of a character, such as an emoji cut in two: {half}."
-        raise JsonFault("not_json", cause, f"Write the whole character or delete {half}.") from None
-    except RecursionError:
-        raise JsonFault("not_json", "The values are nested too deeply.") from None
+        remedy = f"Write the whole character or delete {half}."
+        raise JsonFault("not_json", cause, remedy=remedy) from None
     except json.JSONDecodeError as error:
-        raise explain(text, error) from None
-    except ValueError as error:
+        raise _syntax_fault(text, error) from None
+    except JsonFault:
+        raise
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
         raise JsonFault("not_json", f"Not valid JSON: {str(error)[:80]}.") from None
-    return value
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        message = "The key is in the object twice."
+        raise JsonFault("duplicate_key", message, field=repr(twice[:40]))
+    return found
+
+
+def _no_constants(name: str) -> None:
+    remedy = "Fill the missing value in."
+    raise JsonFault("not_json", f"{name} is not a JSON value.", remedy=remedy)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+
+
+def _byte_fault(line: bytes, at: int) -> JsonFault:
+    # A long character without its end, or half of a UTF-16 pair written as one.
+    if line[at] >= 0xE2 and b"\x80" <= line[at + 1 : at + 2] <= b"\xbf":
+        cause = f"Half of a character, such as an emoji cut in two (byte {at + 1})."
+        return JsonFault("not_json", cause, remedy="Write the whole character, or delete it.")
+    return JsonFault("encoding", f"Not UTF-8: byte {at + 1} is 0x{line[at]:02x}.")
+
+
+def _syntax_fault(text: str, error: json.JSONDecodeError) -> JsonFault:
+    """The likely cause of a parse error, by the tables in data/problems.toml."""
+    before = text[: error.pos].rstrip()
+    # Python 3.13 stops at a comma too many, earlier ones stop behind it.
+    comma = re.compile(r",\s*[}\]]").match(text, len(before) - 1) if before else None
+    for rule in WORDS["stopped_at"]:
+        if found := re.compile(rule["found"]).match(text, comma.start() if comma else error.pos):
+            return _known(rule, found[found.lastindex or 0], found.start(found.lastindex or 0))
+    in_text = error.msg.startswith(("Unterminated", "Expecting ':'", "Expecting ','"))
+    if in_text and (found := CURLY_END.search(text)):
+        return _known(WORDS["stopped_at"][0], found[0], found.start())
+    message = "Unterminated" if error.pos >= len(text.rstrip()) else error.msg
+    for rule in WORDS["parser_says"]:
+        if message.startswith(rule["begin"]):
+            return _known(rule, "", error.pos)
+    if error.pos == 0:
+        return JsonFault("not_json", f"The line is no JSON; it begins with {text[:20]!r}.")
+    near = f"character {error.pos + 1}, near {text[error.pos :][:12]!r}"
+    return JsonFault("not_json", f"Not valid JSON: {error.msg} ({near}).")
+
+
+def _known(rule: dict[str, str], found: str, at: int) -> JsonFault:
+    cause = rule["cause"].format(found=found, at=f"character {at + 1}")
+    return JsonFault(rule.get("kind", "not_json"), cause, remedy=rule["remedy"])
 
 
 def whole_fault(data: bytes) -> JsonFault | None:
     """What makes a file something else than JSON Lines, so that there is no use in its lines."""
-    for begin, what in BINARY.items():
-        if data.startswith(begin):
+    for begin, what in WORDS["binary"].items():
+        if data.startswith(bytes.fromhex(begin)):
             return JsonFault("binary", f"The file is {what}, not text.", line=1)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:1000]:
         return JsonFault("encoding", "The file is UTF-16, or no text at all.", line=1)
-    start = data.removeprefix(BOM.encode()).lstrip()
-    first = start.partition(b"\n")[0]
+    start = data.removeprefix(BOM).lstrip()
+    first, _, rest = start.partition(b"\n")
     number = data[: len(data) - len(start)].count(b"\n") + 1
     try:
-        if isinstance(parse_line(first), dict):
-            return None
+        parse_line(first)
+        first_is_json = True
     except JsonFault:
-        pass
-    text = start.decode("utf-8", "replace")
-    try:
-        _, end = json.JSONDecoder().raw_decode(text)
-        spread, rest = "\n" in text[:end], text[end:].strip()
-    except (ValueError, RecursionError):
-        # Not JSON at all, but it may look like a list or an object over several lines.
-        spread, rest = first.strip() in (b"[", b"{"), text[len(first) :].strip()
-    if first.startswith(b"[") and (spread or not rest):
+        first_is_json = False
+    if start.startswith(b"[") and not (first_is_json and rest.strip()):
         return JsonFault("array_file", "The file is one JSON array.", line=number)
-    if first.startswith(b"{") and spread:
+    if start.startswith(b"{") and not first_is_json and _is_spread(start.decode(errors="replace")):
         return JsonFault("pretty_printed", "An example is spread over several lines.", line=number)
     return None
+
+
+def _is_spread(text: str) -> bool:
+    """Whether the first value of a text goes on over several lines."""
+    try:
+        return "\n" in text[: json.JSONDecoder().raw_decode(text)[1]]
+    except (ValueError, RecursionError):  # no JSON at all, but it may look like it
+        return text.partition("\n")[0].strip() == "{"
 
 
 def parse_jsonl(data: bytes | str, name: str = "the text") -> list[dict[str, Any]]:
@@ -107,14 +138,19 @@ def parse_jsonl(data: bytes | str, name: str = "the text") -> list[dict[str, Any
         raise ValueError(f"{name}: {fault}")
     values = []
     for number, line in enumerate(data.split(b"\n"), start=1):
-        line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line.strip():
+        if not (line := line.removeprefix(BOM)).strip():
             continue
         try:
-            value = parse_line(line)
+            values.append(parse_object(line))
         except JsonFault as fault:
             raise ValueError(f"{name}, line {number}: {fault}") from fault
-        if not isinstance(value, dict):
-            raise ValueError(f"{name}, line {number}: not a JSON object.")
-        values.append(value)
     return values
+
+
+def parse_object(line: bytes) -> dict[str, Any]:
+    """The object on one line. Raises JsonFault."""
+    value = parse_line(line)
+    if not isinstance(value, dict):
+        begin = line[:20].decode("utf-8", "replace")
+        raise JsonFault("not_object", f"Not an object; the line begins with {begin!r}.")
+    return value

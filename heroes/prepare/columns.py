@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from helpers.jsonl import SUB_PROMPT
-from helpers.rules import type_name
+from helpers.report import type_name
 from heroes.prepare import names
 from heroes.prepare.kind import refuse_dialogues
 from heroes.prepare.names import find, listed, named, plain

@@ -8,7 +8,7 @@ from functools import partial
 
 import pandas as pd
 
-from helpers.rules import texts_of
+from helpers.dialogue import texts_of
 from heroes.prepare import chat_rules, chats, columns, kind, leftover, marks, names, rows, write
 from heroes.prepare.suggestion import InputError, Plan, Rule, Source, Suggestion, shown
 

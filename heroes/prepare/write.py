@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from helpers.check_example import check_example
 from helpers.check_file import check_file
 from helpers.jsonl import json_line, write_jsonl
-from helpers.report import KINDS, Report
-from helpers.rules import check_example, sandbox_findings, texts_of
-from helpers.settings import load_settings
-from helpers.tokens import counter_for
+from helpers.report import Report
+from helpers.settings import Settings, load_settings
 from heroes.prepare.chats import has_system
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
 
@@ -42,7 +41,8 @@ def examples(frame: pd.DataFrame, plan: Plan) -> Iterator[dict[str, Any]]:
 
 def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     """Suggest leaving out what the configured endpoint would refuse; InputError if that is all."""
-    faults = pd.Series(list(map(_fault_finder(), examples(frame, plan))), index=frame.index)
+    settings = load_settings()
+    faults = pd.Series([_fault(e, settings) for e in examples(frame, plan)], index=frame.index)
     bad = faults != ""
     if not bad.any():
         return None
@@ -53,33 +53,13 @@ def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     return drop_rows(frame, bad, "refused", "necessary", "that a job would refuse", why)
 
 
-def _fault_finder() -> Callable[[dict[str, Any]], str]:
-    """A function: an example's first fault in words, or ""."""
-    settings = load_settings()
-    counter = counter_for(settings.base_model)
-
-    def fault(example: dict[str, Any]) -> str:
-        found = [f for f in check_example(example) if KINDS[f[0]].severity == "error"]
-        if settings.endpoint == "sandbox":
-            found += sandbox_findings(example)
-        for kind, where, message in found:
-            return f"{where}: {message} {KINDS[kind].remedy}"
-        if counter is None:
-            return ""
-        texts = "\n".join(texts_of(example))
-        if markers := [token for token in counter.special_tokens if token in texts]:
-            return f"text: It holds {markers[0]!r}, which steers the model. Write it otherwise."
-        # A token is at least one byte, and JSON's keys are longer than the marks of a template.
-        if len(json_line(example).encode()) <= counter.max_tokens:
-            return ""
-        try:
-            size = counter.example(example)
-        except ValueError as error:  # the model's template refuses the roles
-            return f"messages: {error}."
-        most = f"but {settings.base_model} takes {counter.max_tokens:,}. Shorten or split it."
-        return f"length: {size:,} tokens, {most}" if size > counter.max_tokens else ""
-
-    return fault
+def _fault(example: dict[str, Any], settings: Settings) -> str:
+    """An example's first fault in words, or ""."""
+    for problem in check_example(example, settings):
+        if problem.severity == "error":
+            place = f"{problem.field}: " if problem.field else ""
+            return f"{place}{problem.message} {problem.remedy}"
+    return ""
 
 
 def split(

@@ -142,7 +142,7 @@ def test_only_a_line_feed_ends_a_line_and_a_bom_may_be_before_any() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ('{"a": 1}\n\n[]\n', r"notes\.jsonl, line 3: not a JSON object"),
+        ('{"a": 1}\n\n[]\n', r"notes\.jsonl, line 3: Not an object"),
         ('{"a": 1}\n{"a": None}\n', r"line 2: None is Python's word \(character 7\)"),
         ('{"a": 1}\n{"a": "\\ud83d"}\n', r"line 2: Half of a character.*delete \\ud83d"),
         ('{"a": 1}\n{"a": "\ud83d"}\n', "line 2: Half of a character"),

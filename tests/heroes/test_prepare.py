@@ -161,7 +161,11 @@ REFUSED: list[tuple[str, Made, str]] = [
     ("cut.gz", gzip.compress(JSONL.encode())[:40], "cannot be read"),
     ("broken.xlsx", b"PK\3\4xl/", "cannot be read"),
     ("formula.xlsx", workbook([*SHEET, ["Who?", "=1+1"]]), "cell B14: 1 formula without"),
-    ("long.csv", csv_of(PAIRS.assign(completion=PAIRS["completion"] * 400)), "(row 2) length: "),
+    (
+        "long.csv",
+        csv_of(PAIRS.assign(completion=PAIRS["completion"] * 400)),
+        "(row 2) The example has ",
+    ),
     ("few.csv", HEADER + "".join(ROWS[:9]), "few_prepared.jsonl is not ready: "),
 ]
 
