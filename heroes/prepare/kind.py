@@ -8,10 +8,23 @@ import pandas as pd
 
 from heroes.prepare import names
 from heroes.prepare.chats import role_of
-from heroes.prepare.names import find
+from heroes.prepare.names import COMPLETIONS, DIALOGUES, PROMPTS, find, plain
 from heroes.prepare.suggestion import InputError, Plan
+from heroes.prepare.tables import SAMPLE, SEPARATORS
 
 DIALOGUE_MARK = re.compile(r"(?i)(#+ ?(assistant|response):|<\|im_start\|>assistant|\[/INST\])")
+
+
+def looks_like_table(text: str) -> bool:
+    """Whether a file of unknown type is a table: a header with known names, or tabs everywhere."""
+    sample = text[:100_000].lstrip("\ufeff").split("\n")
+    head, *body = [line for line in sample if line.strip()] or [""]
+    tabs = {line.count("\t") for line in (head, *body[:SAMPLE])}
+    if head.lower().startswith("sep=") or (len(tabs) == 1 and tabs != {0} and body):
+        return True
+    cells = max((head.split(mark) for mark in SEPARATORS), key=len)
+    known = {*PROMPTS, *COMPLETIONS, *DIALOGUES}
+    return len(cells) > 1 and any(plain(cell.strip('"\r ')) in known for cell in cells)
 
 
 def is_chats(frame: pd.DataFrame, plan: Plan) -> bool:

@@ -14,8 +14,9 @@ import charset_normalizer
 import pandas as pd
 
 from heroes.prepare.json_rows import REMEDY, read_json
+from heroes.prepare.kind import looks_like_table
 from heroes.prepare.suggestion import InputError, Source, places
-from heroes.prepare.tables import looks_like_table, read_delimited
+from heroes.prepare.tables import read_delimited
 from heroes.prepare.workbook import read_workbook
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
@@ -25,7 +26,6 @@ OTHERS = {
     b"%PDF": "a PDF. Copy its table into a spreadsheet and save that as CSV",
     b"PAR1": "a Parquet file. Write it as JSON Lines: df.to_json(…, orient='records', lines=True)",
     b"SQLite format 3": "an SQLite database. Export the table as CSV",
-    b"7z\xbc\xaf": "a 7z archive. Unpack it first",
     b"BZh": "compressed (bzip2). Unpack it first",
     b"\xfd7zXZ": "compressed (xz). Unpack it first",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -64,7 +63,8 @@ class Run:
         else:
             self._write(frame)
         if self.json:
-            show_json(self._for_scripts(len(frame)))
+            found = {"rows": len(frame), "notes": self.notes}
+            show_json(found | tell.for_scripts(steps.decisions, self.written))
         self._conclude(frame)
 
     def decide(self, suggestion: Suggestion) -> bool:
@@ -137,21 +137,3 @@ class Run:
                 f"Ready. Next: {tell.next_command(list(self.written))}",
                 *tell.reminders(frame, self.plan),
             )
-
-    def _for_scripts(self, size: int) -> dict[str, Any]:
-        ready = bool(self.written) and all(report.ok for report in self.written.values())
-        told = ("kind", "level", "title", "why", "rows")
-        reports = [(str(path), report) for path, report in self.written.items()]
-        return {
-            "rows": size,
-            "notes": self.notes,
-            "suggestions": [
-                {**{key: getattr(made, key) for key in told}, "accepted": accepted}
-                for made, accepted in self.steps.decisions
-            ],
-            "written": [
-                {"path": path, "ok": report.ok, "problems": list(map(str, report.problems))}
-                for path, report in reports
-            ],
-            "next": tell.next_command(list(self.written)) if ready else None,
-        }

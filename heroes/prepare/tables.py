@@ -19,18 +19,6 @@ Rows = list[tuple[int, list[Any]]]  # with the row's number, as a spreadsheet sh
 csv.field_size_limit(2**31 - 1)
 
 
-def looks_like_table(text: str) -> bool:
-    """Whether a file of unknown type is a table: a header with known names, or tabs everywhere."""
-    sample = text[:100_000].lstrip("\ufeff").split("\n")
-    head, *body = [line for line in sample if line.strip()] or [""]
-    tabs = {line.count("\t") for line in (head, *body[:SAMPLE])}
-    if head.lower().startswith("sep=") or (len(tabs) == 1 and tabs != {0} and body):
-        return True
-    cells = max((head.split(mark) for mark in SEPARATORS), key=len)
-    known = {*PROMPTS, *COMPLETIONS, *DIALOGUES}
-    return len(cells) > 1 and any(plain(cell.strip('"\r ')) in known for cell in cells)
-
-
 def read_delimited(text: str, name: str, usual: str) -> tuple[pd.DataFrame, str, list[str]]:
     """The table, "csv" or "tsv", and notes. Raises InputError for rows that do not fit."""
     notes, first, text = [], 1, _separated(text)

@@ -6,9 +6,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from helpers.report import Report
 from heroes.prepare import marks
 from heroes.prepare.suggestion import Plan, Source, Suggestion, number, places
 
@@ -54,3 +56,21 @@ def reminders(frame: pd.DataFrame, plan: Plan) -> list[str]:
     if stop and plan.format == "completions":
         lines.append(f"Later, ask with stop=[{stop!r}].")
     return lines
+
+
+def for_scripts(
+    decisions: list[tuple[Suggestion, bool]], written: dict[Path, Report]
+) -> dict[str, Any]:
+    """What was suggested and written, as data."""
+    told = ("kind", "level", "title", "why", "rows")
+    suggestions = [
+        {**{key: getattr(made, key) for key in told}, "accepted": accepted}
+        for made, accepted in decisions
+    ]
+    files = [
+        {"path": str(path), "ok": report.ok, "problems": list(map(str, report.problems))}
+        for path, report in written.items()
+    ]
+    ready = bool(files) and all(file["ok"] for file in files)
+    command = next_command(list(written)) if ready else None
+    return {"suggestions": suggestions, "written": files, "next": command}
