@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heroes.output import CommandError, Json, plainly, printable
+from heroes.output import USAGE, CommandError, Json, plainly, printable
 
 if TYPE_CHECKING:
     from heroes.prepare.suggestion import Plan
-
-USAGE = 2  # the exit code for wrong use, as typer has it
 
 
 class Format(StrEnum):

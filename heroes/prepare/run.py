@@ -11,9 +11,8 @@ import pandas as pd
 from helpers.check_file import check_file
 from helpers.report import Report
 from helpers.settings import load_settings
-from heroes.output import CommandError, console, printable, show_json
+from heroes.output import USAGE, CommandError, console, printable, show_json
 from heroes.prepare import rows, tell, write
-from heroes.prepare.command import USAGE
 from heroes.prepare.read import read_source
 from heroes.prepare.steps import Steps
 from heroes.prepare.suggestion import InputError, Plan, Suggestion, number
