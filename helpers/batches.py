@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any
 
 from openai import OpenAI
 from openai.types import Batch
+
+from helpers.json_lines import parse_jsonl
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 
@@ -48,9 +49,8 @@ def batch_answers(client: OpenAI, batch: Batch, order: Sequence[str] = ()) -> li
     """
     found = {}
     for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-        # At \n only: str.splitlines() would also cut at U+2028, which may be part of a text.
-        for line in filter(None, client.files.content(file_id).read().split(b"\n")):
-            answer = _batch_line(json.loads(line))
+        for line in parse_jsonl(client.files.content(file_id).read(), file_id):
+            answer = _batch_line(line)
             found[answer.custom_id] = answer
     if not order:
         return list(found.values())

@@ -69,6 +69,8 @@ def texts_of(example: dict[str, Any]) -> list[str]:
 
 def message_problems(example: dict[str, Any]) -> Iterator[Problem]:
     """What is wrong with the messages beyond their shape: who speaks, and whether they say it."""
+    if not isinstance(example.get("messages"), list):
+        return
     for field, message in messages_of(example):
         role, content, place = message.get("role"), message.get("content"), f"{field}.content"
         if role == "assistant":

@@ -1,24 +1,14 @@
-"""The reader of JSON Lines, which says why a line is no JSON in the words of usual mistakes."""
+"""The reader of JSON Lines: of one line, of a whole text, and what makes a file something else."""
 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-from helpers.report import WORDS, Problem
+from helpers.near_json import JsonFault, byte_fault, half_fault, syntax_fault
+from helpers.report import WORDS
 
 BOM = b"\xef\xbb\xbf"
-# A quotation mark of a word processor where a text or a key would end.
-CURLY_END = re.compile(r'[\u201c-\u201f\u2018\u2019\u00ab\u00bb]\s*([}\]]|[,:]\s*["\[{])')
-
-
-class JsonFault(ValueError):
-    """What is wrong with a line or a whole file, as a problem."""
-
-    def __init__(self, kind: str, message: str, **more: Any) -> None:
-        self.problem = Problem(kind, message, **more)
-        super().__init__(f"{message} {self.problem.remedy}")
 
 
 def parse_line(line: bytes | str) -> Any:
@@ -30,14 +20,11 @@ def parse_line(line: bytes | str) -> Any:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
     except UnicodeDecodeError as error:
-        raise _byte_fault(line, error.start) from None
+        raise byte_fault(line, error.start) from None
     except UnicodeEncodeError as error:
-        half = f"\\u{ord(error.object[error.start]):04x}"
-        cause = f"Half of a character, such as an emoji cut in two: {half}."
-        remedy = f"Write the whole character or delete {half}."
-        raise JsonFault("not_json", cause, remedy=remedy) from None
+        raise half_fault(f"\\u{ord(error.object[error.start]):04x}") from None
     except json.JSONDecodeError as error:
-        raise _syntax_fault(text, error) from None
+        raise syntax_fault(text, error) from None
     except JsonFault:
         raise
     except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
@@ -55,45 +42,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constants(name: str) -> None:
-    remedy = "Fill the missing value in."
-    raise JsonFault("not_json", f"{name} is not a JSON value.", remedy=remedy)
+    cause = f"{name} is not a JSON value."
+    raise JsonFault("not_json", cause, remedy="Fill the missing value in.")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
-
-
-def _byte_fault(line: bytes, at: int) -> JsonFault:
-    # A long character without its end, or half of a UTF-16 pair written as one.
-    if line[at] >= 0xE2 and b"\x80" <= line[at + 1 : at + 2] <= b"\xbf":
-        cause = f"Half of a character, such as an emoji cut in two (byte {at + 1})."
-        return JsonFault("not_json", cause, remedy="Write the whole character, or delete it.")
-    return JsonFault("encoding", f"Not UTF-8: byte {at + 1} is 0x{line[at]:02x}.")
-
-
-def _syntax_fault(text: str, error: json.JSONDecodeError) -> JsonFault:
-    """The likely cause of a parse error, by the tables in data/problems.toml."""
-    before = text[: error.pos].rstrip()
-    # Python 3.13 stops at a comma too many, earlier ones stop behind it.
-    comma = re.compile(r",\s*[}\]]").match(text, len(before) - 1) if before else None
-    for rule in WORDS["stopped_at"]:
-        if found := re.compile(rule["found"]).match(text, comma.start() if comma else error.pos):
-            return _known(rule, found[found.lastindex or 0], found.start(found.lastindex or 0))
-    in_text = error.msg.startswith(("Unterminated", "Expecting ':'", "Expecting ','"))
-    if in_text and (found := CURLY_END.search(text)):
-        return _known(WORDS["stopped_at"][0], found[0], found.start())
-    message = "Unterminated" if error.pos >= len(text.rstrip()) else error.msg
-    for rule in WORDS["parser_says"]:
-        if message.startswith(rule["begin"]):
-            return _known(rule, "", error.pos)
-    if error.pos == 0:
-        return JsonFault("not_json", f"The line is no JSON; it begins with {text[:20]!r}.")
-    near = f"character {error.pos + 1}, near {text[error.pos :][:12]!r}"
-    return JsonFault("not_json", f"Not valid JSON: {error.msg} ({near}).")
-
-
-def _known(rule: dict[str, str], found: str, at: int) -> JsonFault:
-    cause = rule["cause"].format(found=found, at=f"character {at + 1}")
-    return JsonFault(rule.get("kind", "not_json"), cause, remedy=rule["remedy"])
 
 
 def whole_fault(data: bytes) -> JsonFault | None:
@@ -101,25 +54,29 @@ def whole_fault(data: bytes) -> JsonFault | None:
     for begin, what in WORDS["binary"].items():
         if data.startswith(bytes.fromhex(begin)):
             return JsonFault("binary", f"The file is {what}, not text.", line=1)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:1000]:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         return JsonFault("encoding", "The file is UTF-16, or no text at all.", line=1)
     start = data.removeprefix(BOM).lstrip()
-    first, _, rest = start.partition(b"\n")
     number = data[: len(data) - len(start)].count(b"\n") + 1
-    try:
-        parse_line(first)
-        first_is_json = True
-    except JsonFault:
-        first_is_json = False
-    if start.startswith(b"[") and not (first_is_json and rest.strip()):
+    first, _, rest = start.partition(b"\n")
+    if start.startswith(b"[") and not (rest.strip() and _is_json(first)):
         return JsonFault("array_file", "The file is one JSON array.", line=number)
-    if start.startswith(b"{") and not first_is_json and _is_spread(start.decode(errors="replace")):
+    if start.startswith(b"{") and not _is_json(first) and _is_spread(start):
         return JsonFault("pretty_printed", "An example is spread over several lines.", line=number)
     return None
 
 
-def _is_spread(text: str) -> bool:
+def _is_json(line: bytes) -> bool:
+    try:
+        parse_line(line)
+    except JsonFault:
+        return False
+    return True
+
+
+def _is_spread(data: bytes) -> bool:
     """Whether the first value of a text goes on over several lines."""
+    text = data.decode(errors="replace")
     try:
         return "\n" in text[: json.JSONDecoder().raw_decode(text)[1]]
     except (ValueError, RecursionError):  # no JSON at all, but it may look like it

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from helpers.check_example import check_example
+from helpers.check_example import WORD, check_example
 from helpers.check_file import check_file
 from helpers.dialogue import without_nulls
 from helpers.jsonl import read_jsonl, write_jsonl
@@ -118,45 +118,32 @@ def test_a_good_file_passes(tmp_path: Path, maker: Any, form: str) -> None:
     assert report.frame().empty
 
 
-@pytest.mark.parametrize("number", range(len(RICH)))
-def test_all_that_the_format_holds_passes(tmp_path: Path, number: int) -> None:
-    assert errors(report_of(tmp_path, RICH[number], settings=OPENAI)) in (
-        [],
-        [("mixed_formats", "")],
-    )
-    assert not [f for f in check_example(RICH[number]) if f.severity == "error"]
+@pytest.mark.parametrize("example", RICH)
+def test_all_that_the_format_holds_passes(example: dict[str, Any]) -> None:
+    assert check_example(example) == []
 
 
 @pytest.mark.parametrize(
     ("line", "kind", "field"),
     [
         (b'{"messages": [], "messages": []}', "duplicate_key", "'messages'"),
-        (b'{"messages": [{"role": "user", "role": "x"}]}', "duplicate_key", "'role'"),
         (b"42", "not_object", ""),
-        (b'[{"messages": []}]', "not_object", ""),
         (b"", "blank_line", ""),
         (b"[" * 100_000, "not_json", ""),
-        (b'{"a":' * 5000, "not_json", ""),
         ({}, "unknown_format", ""),
-        ({"text": "a"}, "unknown_format", ""),
         ({"instruction": "a", "input": "", "output": "b"}, "unknown_format", ""),
         ({"Messages": []}, "missing_key", "messages"),
         ({"messages": None}, "unknown_format", ""),
         ({"input": {}, "preferred_output": []}, "preference_format", ""),
         (chat(source=1), "extra_key", "'source'"),
-        ({"messages": {}}, "wrong_type", "messages"),
         (said(), "no_assistant", "messages"),
         (said("hi"), "wrong_type", "messages[0]"),
         (answer(7), "wrong_type", "messages[1].content"),
-        (answer(True), "wrong_type", "messages[1].content"),
-        (answer({}), "wrong_type", "messages[1].content"),
         (answer(None), "missing_key", "messages[1].content"),
         (answer([]), "empty_list", "messages[1].content"),
         (answer(["a"]), "wrong_type", "messages[1].content"),
         (answer([{"type": "text"}]), "missing_key", "messages[1].content[0].text"),
-        (answer([{"type": "text", "text": 1}]), "wrong_type", "messages[1].content[0].text"),
         (answer([{"text": "a"}]), "missing_key", "messages[1].content[0].type"),
-        (answer([{"type": "zip"}]), "wrong_value", "messages[1].content[0].type"),
         (answer([IMAGE]), "wrong_value", "messages[1].content[0].type"),
         (answer([{"type": "text", "text": " "}]), "empty_answer", "messages[1].content"),
         (said({**USER, "content": [{**IMAGE, "image_url": "x"}]}, ANSWER), "wrong_type",
@@ -170,21 +157,14 @@ def test_all_that_the_format_holds_passes(tmp_path: Path, number: int) -> None:
         (answer([TEXT, {**TEXT, "text": "<|end|>"}]), "special_token", "messages[1].content"),
         (answer("ok", weight=2), "wrong_value", "messages[1].weight"),
         (answer("ok", weight=True), "wrong_value", "messages[1].weight"),
-        (answer("ok", weight="1"), "wrong_value", "messages[1].weight"),
-        (answer("ok", weight=0.5), "wrong_value", "messages[1].weight"),
-        (answer("ok", weight=10**30), "wrong_value", "messages[1].weight"),
         (answer("ok", weight=0), "nothing_to_learn", "messages"),
         (said({**USER, "weight": 1}, ANSWER), "extra_key", "messages[0].weight"),
         (answer("ok", name=3), "wrong_type", "messages[1].name"),
         (answer("ok", mood="good"), "extra_key", "messages[1].mood"),
-        (answer("ok", refusal=3), "wrong_type", "messages[1].refusal"),
         (answer("ok", annotations=[{}]), "extra_key", "messages[1].annotations"),
         (said({"role": "robot", "content": "a"}, ANSWER), "unknown_role", "messages[0].role"),
-        (said({"role": 1, "content": "a"}, ANSWER), "unknown_role", "messages[0].role"),
         (said({"role": [], "content": "a"}, ANSWER), "unknown_role", "messages[0].role"),
         (said({"content": "a"}, ANSWER), "missing_key", "messages[0].role"),
-        (said({"role": None, "content": "a"}, ANSWER), "missing_key", "messages[0].role"),
-        (said(USER, {"role": "assistant"}), "missing_key", "messages[1].content"),
         (said(USER), "no_assistant", "messages"),
         (said(USER, ANSWER, USER), "last_not_assistant", "messages[2]"),
         (said(ANSWER), "no_user", "messages"),
@@ -259,50 +239,31 @@ CALL = "messages.1.tool_calls.0"
     [
         (tools(), "tools", {}, "wrong_type"),
         (tools(), "tools.0.type", ..., "missing_key"),
-        (tools(), "tools.0.type", "tool", "wrong_value"),
         (tools(), "tools.0.function", ..., "missing_key"),
-        (tools(), "tools.0.strict", True, "extra_key"),
         (tools(), "tools.0.function.name", "weigh it", "wrong_name"),
-        (tools(), "tools.0.function.name", "w" * 65, "wrong_name"),
-        (tools(), "tools.0.function.name", "weigh\n", "wrong_name"),
         (tools(), "tools.0.function.name", "other", "unknown_tool"),
-        (tools(), "tools.0.function.description", 3, "wrong_type"),
-        (tools(), "tools.0.function.strict", "yes", "wrong_type"),
-        (tools(), "tools.0.function.parameters", "{}", "wrong_type"),
         (tools(), "tools.0.function.parameters", {}, "missing_key"),
         (tools(), "tools.0.function.parameters.type", "string", "wrong_value"),
-        (tools(), "tools.0.function.parameters.properties", [], "wrong_type"),
         (tools(), "tools.0.function.parameters.properties", {"a": "string"}, "wrong_type"),
-        (tools(), "tools.0.function.parameters.required", "what", "wrong_type"),
         (tools(tools=tools()["tools"] * 2), "parallel_tool_calls", True, "duplicate_key"),
         (tools(), "parallel_tool_calls", "false", "wrong_type"),
-        (tools(), CALL, "weigh()", "wrong_type"),
         (tools(), f"{CALL}.id", ..., "missing_key"),
-        (tools(), f"{CALL}.id", None, "missing_key"),
         (tools(), f"{CALL}.id", "", "wrong_value"),
         (tools(), f"{CALL}.id", 7, "wrong_type"),
         (tools(), f"{CALL}.id", "c1", "duplicate_key"),
-        (tools(), f"{CALL}.type", "tool", "wrong_value"),
         (tools(), f"{CALL}.index", 0, "extra_key"),
-        (tools(), f"{CALL}.function", ..., "missing_key"),
         (tools(), f"{CALL}.function.name", ..., "missing_key"),
-        (tools(), f"{CALL}.function.arguments", ..., "bad_arguments"),
         (tools(), f"{CALL}.function.arguments", "", "bad_arguments"),
         (tools(), f"{CALL}.function.arguments", "[1]", "bad_arguments"),
         (tools(), f"{CALL}.function.arguments", "{'a': 1}", "bad_arguments"),
-        (tools(), f"{CALL}.function.arguments", '{"a": None}', "bad_arguments"),
         (tools(), f"{CALL}.function.arguments", '{"a": NaN}', "bad_arguments"),
         (tools(), f"{CALL}.function.arguments", {}, "bad_arguments"),
         (tools(), "messages.2.tool_call_id", "c1", "unasked_answer"),
         (tools(), "messages.2.content", ..., "missing_key"),
-        (tools(), "messages.2.content", {"g": 3}, "wrong_type"),
         (tools(), "messages.2", USER, "unanswered_call"),
         (tools(), "messages.1", ANSWER, "unasked_answer"),
-        (tools(), "messages.4.tool_call_id", "c1", "extra_key"),
         (LEGACY, "functions", ..., "unknown_function"),
         (LEGACY, "messages.1.function_call.arguments", {}, "bad_arguments"),
-        (LEGACY, "messages.1.function_call", "f()", "wrong_type"),
-        (LEGACY, "messages.2.name", ..., "missing_key"),
         (LEGACY, "messages.2.name", "g", "unasked_answer"),
         (LEGACY, "messages.2", USER, "unanswered_call"),
     ],
@@ -371,6 +332,13 @@ def test_the_length_is_counted_as_the_model_counts(tmp_path: Path) -> None:
     assert report_of(tmp_path, long, settings=OPENAI).ok
 
 
+@settings(deadline=None)
+@given(text=st.text() | st.text(alphabet="ab \n\t.1'é漢", max_size=60))
+def test_word_by_word_a_text_has_as_many_tokens_or_more(text: str) -> None:
+    counter = counter_for("superhero-mini")
+    assert counter.text(text) <= sum(map(counter.text, WORD.findall(text)))
+
+
 def test_markers_of_the_model_that_will_learn_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,21 +367,19 @@ GOOD = json.dumps(answer("It's fine, she said."))
         (GOOD.replace('"', "“"), "not_json", "Curly quotes", 'Type "'),
         (GOOD.replace('"content": "H', '"content": “H'), "not_json", "Curly quotes", 'Type "'),
         (GOOD.replace('said."', "said.”"), "not_json", "Curly quotes", 'Type "'),
-        (GOOD.replace('"role":', '"role”:'), "not_json", "Curly quotes", 'Type "'),
         (str(answer("a")), "not_json", "single ones", "ast.literal_eval"),
         (GOOD.replace('"Hi"', "'Hi'"), "not_json", "single ones", "write_jsonl"),
         (GOOD.replace('"Hi"', "None"), "not_json", "None is Python's word", "null"),
-        (GOOD.replace('"Hi"', "True"), "not_json", "True is Python's word", "true"),
         (GOOD.replace('"Hi"', "NaN"), "not_json", "NaN is not a JSON value", "missing value"),
-        (GOOD.replace('"Hi"', "-Infinity"), "not_json", "-Infinity is not", "missing value"),
         (GOOD.replace('"Hi"', "nan"), "not_json", "nan is not a JSON value", "missing value"),
         (GOOD.replace('"Hi"', "undefined"), "not_json", "undefined is not a JSON", "null"),
         (GOOD.replace('"Hi"', '"\\ud83d Hi"'), "not_json", "emoji cut in two: \\ud83d", "delete"),
         (GOOD + ",", "not_json", "ends with a comma", "Delete the comma"),
+        (GOOD + " , ", "not_json", "ends with a comma", "Delete the comma"),
+        (GOOD.replace('"user"', ""), "not_json", "missing before the comma", "Fill it in"),
         (GOOD.replace("}]}", "},]}"), "not_json", "A comma too many before ]", "Delete the comma"),
         (GOOD.replace("}]}", ",}]}"), "not_json", "A comma too many before }", "Delete the comma"),
         (GOOD + " // ok", "not_json", "no comments", "Delete the comment"),
-        ("# " + GOOD, "not_json", "no comments", "Delete the comment"),
         (GOOD + GOOD, "not_json", "More than one value", "line of its own"),
         (GOOD[:-25], "not_json", "breaks off", "on one line"),
         (GOOD.replace("Hi", "Hi\tyou"), "not_json", "control character", "\\t"),
@@ -461,10 +427,8 @@ MANY = [chat(n) for n in range(20)]
         (BOM, "bom"),
         (json.dumps(chat()).encode("utf-16-le"), "encoding"),
         (json.dumps(chat()).encode("utf-16"), "encoding"),
-        (json.dumps(chat()).encode("utf-16-be"), "encoding"),
         (json.dumps(MANY).encode(), "array_file"),
         (json.dumps(MANY, indent=2).encode(), "array_file"),
-        (b"[\n" + b",\n".join(json.dumps(x).encode() for x in MANY) + b",\n]", "array_file"),
         (json.dumps(chat(), indent=2).encode(), "pretty_printed"),
         (b"{\n" + str(chat())[1:].encode(), "pretty_printed"),
         (json.dumps(chat()).encode(), "too_few"),
@@ -520,7 +484,6 @@ def test_an_example_is_a_duplicate_only_if_all_of_it_is_the_same(tmp_path: Path)
     ("prompt", "completion", "seen"),
     [
         ("nan, woman, flight ->", " She flies. END", True),
-        ("18, None, flight ->", " She flies. END", True),
         ("18, man, #N/A ->", " He flies. END", True),
         ("a ->", "nan", True),
         ("None of them ->", " None, he said. END", False),
@@ -545,7 +508,6 @@ WORDS_60 = [f"{LETTERS[n % 10]}word{n}{LETTERS[n // 10]}" for n in range(60)]
     ("prompt", "completion", "kinds"),
     [
         ("{w} ->", " {w} speaks. END", set()),
-        ("{w}", " {w} speaks. END", {"no_separator"}),
         ("{w}ing", " {w} speaks. END", {"no_separator"}),
         ("{w} ->", " {w}", {"no_stop"}),
         ("{w} ->", " {w}. So. {w}{w}.", {"stop_inside"}),
@@ -563,13 +525,6 @@ def test_habits_of_pairs(tmp_path: Path, prompt: str, completion: str, kinds: se
     report = check_file(save(tmp_path / "pairs.jsonl", rows))
     assert report.ok
     assert set(report.counts) == kinds
-
-
-def test_advice_names_what_does_not_occur(tmp_path: Path) -> None:
-    rows = [{"prompt": f"{w} -> {w}", "completion": f" {w} END {w}"} for w in WORDS_60]
-    messages = {p.kind: p.message for p in check_file(save(tmp_path / "a.jsonl", rows)).problems}
-    assert repr("\n\n###\n\n") in messages["no_separator"]
-    assert repr("\n") in messages["no_stop"]
 
 
 def test_the_report_is_short_and_escaped(tmp_path: Path) -> None:
