@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# The exit codes; wrong use is 2, which typer gives.
-FAILED, NOT_THERE, INTERRUPTED = 1, 3, 130
+# The exit codes; typer gives 2 for wrong use, too.
+FAILED, USAGE, NOT_THERE, INTERRUPTED = 1, 2, 3, 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed or refused; 2 wrong use; 3 not running, or not finished; "
     "130 interrupted."
