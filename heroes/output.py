@@ -1,4 +1,4 @@
-"""What all commands share: options, the client, tables and JSON, and errors in one line.
+"""What all commands share: the client, tables and JSON, questions, and errors in one line.
 
 A command takes its arguments, makes one library call, and shows what came back. Packages that are
 slow to import are imported inside the commands, so that `heroes --help` answers at once.
@@ -7,20 +7,22 @@ slow to import are imported inside the commands, so that `heroes --help` answers
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -30,20 +32,9 @@ R = TypeVar("R")
 
 # The exit codes; wrong use is 2, which typer gives.
 FAILED, NOT_THERE, INTERRUPTED = 1, 3, 130
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 failed or refused; 2 wrong use; 3 not running, or not finished; "
-    "130 interrupted."
-)
-LIST_LIMIT = 20  # rows of a list; --all shows every one
-
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, do it.")]
-Limit = Annotated[int, typer.Option(min=1, help="How many to show.")]
-All = Annotated[bool, typer.Option("--all", help="Show every one.")]
-
 # Columns whose texts people copy: never folded into two lines.
 WHOLE = {"id", "model", "tuned model"}
-
+COLOURS = {"ok": "green", "done": "green", "warn": "yellow", "begun": "yellow", "fail": "red"}
 # Names and texts come from elsewhere: `:SuperHero:` is no emoji here, and `[bold]` no markup.
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 console = Console(soft_wrap=True, **PLAIN)
@@ -57,22 +48,10 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
-class Commands(typer.Typer):
-    """A group of commands, such as `heroes jobs`; each ends its errors in one line."""
-
-    def __init__(self, help: str, **options: Any) -> None:
-        super().__init__(help=help, no_args_is_help=True, pretty_exceptions_enable=False, **options)
-
-    def command(self, *args: Any, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Register a function as a command."""
-        register = super().command(*args, **options)
-        return lambda function: register(plainly(function))
-
-
 def plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn every error into one line on stderr and an exit code; no traceback.
+    """Turn every error into one line on stderr and an exit code.
 
-    With HEROES_DEBUG in the environment the traceback is shown.
+    With HEROES_DEBUG in the environment the traceback of an unforeseen one is shown.
     """
 
     @wraps(command)
@@ -81,26 +60,22 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
             result = command(*args, **kwargs)
             sys.stdout.flush()  # a reader that is gone (`| head`) is noticed here, not at exit
             return result
-        except (typer.Exit, typer.BadParameter, BrokenPipeError):
-            raise
+        except (typer.Exit, TyperException, BrokenPipeError):
+            raise  # Typer's own affairs
         except (KeyboardInterrupt, typer.Abort):  # Abort is Ctrl-C at a question
-            fail("Interrupted.", INTERRUPTED)
+            message, code = "Interrupted.", INTERRUPTED
         except CommandError as error:
-            fail(str(error), error.exit_code)
+            message, code = str(error), error.exit_code
         except Exception as error:
             if os.environ.get("HEROES_DEBUG"):
                 raise
             from heroes.errors import one_line  # needs the openai package: half a second
 
-            fail(one_line(error))
+            message, code = one_line(error), FAILED
+        note(f"heroes: {message}")
+        raise typer.Exit(code)
 
     return run
-
-
-def fail(message: str, exit_code: int = FAILED) -> NoReturn:
-    """Say it in one line on stderr and end with this exit code."""
-    note(f"heroes: {message}")
-    raise typer.Exit(exit_code)
 
 
 def note(message: str) -> None:
@@ -130,9 +105,39 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise CommandError(f"{question} Nobody can answer here: add --yes if you mean it.")
+        raise CommandError(f"{question} There is no terminal to ask on: add --yes to agree.")
     if not typer.confirm(question, err=True):
         raise CommandError("Nothing was done.")
+
+
+def delete_all(resource: str, ids: list[str], yes: bool, json: bool) -> None:
+    """Delete files or models from the server, after asking."""
+    confirm(f"Delete {' and '.join(ids)}? This cannot be undone.", yes)
+    with client() as api:
+        deleted = [getattr(api, resource).delete(each) for each in ids]
+    show(deleted, json, "\n".join(f"Deleted: {each.id}" for each in deleted))
+
+
+def show(value: Any, json: bool, words: str) -> None:
+    """Print a value as JSON, or else what these words say about it."""
+    if json:
+        show_json(value)
+    else:
+        console.print(printable(words))
+
+
+def show_list(
+    found: Sequence[Any],
+    json: bool,
+    columns: Sequence[str],
+    row: Callable[[Any], Sequence[object]],
+    empty: str = "Nothing to show.",
+) -> None:
+    """Print things as JSON, or else as a table with a row for each."""
+    if json:
+        show_json(found)
+    else:
+        show_table(columns, map(row, found), empty)
 
 
 def show_json(value: Any, indent: int | None = 2) -> None:
@@ -145,19 +150,13 @@ def show_json(value: Any, indent: int | None = 2) -> None:
 def _plain_data(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", warnings=False)
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)
 
 
 def show_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    empty: str = "Nothing to show.",
-    colours: Mapping[str, str] | None = None,
+    columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "Nothing to show."
 ) -> None:
-    """Print a table: drawn on a terminal, in plain columns in a pipe; nothing is cut off.
-
-    `colours` maps the text of a cell to its colour.
-    """
+    """Print a table: drawn on a terminal, in plain columns in a pipe; nothing is cut off."""
     cells = [
         ["" if v is None else " ".join(printable(str(v)).split()) for v in row] for row in rows
     ]
@@ -169,22 +168,33 @@ def show_table(
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=not drawn or column in WHOLE)
     for row in cells:
-        table.add_row(*(Text(cell, style=(colours or {}).get(cell, "")) for cell in row))
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
+    # As wide as it needs to be in a pipe, which has no width, or with ids, which are copied.
     natural = console.measure(table, options=console.options.update(width=100_000)).maximum
     wide = not drawn or WHOLE & set(columns)
-    screen = Console(width=natural if wide else None, **PLAIN)
-    with screen.capture() as captured:
-        screen.print(table)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
+    Console(width=natural if wide else None, **PLAIN).print(table)
 
 
-def show_fields(fields: dict[str, object]) -> None:
-    """Print one thing, a line for each of its fields; fields without a value are left out."""
+def show_fields(thing: Any, json: bool) -> None:
+    """Print one thing of the server, a line for each of its fields that has a value, or as JSON."""
+    if json:
+        show_json(thing)
+        return
+    fields = {name: _in_words(name, value) for name, value in thing.to_dict().items()}
     width = max(map(len, fields))
-    for name, value in fields.items():
-        if value not in (None, "", [], {}):
-            console.print(f"{name:<{width}}  {printable(str(value))}")
+    for name, words in fields.items():
+        if words:
+            console.print(f"{name.replace('_', ' '):<{width}}  {printable(words)}")
+
+
+def _in_words(name: str, value: Any) -> str:
+    if name.endswith(("_at", "_finish")):
+        return when(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={inner}" for key, inner in value.items() if inner is not None)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def printable(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
+from openai.types import Model
 from typer.main import get_command
 
 from helpers.data import DATA
@@ -93,7 +94,7 @@ def test_names_are_printed_as_they_are(
     heroes: HeroesInProcess, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
     output.show_table(["id", "name"], [(name, name)])
-    output.show_fields({"name": name})
+    output.show_fields(Model(id=name, created=1, object="model", owned_by="me"), json=False)
     output.console.print(name)
     output.show_json([name])
     assert capsys.readouterr().out.count(name) == 5

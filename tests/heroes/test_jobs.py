@@ -37,7 +37,7 @@ def test_a_job_from_two_paths_to_its_model(
     assert (job["fine_tuned_model"], job["seed"], job["metadata"]) == (model, 7, {"who": "me"})
     assert job["hyperparameters"]["batch_size"] == 30
     shown = heroes("jobs", "get", job["id"]).stdout
-    for part in (model, "n_epochs 2", "who=me", job["validation_file"]):
+    for part in (model, "n_epochs=2", "who=me", job["validation_file"]):
         assert part in shown
     # Piped: nothing is cut off, nothing is coloured.
     listed = heroes("jobs", "list", COLUMNS="40").stdout
