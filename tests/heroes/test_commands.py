@@ -20,8 +20,8 @@ from helpers.jsonl import write_jsonl
 from heroes import output
 from heroes.app import OLD, app
 from tests.support.heroes_command import ROOT, HeroesInProcess, environment
-from tests.support.live_sandbox import chat_examples
 from tests.support.provider import Answer, Provider, completion, error
+from tests.support.server import chat_examples
 
 KEY = "a-key-of-the-tests"
 WRITER, BASE = "gpt-6-luna", "gpt-4.1-mini-2025-04-14"

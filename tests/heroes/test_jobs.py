@@ -13,8 +13,8 @@ from openai import OpenAI
 
 from helpers.jsonl import write_jsonl
 from tests.support.heroes_command import HeroesInProcess
-from tests.support.live_sandbox import chat_examples
 from tests.support.proxy import Proxy
+from tests.support.server import chat_examples
 
 
 @pytest.fixture
