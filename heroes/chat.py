@@ -157,7 +157,7 @@ def _say(choices: Iterable[Any]) -> str:
             said, why = said + text, choice.finish_reason or why
             sys.stdout.write(printable(text))
             sys.stdout.flush()
-    except (openai.APIError, httpx2.HTTPError) as error:
+    except (openai.APIError, httpx2.HTTPError, ValueError) as error:
         if not said:
             raise
         words = "The answer broke off in the middle. Try the same command again."

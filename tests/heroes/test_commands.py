@@ -89,6 +89,13 @@ def test_an_old_verb_points_to_todays_command(heroes: HeroesInProcess, old: str)
     assert path in COMMANDS or path[:1] in COMMANDS
 
 
+def stream(text: str, end: str, **headers: str) -> Answer:
+    """An answer of one piece, and what comes after it."""
+    piece = json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]})
+    kind = {"content-type": "text/event-stream"}
+    return 200, {**kind, **headers}, f"data: {piece}\n\n{end}\n\n"
+
+
 @pytest.mark.parametrize("name", [":SuperHero:", "[bold]", ":heart:", "ft:mini:me:SuperHero:Xr"])
 def test_names_are_printed_as_they_are(
     heroes: HeroesInProcess, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
@@ -104,9 +111,7 @@ def test_names_are_printed_as_they_are(
     uploaded = heroes("files", "upload", str(file))
     assert name in uploaded.stderr
     assert f"{name}.jsonl" in heroes("files", "list").stdout
-    spoken = json.dumps({"choices": [{"index": 0, "delta": {"content": name}}]})
-    stream = (200, {"content-type": "text/event-stream"}, f"data: {spoken}\n\ndata: [DONE]\n\n")
-    with Provider(lambda number, body: stream) as provider:
+    with Provider(lambda number, body: stream(name, "data: [DONE]")) as provider:
         assert hosted(heroes, provider, "chat", "hi", "--yes").stdout == f"{name}\n"
 
 
@@ -179,6 +184,37 @@ def hosted(heroes: HeroesInProcess, provider: Provider, *words: str, **variables
     )
     assert KEY not in done.stdout + done.stderr
     return done
+
+
+def test_what_is_asked_for_reaches_the_model(heroes: HeroesInProcess) -> None:
+    words = ["--stop", " END", "--stop", "!", "--temperature", "0.5", "--seed", "3", "--max-tokens"]
+    with Provider(lambda number, body: (200, {}, completion())) as provider:
+        for asked in (["chat", "Hi", "--system", "Be brief."], ["complete", "-p", "Hi"]):
+            hosted(heroes, provider, *asked, *words, "9", "--yes", "--json")
+    chat, text = provider.calls
+    for call in (chat, text):
+        assert (call["stop"], call["temperature"], call["seed"]) == ([" END", "!"], 0.5, 3)
+    assert [each["content"] for each in chat["messages"]] == ["Be brief.", "Hi"]
+    assert (text["prompt"], text["max_tokens"], chat["max_completion_tokens"]) == ("Hi", 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("end", "headers"),
+    [
+        ('data: {"error": {"message": "gone"}}', {}),
+        ('data: {"cho', {}),
+        ("", {"content-length": "999", "connection": "close"}),
+    ],
+)
+def test_a_stream_that_breaks_off_is_one_line(
+    heroes: HeroesInProcess, end: str, headers: dict[str, str]
+) -> None:
+    with Provider(lambda number, body: stream("She fl", end, **headers)) as provider:
+        done = hosted(heroes, provider, "chat", "hi", "--yes")
+    assert (done.returncode, done.stdout) == (1, "She fl\n")
+    assert done.stderr.splitlines()[1:] == [
+        "heroes: The answer broke off in the middle. Try the same command again."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -268,6 +304,10 @@ def test_generate_writes_rows_and_resumes(heroes: HeroesInProcess, tmp_path: Pat
     first = heroes(*words, "-o", str(path))
     assert (first.returncode, first.stdout) == (0, f"{path}\n"), first.stderr
     assert heroes.json(*words, "-o", str(path)) == {"path": str(path), "rows": 14}
+    for option, name in (([], "superheroes.csv"), (["--validation"], "validation.csv")):
+        mine = tmp_path / "my" / name
+        assert heroes(*words, *option).stdout == f"{mine}\n"
+        assert mine.is_file()
 
 
 def test_models_faults_progress_and_explain(

@@ -135,12 +135,3 @@ def test_a_lost_answer_does_not_make_a_second_job(
     jobs = [job for job in live_client.fine_tuning.jobs.list() if job.training_file == file_id]
     assert [job.id for job in jobs] == [made.stdout.strip()]
     live_client.fine_tuning.jobs.cancel(jobs[0].id)
-
-
-def test_a_platform_that_trains_no_more(
-    heroes: HeroesInProcess, train: Path, live_model: str
-) -> None:
-    heroes("fault", "training_not_available")
-    refused = heroes("jobs", "create", "-m", live_model, "-t", str(train))
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Delete OPENAI_API_KEY from .env to use the sandbox" in refused.stderr.splitlines()[-1]
