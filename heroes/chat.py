@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
+from heroes.answers import only_chats, print_answer
+from heroes.endpoint import client
 from heroes.options import (
     MAX_TOKENS,
     Agreed,
@@ -19,11 +21,8 @@ from heroes.options import (
     Stop,
     Temperature,
 )
-from heroes.output import CommandError, client, note, printable, show_json
+from heroes.output import CommandError, note
 from heroes.paying import agree
-
-if TYPE_CHECKING:
-    import openai
 
 Messages = list[dict[str, str]]
 
@@ -54,14 +53,14 @@ def complete(
     _agree(text, call["model"], max_tokens, yes, max_usd)
     with client() as api:
         try:
-            _answer(api.completions.create, json, prompt=text, max_tokens=max_tokens, **call)
+            print_answer(api.completions.create, json, prompt=text, max_tokens=max_tokens, **call)
         except openai.APIStatusError as error:
-            if not _only_chats(error):
+            if not only_chats(error):
                 raise
             note(f"{call['model']} does not complete texts here, so it is asked in a chat.")
             call |= {"max_completion_tokens": max_tokens, **chat_options}
             messages = [{"role": "user", "content": text}]
-            _answer(api.chat.completions.create, json, messages=messages, **call)
+            print_answer(api.chat.completions.create, json, messages=messages, **call)
 
 
 def chat(
@@ -97,7 +96,7 @@ def chat(
         asked = [*messages, {"role": "user", "content": question}]
         text = "\n".join(message["content"] for message in asked)
         _agree(text, call["model"], max_tokens, yes, max_usd)
-        said = _answer(api.chat.completions.create, json, messages=asked, **call)
+        said = print_answer(api.chat.completions.create, json, messages=asked, **call)
         messages[:] = [*asked, {"role": "assistant", "content": said}]
 
     with client() as api:
@@ -127,52 +126,6 @@ def _agree(text: str, model: str, max_tokens: int, yes: bool, max_usd: float | N
 
     estimate = estimate_answer(text, model, max_tokens, provider=load_settings().provider)
     agree(estimate, yes, max_usd)
-
-
-def _only_chats(error: openai.APIStatusError) -> bool:
-    """Does this error say that the model, or the whole server, has no completions endpoint?"""
-    if error.status_code in (405, 501) or "v1/chat/completions" in error.message:
-        return True
-    # A model that does not exist has a code; a route that does not exist has none.
-    return error.status_code == 404 and error.code in (None, "not_found", "404")
-
-
-def _answer(create: Callable[..., Any], json: bool, **call: Any) -> str:
-    """Print the answer, as JSON when it is whole or as text while it comes; returns the text."""
-    if json:
-        show_json(create(**call).to_dict(mode="json"))
-        return ""
-    with create(stream=True, **call) as stream:
-        return _say(choice for chunk in stream for choice in chunk.choices)
-
-
-def _say(choices: Iterable[Any]) -> str:
-    import httpx2
-    import openai
-
-    said, why = "", None
-    try:
-        for choice in choices:
-            text = (choice.delta.content if hasattr(choice, "delta") else choice.text) or ""
-            said, why = said + text, choice.finish_reason or why
-            sys.stdout.write(printable(text))
-            sys.stdout.flush()
-    except (openai.APIError, httpx2.HTTPError, ValueError) as error:
-        if not said:
-            raise
-        words = "The answer broke off in the middle. Try the same command again."
-        raise CommandError(words) from error
-    finally:  # what is printed next begins on a line of its own
-        if said:
-            sys.stdout.write("\n")
-    if not said:
-        raise CommandError(
-            "No words came (--json shows the answer). Look at OPENAI_BASE_URL: it usually ends "
-            "in /v1."
-        )
-    if why == "length":
-        note("(cut off: --max-tokens allows a longer answer)")
-    return said
 
 
 def _converse(ask: Callable[[str], None]) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from heroes.options import Json
-from heroes.output import CommandError, note, show_list
+from heroes.output import CommandError, note
+from heroes.tables import show_list
 
 
 def cost(

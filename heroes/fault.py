@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from heroes.endpoint import client
 from heroes.options import Json
-from heroes.output import CommandError, client, note, show, show_json, show_list, show_table
+from heroes.output import CommandError, note, show, show_json
+from heroes.tables import show_list, show_table
 
 OFF = "off"
 

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from heroes.endpoint import client, delete_all, first
 from heroes.options import LIST_LIMIT, All, FileId, Json, Limit, NoCheck, Output, Yes
-from heroes.output import (
-    CommandError,
-    client,
-    delete_all,
-    first,
-    note,
-    show,
-    show_fields,
-    show_list,
-    when,
-)
+from heroes.output import CommandError, note, show
+from heroes.tables import show_fields, show_list, when
 
 if TYPE_CHECKING:
     from openai import OpenAI

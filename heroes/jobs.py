@@ -7,21 +7,12 @@ from typing import Any
 
 import typer
 
+from heroes.endpoint import client, first
 from heroes.jobs_create import create
 from heroes.jobs_follow import follow, show_event
 from heroes.options import LIST_LIMIT, All, JobId, Json, Limit, Output
-from heroes.output import (
-    NOT_THERE,
-    CommandError,
-    client,
-    first,
-    note,
-    show,
-    show_fields,
-    show_json,
-    show_list,
-    when,
-)
+from heroes.output import NOT_THERE, CommandError, note, show, show_json
+from heroes.tables import show_fields, show_list, when
 
 app = typer.Typer(name="jobs", help="Fine-tuning jobs.", no_args_is_help=True)
 app.command()(create)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer import Option
+from typer import BadParameter, Option
 
+from heroes.endpoint import client
 from heroes.files import check_or_refuse, upload_file
 from heroes.jobs_follow import follow_job
 from heroes.options import Agreed, Json, MaxUsd, NoCheck
-from heroes.output import INTERRUPTED, CommandError, client, note, show
+from heroes.output import INTERRUPTED, CommandError, note, show
 from heroes.paying import agree
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def create(
     batch_size: Annotated[
         int | None, Option(min=1, help="Examples in one step; else the server chooses.")
     ] = None,
-    learning_rate_multiplier: Annotated[
-        float | None, Option(help="Size of each step; else the server chooses.")
+    rate: Annotated[
+        float | None,
+        Option("--learning-rate-multiplier", help="Size of each step; else the server chooses."),
     ] = None,
     seed: Annotated[
         int | None, Option(help="For a job that can be repeated, as far as the server can.")
@@ -57,8 +58,6 @@ def create(
 ) -> None:
     """Create a fine-tuning job: check and upload its files, create it, follow it.
 
-    Ctrl-C ends the following, not the job.
-
     Example: heroes jobs create -t data/train.jsonl -v data/validation.jsonl --suffix SuperHero
     """
     from helpers.jobs import create_once
@@ -70,11 +69,7 @@ def create(
     for file in (train_on, measure_on):
         if isinstance(file, Path) and not no_check:
             check_or_refuse(file, training=file is train_on)
-    numbers = _given(
-        n_epochs=epochs,
-        batch_size=batch_size,
-        learning_rate_multiplier=learning_rate_multiplier,
-    )
+    numbers = _given(n_epochs=epochs, batch_size=batch_size, learning_rate_multiplier=rate)
     with client() as api:
         _refuse_untrainable(api, base, settings.provider)
         agree(_estimate(api, train_on, base, epochs, settings.provider), yes, max_usd)
@@ -108,7 +103,7 @@ def _given(**values: Any) -> dict[str, Any]:
 def _labels(pairs: list[str]) -> dict[str, str]:
     labels = dict(pair.partition("=")[::2] for pair in pairs)
     if "" in labels.values() or "" in labels:
-        raise typer.BadParameter("A label has the form KEY=VALUE.", param_hint="--metadata")
+        raise BadParameter("A label has the form KEY=VALUE.", param_hint="--metadata")
     return labels
 
 

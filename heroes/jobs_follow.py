@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from heroes.endpoint import client
 from heroes.options import Every, JobId, Json
-from heroes.output import (
-    INTERRUPTED,
-    NOT_THERE,
-    CommandError,
-    client,
-    console,
-    note,
-    printable,
-    show_json,
-)
+from heroes.output import INTERRUPTED, NOT_THERE, CommandError, console, note, printable, show_json
 
 if TYPE_CHECKING:
     from openai import OpenAI

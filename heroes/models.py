@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from heroes.endpoint import client, delete_all
 from heroes.options import Json, Yes
-from heroes.output import client, delete_all, show_list, when
+from heroes.tables import show_list, when
 
 app = typer.Typer(name="models", help="Models that can be called.", no_args_is_help=True)
 

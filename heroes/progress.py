@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from heroes.options import Json, Yes
-from heroes.output import confirm, console, show_json, show_table
+from heroes.output import confirm, console, show_json
+from heroes.tables import show_table
 
 
 def progress(

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from heroes.options import Json
-from heroes.output import NOT_THERE, console, note, show, show_list, when
+from heroes.output import NOT_THERE, console, note, show
+from heroes.tables import show_list, when
 
 app = typer.Typer(name="sandbox", help="The sandbox on this machine.", no_args_is_help=True)
 keys = typer.Typer(name="keys", help="Keys of the sandbox on this machine.", no_args_is_help=True)

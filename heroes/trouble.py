@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from heroes.options import Json
-from heroes.output import FAILED, NOT_THERE, CommandError, console, note, show, show_list
+from heroes.output import FAILED, NOT_THERE, CommandError, console, note, show
+from heroes.tables import show_list
 
 
 def doctor(json: Json = False) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from helpers.report import Report
-from heroes.output import console, printable, show_table
+from heroes.output import console, printable
 from heroes.prepare import marks, rows
 from heroes.prepare.suggestion import Plan, Source, Suggestion, number, places, shown
+from heroes.tables import show_table
 
 
 def headline(file: Path, source: Source) -> str:

@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from helpers.data import DATA
 from helpers.jsonl import write_jsonl
-from heroes import output
+from heroes import output, tables
 from heroes.app import OLD, app
 from tests.support.heroes_command import ROOT, HeroesInProcess, environment
 from tests.support.provider import Answer, Provider, completion, error
@@ -100,8 +100,8 @@ def stream(text: str, end: str, **headers: str) -> Answer:
 def test_names_are_printed_as_they_are(
     heroes: HeroesInProcess, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
-    output.show_table(["id", "name"], [(name, name)])
-    output.show_fields(Model(id=name, created=1, object="model", owned_by="me"), json=False)
+    tables.show_table(["id", "name"], [(name, name)])
+    tables.show_fields(Model(id=name, created=1, object="model", owned_by="me"), json=False)
     output.console.print(name)
     output.show_json([name])
     assert capsys.readouterr().out.count(name) == 5
@@ -215,6 +215,14 @@ def test_a_stream_that_breaks_off_is_one_line(
     assert done.stderr.splitlines()[1:] == [
         "heroes: The answer broke off in the middle. Try the same command again."
     ]
+
+
+def test_an_empty_answer_is_no_error(heroes: HeroesInProcess) -> None:
+    ended = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    with Provider(lambda number, body: stream("", f"data: {ended}")) as provider:
+        done = hosted(heroes, provider, "chat", "hi", "--yes")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "before the first word" in done.stderr
 
 
 @pytest.mark.parametrize(
