@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from heroes.output import CommandError, Json, note, show_json, show_table
+from heroes.options import Json
+from heroes.output import CommandError, note
+from heroes.tables import show_list
 
 
 def cost(
@@ -38,15 +39,13 @@ def cost(
         raise CommandError(
             f"{file.name} is no training file: {problem} `heroes prepare {file}` makes one of it."
         )
+
+    def row(each: Any) -> tuple[object, ...]:
+        price, how = price_of(each.model), "counted" if each.exact else "estimated"
+        ends = price.shutdown_date if price else None
+        return each.model, f"{each.input_tokens:,}", how, money(each.usd), ends
+
     names = model or trainable_models()
     estimates = [estimate_training(file, name, epochs, exact=True) for name in names]
-    if json:
-        show_json([dataclasses.asdict(each) for each in estimates])
-        return
-    rows = []
-    for each in estimates:
-        price, how = price_of(each.model), "counted" if each.exact else "estimated"
-        end = price.shutdown_date if price else None
-        rows.append((each.model, f"{each.input_tokens:,}", how, money(each.usd), end))
-    show_table(["model", "tokens", "", "cost", "ends"], rows)
+    show_list(estimates, json, ["model", "tokens", "", "cost", "ends"], row)
     note("Estimates take four characters for a token. Validation files are not billed.")

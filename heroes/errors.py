@@ -37,7 +37,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, openai.OpenAIError | OSError | UnicodeError) or package == "httpx2":
         return f"{_sentence(str(error))} {_remedy(error)}"
     if str(error).startswith("'str' object has no attribute"):  # what the SDK makes of a web page
-        return f"{_endpoint()} answers with a web page. {_remedy(error)}"
+        return f"{_endpoint()} answers with a web page. {_remedy('answers with a web page')}"
     return (
         f"{type(error).__name__}: {_sentence(str(error))} This is a mistake in heroes; please "
         "report it. With HEROES_DEBUG=1 in the environment it shows where."
@@ -57,7 +57,7 @@ def _of_a_status(error: openai.APIStatusError) -> str:
     return f"{head} ({status}): {said} {_remedy(error)}"
 
 
-def _remedy(error: Exception) -> str:
+def _remedy(error: Exception | str) -> str:
     """What to do, if that is certain."""
     found = explain(error).entries
     return (found[0].shell or found[0].remedy) if len(found) == 1 else "`heroes doctor` may help."

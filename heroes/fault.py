@@ -6,7 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from heroes.output import CommandError, Json, client, console, note, show_json, show_table
+from heroes.endpoint import client
+from heroes.options import Json
+from heroes.output import CommandError, note, show, show_json
+from heroes.tables import show_list, show_table
 
 OFF = "off"
 
@@ -33,8 +36,8 @@ def fault(
     with client() as api:
         if name == OFF:
             cleared = clear_faults(api)
-            show = "All faults are off." if cleared else "No fault was set."
-            show_json({"cleared": cleared}) if json else console.print(show)
+            words = "All faults are off." if cleared else "No fault was set."
+            show({"cleared": cleared}, json, words)
         elif name:
             _show(set_fault(api, name, times, **_pairs(details or [])), json)
         elif json:
@@ -42,29 +45,22 @@ def fault(
         else:
             _show(list_faults(api), json)
             note("The faults there are:")
-            rows = [
-                (each["name"], _words(each["details"]), each["what"]) for each in known_faults(api)
-            ]
+            rows = [(f["name"], _words(f["details"]), f["what"]) for f in known_faults(api)]
             show_table(["name", "details", "what happens"], rows)
 
 
 def _pairs(words: list[str]) -> dict[str, Any]:
-    pairs = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not key or not equals:
-            raise CommandError(f"{word!r} is no detail: write key=value, without blanks.")
-        pairs[key] = value
-    return pairs
+    if wrong := next((word for word in words if word.find("=") < 1), None):
+        raise CommandError(f"{wrong!r} is no detail: write key=value, without blanks.")
+    return dict(word.split("=", 1) for word in words)
 
 
 def _show(faults: list[dict[str, Any]], json: bool) -> None:
-    if json:
-        show_json(faults)
-        return
-    rows = [(each["name"], each["times_left"], _words(each["details"])) for each in faults]
-    show_table(["fault", "calls left", "details"], rows, empty="No fault is set.")
+    def row(fault: dict[str, Any]) -> tuple[object, ...]:
+        return fault["name"], fault["times_left"], _words(fault["details"])
+
+    show_list(faults, json, ["fault", "calls left", "details"], row, "No fault is set.")
 
 
 def _words(details: dict[str, Any]) -> str:
-    return " ".join(f"{key}={'…' if value is None else value}" for key, value in details.items())
+    return " ".join(f"{key}={'...' if value is None else value}" for key, value in details.items())

@@ -8,38 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heroes.output import (
-    LIST_LIMIT,
-    All,
-    CommandError,
-    Commands,
-    Json,
-    Limit,
-    Yes,
-    client,
-    confirm,
-    console,
-    first,
-    note,
-    show_fields,
-    show_json,
-    show_table,
-    when,
-)
+from heroes.endpoint import client, delete_all, first
+from heroes.options import LIST_LIMIT, All, FileId, Json, Limit, NoCheck, Output, Yes
+from heroes.output import CommandError, note, show
+from heroes.tables import show_fields, show_list, when
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from openai.types import FileObject
 
-app = Commands("Files on the server: training data, results.")
-
+app = typer.Typer(
+    name="files", help="Files on the server: training data, results.", no_args_is_help=True
+)
 TRAINING = "fine-tune"
-FileId = Annotated[str, typer.Argument(help="The file's id, as `heroes files list` shows it.")]
-Purpose = Annotated[str, typer.Option(help="What for: fine-tune, batch, ...")]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file, not to the screen.")
-]
-NoCheck = Annotated[bool, typer.Option("--no-check", help="Upload without checking it first.")]
 
 
 @app.command("list")
@@ -57,11 +38,9 @@ def list_(
     """
     with client() as api:
         found = first(api.files.list(**({"purpose": purpose} if purpose else {})), limit, all_)
-    if json:
-        show_json(found)
-        return
-    rows = [(f.id, f.filename, f.purpose, f"{f.bytes:,}", when(f.created_at)) for f in found]
-    show_table(["id", "name", "purpose", "bytes", "created"], rows, empty="There are no files.")
+    columns = ["id", "name", "purpose", "bytes", "created"]
+    row = lambda f: (f.id, f.filename, f.purpose, f"{f.bytes:,}", when(f.created_at))  # noqa: E731
+    show_list(found, json, columns, row, "There are no files.")
 
 
 @app.command()
@@ -69,11 +48,11 @@ def upload(
     paths: Annotated[
         list[Path], typer.Argument(help="The files to upload.", exists=True, dir_okay=False)
     ],
-    purpose: Purpose = TRAINING,
+    purpose: Annotated[str, typer.Option(help="What for: fine-tune, batch, ...")] = TRAINING,
     no_check: NoCheck = False,
     json: Json = False,
 ) -> None:
-    """Check training files and upload them. Prints their ids.
+    """Check files and upload them; prints their ids.
 
     Example: heroes files upload data/train.jsonl data/validation.jsonl
     """
@@ -82,11 +61,7 @@ def upload(
             check_or_refuse(path, training=False)
     with client() as api:
         made = [upload_file(api, path, purpose) for path in paths]
-    if json:
-        show_json(made)
-    else:
-        for file in made:
-            console.print(file.id)
+    show(made, json, "\n".join(file.id for file in made))
 
 
 @app.command()
@@ -96,14 +71,7 @@ def get(file_id: FileId, json: Json = False) -> None:
     Example: heroes files get file-abc123
     """
     with client() as api:
-        file = api.files.retrieve(file_id)
-    if json:
-        show_json(file)
-        return
-    times = {"created": when(file.created_at), "expires": when(file.expires_at)}
-    known = {"id": file.id, "name": file.filename, "purpose": file.purpose}
-    state = {"status": file.status, "details": file.status_details}
-    show_fields({**known, "bytes": f"{file.bytes:,}", **times, **state})
+        show_fields(api.files.retrieve(file_id), json)
 
 
 @app.command()
@@ -132,14 +100,7 @@ def delete(
 
     Example: heroes files delete file-abc123 --yes
     """
-    confirm(f"Delete {' and '.join(file_ids)} from the server?", yes)
-    with client() as api:
-        deleted = [api.files.delete(file_id) for file_id in file_ids]
-    if json:
-        show_json(deleted)
-    else:
-        for file in deleted:
-            console.print(f"Deleted: {file.id}")
+    delete_all("files", file_ids, yes, json)
 
 
 def check_or_refuse(path: Path, *, training: bool) -> None:
@@ -160,7 +121,7 @@ def check_or_refuse(path: Path, *, training: bool) -> None:
 
 
 def upload_file(api: OpenAI, path: Path, purpose: str = TRAINING) -> FileObject:
-    """Upload one file and wait until the server has looked at it."""
+    """Upload one file; for training, wait until the server has looked at it."""
     from helpers.jobs import upload as upload_training
 
     if purpose == TRAINING:

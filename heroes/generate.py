@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
-from heroes.chat import MAX_TOKENS, Model
-from heroes.output import INTERRUPTED, CommandError, Json, show_json
-from heroes.paying import Agreed, MaxUsd, agree
+from heroes.options import MAX_TOKENS, Agreed, Json, MaxTokens, MaxUsd, Model
+from heroes.output import INTERRUPTED, CommandError, show
+from heroes.paying import agree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,32 +23,24 @@ VALIDATION_SEED = 1000  # as in notebook 02: other heroes than the training data
 def generate(
     model: Model = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The table to write; your own folder by default."),
+        Path | None, Option("--output", "-o", help="The table; your own folder by default.")
     ] = None,
     validation: Annotated[
-        bool,
-        typer.Option("--validation", "--exam", help="The 42 heroes of the validation set instead."),
+        bool, Option("--validation", help="The 42 heroes of the validation set instead.")
     ] = False,
     powers: Annotated[
-        list[str] | None, typer.Option("--power", help="Your own power; may be repeated.")
+        list[str] | None, Option("--power", help="Your own power; may be repeated.")
     ] = None,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, help="How often each hero is written.")
-    ] = None,
+    repeats: Annotated[int | None, Option(min=1, help="How often each hero is written.")] = None,
     temperature: Annotated[
-        float, typer.Option(min=0, max=2, help="How varied: 1 as it comes, 0 always the same.")
+        float, Option(min=0, max=2, help="How varied: 1 as it comes, 0 always the same.")
     ] = 1.0,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="The longest description, in tokens.")
-    ] = MAX_TOKENS,
+    max_tokens: MaxTokens = MAX_TOKENS,
     seed: Annotated[
-        int | None, typer.Option(help="Other seeds give other heroes, where the server has them.")
+        int | None, Option(help="Other seeds give other heroes, where the server has them.")
     ] = None,
-    at_once: Annotated[int | None, typer.Option(min=1, help="How many calls side by side.")] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget the rows of an earlier run.")
-    ] = False,
+    at_once: Annotated[int | None, Option(min=1, help="How many calls side by side.")] = None,
+    fresh: Annotated[bool, Option("--fresh", help="Forget the rows of an earlier run.")] = False,
     max_usd: MaxUsd = None,
     yes: Agreed = False,
     json: Json = False,
@@ -61,13 +53,11 @@ def generate(
     from helpers.data import my
     from helpers.settings import load_settings
 
-    grid = superhero_grid(
-        powers=powers or (VALIDATION_POWERS if validation else POWERS),
-        repeats=repeats or (1 if validation else 3),
-    )
+    usual = (VALIDATION_POWERS, 1) if validation else (POWERS, 3)
+    grid = superhero_grid(powers=powers or usual[0], repeats=repeats or usual[1])
     path = output or my("validation.csv" if validation else "superheroes.csv")
     settings = load_settings()
-    options: dict[str, Any] = {
+    options = {
         "model": model or settings.generator_model,
         "settings": settings,
         "agree": lambda estimate: agree(estimate, yes, max_usd),
@@ -83,10 +73,7 @@ def generate(
     except KeyboardInterrupt:
         words = f"Stopped. The finished rows are kept beside {path.name}; the same command goes on."
         raise CommandError(words, INTERRUPTED) from None
-    if json:
-        show_json({"path": str(path), "rows": len(frame)})
-    else:
-        typer.echo(str(path))
+    show({"path": str(path), "rows": len(frame)}, json, str(path))
 
 
 async def _write(grid: pd.DataFrame, path: Path, options: dict[str, Any]) -> pd.DataFrame:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from heroes.output import Commands, Json, Yes, client, confirm, console, show_json, show_table, when
+from heroes.endpoint import client, delete_all
+from heroes.options import Json, Yes
+from heroes.tables import show_list, when
 
-app = Commands("Models that can be called.")
+app = typer.Typer(name="models", help="Models that can be called.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -24,17 +26,15 @@ def list_(
     from helpers.settings import load_settings
 
     provider = load_settings().provider
-    with client() as api:
-        found = [model for model in api.models.list() if not tuned or model.id.startswith("ft:")]
-    if json:
-        show_json(found)
-        return
-    rows = []
-    for model in found:
+
+    def row(model: Any) -> tuple[object, ...]:
         known = price_of(model.id, provider)
         ends = getattr(model, "shutdown_date", None) or (known and known.shutdown_date)
-        rows.append((model.id, model.owned_by, when(model.created), ends or None))
-    show_table(["model", "owner", "created", "ends"], rows, empty="There are no such models.")
+        return model.id, model.owned_by, when(model.created), ends or None
+
+    with client() as api:
+        found = [model for model in api.models.list() if not tuned or model.id.startswith("ft:")]
+    show_list(found, json, ["model", "owner", "created", "ends"], row, "There are no such models.")
 
 
 @app.command()
@@ -45,13 +45,6 @@ def delete(
 ) -> None:
     """Delete fine-tuned models, after asking.
 
-    Example: heroes models delete ft:superhero-mini:learner:superhero:abcd1234 --yes
+    Example: heroes models delete ft:superhero-mini:learner:demo:abcd1234 --yes
     """
-    confirm(f"Delete {' and '.join(names)}? This cannot be undone.", yes)
-    with client() as api:
-        deleted = [api.models.delete(name) for name in names]
-    if json:
-        show_json(deleted)
-    else:
-        for model in deleted:
-            console.print(f"Deleted: {model.id}")
+    delete_all("models", names, yes, json)

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from heroes.output import confirm, note
 
 if TYPE_CHECKING:
     from helpers.money import Estimate
-
-MaxUsd = Annotated[
-    float | None, typer.Option(min=0, help="Refuse what can cost more dollars than this.")
-]
-Agreed = Annotated[
-    bool, typer.Option("--yes", "-y", help="Do not ask before a call that costs money.")
-]
 
 
 def agree(estimate: Estimate, yes: bool, max_usd: float | None = None) -> None:

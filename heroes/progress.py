@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from heroes.output import Json, Yes, confirm, console, show_json, show_table
+from heroes.options import Json, Yes
+from heroes.output import confirm, console, show_json
+from heroes.tables import show_table
 
 
 def progress(
@@ -46,8 +48,7 @@ def board(
     if json:
         show_json(table.to_dict("records"))
     else:
-        colours = {"done": "green", "begun": "yellow"}
-        show_table(list(table.columns), table.values.tolist(), colours=colours)
+        show_table(list(table.columns), table.values.tolist())
 
 
 def reset(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from heroes.output import NOT_THERE, Commands, Json, console, note, show_json, show_table, when
+from heroes.options import Json
+from heroes.output import NOT_THERE, console, note, show
+from heroes.tables import show_list, when
 
-app = Commands("The sandbox on this machine.")
-keys = Commands("Keys of the sandbox on this machine.")
+app = typer.Typer(name="sandbox", help="The sandbox on this machine.", no_args_is_help=True)
+keys = typer.Typer(name="keys", help="Keys of the sandbox on this machine.", no_args_is_help=True)
 
 
 @app.command()
@@ -23,10 +24,7 @@ def start(json: Json = False) -> None:
 
     running = sandbox_status().running
     found = start_sandbox()
-    if json:
-        show_json({**dataclasses.asdict(found), "state": str(found.state)})
-    else:
-        console.print(f"The sandbox {'was running already' if running else 'runs'}: {found.url}")
+    show(found, json, f"The sandbox {'was running already' if running else 'runs'}: {found.url}")
 
 
 @app.command()
@@ -49,12 +47,11 @@ def status(json: Json = False) -> None:
     from helpers.sandbox import sandbox_status
 
     found = sandbox_status()
-    if json:
-        show_json({**dataclasses.asdict(found), "state": str(found.state)})
-    elif found.running:
-        console.print(f"The sandbox runs at {found.url} since {when(found.started_at)}.")
+    if found.running:
+        words = f"The sandbox runs at {found.url} since {when(found.started_at)}."
     else:
-        console.print("The sandbox is not running. Start it with: heroes sandbox start")
+        words = "The sandbox is not running. Start it with: heroes sandbox start"
+    show(found, json, words)
     if not found.running:
         raise typer.Exit(NOT_THERE)
 
@@ -84,17 +81,13 @@ def list_(json: Json = False) -> None:
     """
     from helpers.sandbox import run_keys
 
-    rows = run_keys("list")
-    if json:
-        show_json(rows)
-        return
-    fields = ("id", "project", "name", "last4")
-    shown = [
-        (*(row[f] for f in fields), when(row["created_at"]), when(row["revoked_at"]))
-        for row in rows
-    ]
+    def row(key: dict[str, Any]) -> tuple[str, ...]:
+        known = [key[field] for field in ("id", "project", "name", "last4")]
+        return *known, when(key["created_at"]), when(key["revoked_at"])
+
     columns = ["id", "project", "name", "ends in", "created", "revoked"]
-    show_table(columns, shown, empty="There is no key yet. Make one with: heroes keys create")
+    empty = "There is no key yet. Make one with: heroes keys create"
+    show_list(run_keys("list"), json, columns, row, empty)
 
 
 @keys.command()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heroes.output import USAGE, CommandError, Json, plainly, printable
+from heroes.options import Json
+from heroes.output import USAGE, CommandError, plainly, printable
 
 if TYPE_CHECKING:
     from heroes.prepare.suggestion import Plan

@@ -24,9 +24,7 @@ from helpers.check_file import check_file
 from helpers.data import find
 from helpers.jsonl import SUB_PROMPT, read_jsonl, split_by, to_completions, write_jsonl
 from helpers.pairs import add_separator, add_stop, drop_duplicates, leading_space
-from tests.support.live_sandbox import LiveSandbox, live_model, live_sandbox
-
-__all__ = ["live_model", "live_sandbox"]
+from tests.support.server import Server
 
 MODULES = [importlib.import_module(f"course.exercises.step_{step:02}") for step in range(12)]
 EXERCISES = {
@@ -419,7 +417,7 @@ def create_and_give_up(client: OpenAI, request: dict[str, Any]) -> Any:
     ],
 )
 def test_a_job_is_created_once(
-    live_sandbox: LiveSandbox,
+    live_sandbox: Server,
     live_model: str,
     tmp_path: Path,
     create: Callable[..., Any],

@@ -21,13 +21,11 @@ from course.practice import (
     set_fault,
 )
 from helpers.sandbox import run_keys
-from tests.support.live_sandbox import LiveSandbox, live_client, live_sandbox
-
-__all__ = ["live_client", "live_sandbox"]
+from tests.support.server import Server
 
 
 @pytest.fixture
-def client(live_sandbox: LiveSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI]:
+def client(live_sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI]:
     monkeypatch.setenv("HEROES_SANDBOX_STATE", str(live_sandbox.state))
     with live_sandbox.client(max_retries=0) as made:
         yield made
@@ -43,12 +41,12 @@ def leave_a_job_behind(practice: OpenAI) -> None:
     pair = b'{"prompt": "%d ->", "completion": " A hero."}\n'
     file = practice.files.create(file=b"".join(pair % n for n in range(12)), purpose="fine-tune")
     job = practice.fine_tuning.jobs.create(
-        model=practice.models.list().data[0].id,
+        model="tiny",
         training_file=file.id,
         method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 50}}},
     )
     deadline = time.monotonic() + 120
-    while len(practice.models.list().data) < 3:
+    while len(practice.models.list().data) < 4:
         assert time.monotonic() < deadline, practice.fine_tuning.jobs.retrieve(job.id).status
         time.sleep(0.05)
 
@@ -66,7 +64,7 @@ def test_a_practice_project_from_open_to_close(client: OpenAI) -> None:
     again = open_practice(client)
     assert (again.files.list().data, list_faults(again)) == ([], [])
     assert [job.status for job in again.fine_tuning.jobs.list()] == ["cancelled"]
-    assert [model.owned_by for model in again.models.list()] == ["sandbox"]
+    assert {model.owned_by for model in again.models.list()} == {"sandbox"}
     with pytest.raises(openai.AuthenticationError):
         practice.models.list()
 
@@ -119,7 +117,7 @@ def test_all_known_faults_can_be_set_and_an_unknown_one_names_them(client: OpenA
         assert each["name"] in caught.value.body["message"]
 
 
-def test_a_hosted_provider_has_no_faults(live_sandbox: LiveSandbox) -> None:
+def test_a_hosted_provider_has_no_faults(live_sandbox: Server) -> None:
     elsewhere = live_sandbox.url.removesuffix("/v1") + "/elsewhere"
     client = OpenAI(api_key="sk-x", base_url=elsewhere, max_retries=0)
     with client, pytest.raises(NoSandboxError, match="Only the sandbox"):

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
+from openai.types import Model
 from typer.main import get_command
 
 from helpers.data import DATA
 from helpers.jsonl import write_jsonl
-from heroes import output
+from heroes import output, tables
 from heroes.app import OLD, app
 from tests.support.heroes_command import ROOT, HeroesInProcess, environment
-from tests.support.live_sandbox import chat_examples
 from tests.support.provider import Answer, Provider, completion, error
+from tests.support.server import chat_examples
 
 KEY = "a-key-of-the-tests"
 WRITER, BASE = "gpt-6-luna", "gpt-4.1-mini-2025-04-14"
@@ -88,12 +89,19 @@ def test_an_old_verb_points_to_todays_command(heroes: HeroesInProcess, old: str)
     assert path in COMMANDS or path[:1] in COMMANDS
 
 
+def stream(text: str, end: str, **headers: str) -> Answer:
+    """An answer of one piece, and what comes after it."""
+    piece = json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]})
+    kind = {"content-type": "text/event-stream"}
+    return 200, {**kind, **headers}, f"data: {piece}\n\n{end}\n\n"
+
+
 @pytest.mark.parametrize("name", [":SuperHero:", "[bold]", ":heart:", "ft:mini:me:SuperHero:Xr"])
 def test_names_are_printed_as_they_are(
     heroes: HeroesInProcess, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
-    output.show_table(["id", "name"], [(name, name)])
-    output.show_fields({"name": name})
+    tables.show_table(["id", "name"], [(name, name)])
+    tables.show_fields(Model(id=name, created=1, object="model", owned_by="me"), json=False)
     output.console.print(name)
     output.show_json([name])
     assert capsys.readouterr().out.count(name) == 5
@@ -103,9 +111,7 @@ def test_names_are_printed_as_they_are(
     uploaded = heroes("files", "upload", str(file))
     assert name in uploaded.stderr
     assert f"{name}.jsonl" in heroes("files", "list").stdout
-    spoken = json.dumps({"choices": [{"index": 0, "delta": {"content": name}}]})
-    stream = (200, {"content-type": "text/event-stream"}, f"data: {spoken}\n\ndata: [DONE]\n\n")
-    with Provider(lambda number, body: stream) as provider:
+    with Provider(lambda number, body: stream(name, "data: [DONE]")) as provider:
         assert hosted(heroes, provider, "chat", "hi", "--yes").stdout == f"{name}\n"
 
 
@@ -178,6 +184,45 @@ def hosted(heroes: HeroesInProcess, provider: Provider, *words: str, **variables
     )
     assert KEY not in done.stdout + done.stderr
     return done
+
+
+def test_what_is_asked_for_reaches_the_model(heroes: HeroesInProcess) -> None:
+    words = ["--stop", " END", "--stop", "!", "--temperature", "0.5", "--seed", "3", "--max-tokens"]
+    with Provider(lambda number, body: (200, {}, completion())) as provider:
+        for asked in (["chat", "Hi", "--system", "Be brief."], ["complete", "-p", "Hi"]):
+            hosted(heroes, provider, *asked, *words, "9", "--yes", "--json")
+    chat, text = provider.calls
+    for call in (chat, text):
+        assert (call["stop"], call["temperature"], call["seed"]) == ([" END", "!"], 0.5, 3)
+    assert [each["content"] for each in chat["messages"]] == ["Be brief.", "Hi"]
+    assert (text["prompt"], text["max_tokens"], chat["max_completion_tokens"]) == ("Hi", 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("end", "headers"),
+    [
+        ('data: {"error": {"message": "gone"}}', {}),
+        ('data: {"cho', {}),
+        ("", {"content-length": "999", "connection": "close"}),
+    ],
+)
+def test_a_stream_that_breaks_off_is_one_line(
+    heroes: HeroesInProcess, end: str, headers: dict[str, str]
+) -> None:
+    with Provider(lambda number, body: stream("She fl", end, **headers)) as provider:
+        done = hosted(heroes, provider, "chat", "hi", "--yes")
+    assert (done.returncode, done.stdout) == (1, "She fl\n")
+    assert done.stderr.splitlines()[1:] == [
+        "heroes: The answer broke off in the middle. Try the same command again."
+    ]
+
+
+def test_an_empty_answer_is_no_error(heroes: HeroesInProcess) -> None:
+    ended = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    with Provider(lambda number, body: stream("", f"data: {ended}")) as provider:
+        done = hosted(heroes, provider, "chat", "hi", "--yes")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "before the first word" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -267,6 +312,10 @@ def test_generate_writes_rows_and_resumes(heroes: HeroesInProcess, tmp_path: Pat
     first = heroes(*words, "-o", str(path))
     assert (first.returncode, first.stdout) == (0, f"{path}\n"), first.stderr
     assert heroes.json(*words, "-o", str(path)) == {"path": str(path), "rows": 14}
+    for option, name in (([], "superheroes.csv"), (["--validation"], "validation.csv")):
+        mine = tmp_path / "my" / name
+        assert heroes(*words, *option).stdout == f"{mine}\n"
+        assert mine.is_file()
 
 
 def test_models_faults_progress_and_explain(

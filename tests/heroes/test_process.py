@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from helpers.jsonl import write_jsonl
 from tests.support.heroes_command import ROOT, Heroes, Terminal, interrupt
-from tests.support.live_sandbox import chat_examples
+from tests.support.server import chat_examples
 
 on_a_terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 

@@ -34,21 +34,17 @@ from helpers.follow import follow
 from helpers.jsonl import read_jsonl, to_chat, to_completions, write_jsonl
 from heroes.app import app
 from sandbox.config import SHIPPED_BASE
-from tests.support.live_sandbox import (
-    ROOT,
-    LiveSandbox,
-    chat_examples,
-    live_sandbox,
-    pair_examples,
-)
+from tests.support.server import ROOT, Server, chat_examples
 from tools import pages
 from tools.pages import OldCall
-
-__all__ = ["live_sandbox"]
 
 ROWS = pages.old_calls()
 NOTE = "40, woman, Healing ->"
 ENDED = ("succeeded", "failed", "cancelled")
+PAIRS = [
+    {"prompt": f"{20 + n}, man, flight ->", "completion": f" Hero {n} flies over the town. END"}
+    for n in range(12)
+]
 AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 JOB_SECONDS = 240
 
@@ -56,14 +52,14 @@ JOB_SECONDS = 240
 class World:
     """What the page's calls are about: files, a finished job, models. Each is made when needed."""
 
-    def __init__(self, sandbox: LiveSandbox, folder: Path) -> None:
+    def __init__(self, sandbox: Server, folder: Path) -> None:
         self.folder = folder
         self.sandbox = sandbox
         self.client = OpenAI(base_url=sandbox.url, api_key=sandbox.key, max_retries=0)
-        self.model = self.client.models.list().data[0].id
+        self.model = "tiny"
         self.made: dict[str, Any] = {}
         self.path = write_jsonl(folder / "train.jsonl", chat_examples(12))
-        self.pairs = write_jsonl(folder / "pairs.jsonl", pair_examples(12))
+        self.pairs = write_jsonl(folder / "pairs.jsonl", PAIRS)
         self.heroes = pd.read_csv(ROOT / "data" / "superheroes.csv").head(40)
         self.table = folder / "table.csv"
         columns = {"sub_prompt": "prompt", "response_txt": "completion"}
@@ -198,7 +194,7 @@ def error_of(call: Callable[..., Any], *args: Any, **options: Any) -> Exception:
 
 
 @pytest.fixture(scope="module")
-def world(live_sandbox: LiveSandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(live_sandbox: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(live_sandbox, tmp_path_factory.mktemp("old_and_new"))
     with made.client:
         yield made

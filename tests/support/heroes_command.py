@@ -1,7 +1,4 @@
-"""The command `heroes` as a process of its own, for tests: run to its end, or interrupted.
-
-Import the fixture into a test module: `from heroes_command import Heroes, heroes`.
-"""
+"""The command `heroes` for tests: in this process, as one of its own, or on a terminal."""
 
 from __future__ import annotations
 
@@ -11,17 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
-import pytest
 from typer.testing import CliRunner
 
 from heroes.app import app
-from tests.support.live_sandbox import LiveSandbox
 
+Done = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).resolve().parents[2]
 # A child of a program that ignores Ctrl-C ignores it, too, unless it is told not to. On Windows
 # only Ctrl-Break can be sent to a process group.
@@ -37,13 +33,11 @@ runpy.run_module("heroes", run_name="__main__")
 
 @dataclass
 class Heroes:
-    """Runs `heroes` with an environment of its own."""
+    """Runs `heroes` as a process, with an environment of its own."""
 
     environment: dict[str, str]
 
-    def __call__(
-        self, *arguments: str, input: str = "", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, input: str = "", **variables: str) -> Done:
         """Run it to its end, with `input` in a pipe."""
         return subprocess.run(
             [sys.executable, "-m", "heroes", *arguments],
@@ -78,35 +72,16 @@ class Heroes:
         )
 
 
-@dataclass
-class HeroesInProcess:
+class HeroesInProcess(Heroes):
     """Runs `heroes` in this process, which takes milliseconds: no signals and no terminal."""
 
-    environment: dict[str, str]
-
-    def __call__(
-        self, *arguments: str, input: str = "", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, input: str = "", **variables: str) -> Done:
         """Run it to its end, with `input` in a pipe; an unforeseen error is raised."""
-        before = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(self.environment | variables)
-        try:
+        with patch.dict(os.environ, self.environment | variables, clear=True):
             done = CliRunner().invoke(app, list(arguments), input=input, prog_name="heroes")
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
-        return subprocess.CompletedProcess(
-            ["heroes", *arguments], done.exit_code, done.stdout, done.stderr
-        )
-
-    def json(self, *arguments: str, **variables: str) -> Any:
-        """Run it with --json; it must succeed, and print nothing but JSON."""
-        done = self(*arguments, "--json", **variables)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return Done(["heroes", *arguments], done.exit_code, done.stdout, done.stderr)
 
 
 class Terminal:
@@ -180,11 +155,3 @@ def environment(tmp_path: Path, **variables: str) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8",
         **variables,
     }
-
-
-@pytest.fixture
-def heroes(live_sandbox: LiveSandbox, tmp_path: Path) -> Iterator[Heroes]:
-    """`heroes`, talking to the sandbox that all tests share. No key may ever be seen."""
-    yield Heroes(
-        environment(tmp_path, OPENAI_API_KEY=live_sandbox.key, OPENAI_BASE_URL=live_sandbox.url)
-    )
