@@ -16,8 +16,9 @@ import openai
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
+from helpers.display import in_notebook, show
 from helpers.events import Progress, all_events, loss_frame
-from helpers.live import LiveView, in_notebook, show
+from helpers.live import LiveView
 
 CALL_SECONDS = 30.0
 RETRY_SECONDS = 2.0
