@@ -8,13 +8,13 @@ from typing import Any
 from helpers.report import Problem
 
 PREFERENCE_KEYS = {"preferred_output", "non_preferred_output"}
-# Exporters write an empty list of these for none at all.
-EMPTY_IS_NONE = {"tools", "functions", "tool_calls", "annotations"}
+# Exporters write an empty list or text of these for none at all.
+EMPTY_IS_NONE = {"tools", "functions", "tool_calls", "annotations", "refusal", "name"}
 ANSWERS = {"content", "tool_calls", "function_call", "refusal"}  # an assistant gives one of them
 
 
 def without_nulls(value: Any) -> Any:
-    """A copy without what exporters write for absent keys: null, and some empty lists.
+    """A copy without what exporters write for absent keys: null, and some empty lists and texts.
 
     A JSON schema stays, and so does an empty list of calls where there is no content either.
     """
@@ -26,7 +26,7 @@ def without_nulls(value: Any) -> Any:
     return {
         key: item if key == "parameters" else without_nulls(item)
         for key, item in value.items()
-        if item is not None and not (item == [] and key in empty)
+        if item is not None and not (item in ([], "") and key in empty)
     }
 
 
