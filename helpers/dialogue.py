@@ -8,12 +8,13 @@ from typing import Any
 from helpers.report import Problem
 
 PREFERENCE_KEYS = {"preferred_output", "non_preferred_output"}
-# Exporters write an empty list of these for none at all.
-EMPTY_IS_NONE = {"tools", "functions", "tool_calls", "annotations"}
+# Exporters write an empty list or text of these for none at all.
+EMPTY_IS_NONE = {"tools", "functions", "tool_calls", "annotations", "refusal", "name"}
+ANSWERS = {"content", "tool_calls", "function_call", "refusal"}  # an assistant gives one of them
 
 
 def without_nulls(value: Any) -> Any:
-    """A copy without what exporters write for absent keys: null, and some empty lists.
+    """A copy without what exporters write for absent keys: null, and some empty lists and texts.
 
     A JSON schema stays, and so does an empty list of calls where there is no content either.
     """
@@ -25,7 +26,7 @@ def without_nulls(value: Any) -> Any:
     return {
         key: item if key == "parameters" else without_nulls(item)
         for key, item in value.items()
-        if item is not None and not (item == [] and key in empty)
+        if item is not None and not (item in ([], "") and key in empty)
     }
 
 
@@ -72,23 +73,13 @@ def message_problems(example: dict[str, Any]) -> Iterator[Problem]:
     if not isinstance(example.get("messages"), list):
         return
     for field, message in messages_of(example):
-        role, content, place = message.get("role"), message.get("content"), f"{field}.content"
-        if role == "assistant":
-            if message.keys() & {"tool_calls", "function_call", "refusal"}:
-                continue
-            if content is None:
-                yield Problem("missing_key", "The key 'content' is missing or null.", place)
-        parts = content if isinstance(content, list) else [{"type": "text"}]
-        only_text = all(isinstance(p, dict) and p.get("type") == "text" for p in parts)
-        if (
-            isinstance(content, (str, list))
-            and parts
-            and only_text
-            and not text_of(content).strip()
-        ):
-            kinds = {"assistant": "empty_answer", "tool": None, "function": None}
-            if kind := kinds.get(role if isinstance(role, str) else "", "empty_content"):
-                yield Problem(kind, "The text is empty.", place)
+        role, place = message.get("role"), f"{field}.content"
+        if role == "assistant" and not message.keys() & ANSWERS:
+            yield Problem("missing_key", "The key 'content' is missing or null.", place)
+        says_all = role == "assistant" and not message.keys() & (ANSWERS - {"content"})
+        if (says_all or role in ("system", "developer", "user")) and _is_blank(message):
+            kind = "empty_answer" if says_all else "empty_content"
+            yield Problem(kind, "The text is empty.", place)
     messages = [message for _, message in messages_of(example)]
     roles = [message.get("role") for message in messages]
     weights = [m.get("weight", 1) for m in messages if m.get("role") == "assistant"]
@@ -101,3 +92,12 @@ def message_problems(example: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("nothing_to_learn", "Every assistant message has the weight 0.", "messages")
     if "user" not in roles:
         yield Problem("no_user", "No message is from the user.", "messages")
+
+
+def _is_blank(message: dict[str, Any]) -> bool:
+    """Whether the content is text, but without any words."""
+    content = message.get("content")
+    parts = [{"type": "text"}] if isinstance(content, str) else content
+    if not parts or not isinstance(parts, list) or text_of(content).strip():
+        return False
+    return all(isinstance(part, dict) and part.get("type") == "text" for part in parts)

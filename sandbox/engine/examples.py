@@ -16,8 +16,8 @@ from sandbox.engine.chat_format import ChatFormatError, Encoder
 MIN_EXAMPLES = 10
 MAX_LINE_BYTES = 8 * 1024 * 1024
 ROLES = ("system", "user", "assistant")
-# Exporters write an empty list of these for none at all.
-EMPTY_IS_NONE = ("tools", "functions", "tool_calls", "annotations")
+# Exporters write an empty list or text of these for none at all.
+EMPTY_IS_NONE = ("tools", "functions", "tool_calls", "annotations", "refusal", "name")
 
 Format = Literal["chat", "completion"]
 Role = Literal["training", "validation"]
@@ -157,7 +157,7 @@ def _present(record: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in record.items()
-        if value is not None and not (value == [] and key in EMPTY_IS_NONE)
+        if value is not None and not (value in ([], "") and key in EMPTY_IS_NONE)
     }
 
 

@@ -140,6 +140,7 @@ def test_all_that_the_format_holds_passes(example: dict[str, Any]) -> None:
         (said("hi"), "wrong_type", "messages[0]"),
         (answer(7), "wrong_type", "messages[1].content"),
         (answer(None), "missing_key", "messages[1].content"),
+        (answer(None, refusal=""), "missing_key", "messages[1].content"),
         (answer([]), "empty_list", "messages[1].content"),
         (answer(["a"]), "wrong_type", "messages[1].content"),
         (answer([{"type": "text"}]), "missing_key", "messages[1].content[0].text"),
@@ -283,7 +284,10 @@ EXPORTED = [
         "tools": None, "prompt": None,
     },
     {
-        **said({**USER, "tool_calls": [], "annotations": []}, {**ANSWER, "tool_calls": []}),
+        **said(
+            {**USER, "tool_calls": [], "annotations": [], "name": ""},
+            {**ANSWER, "tool_calls": [], "refusal": ""},
+        ),
         "tools": [], "functions": [], "parallel_tool_calls": True,
     },
 ]  # fmt: skip
