@@ -6,24 +6,25 @@ environment at the start of the session, and before each notebook's kernel a fre
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbCell
 
 from tests.support.notebook_solutions import Solution, with_solutions
-from tools.conditions import Conditions, Environment
+from tools.conditions import conditions, own_environment
 from tools.trained import state_for
 
-FOR_ALL = pytest.StashKey[Environment]()
+FOR_ALL = pytest.StashKey[ExitStack]()
 FOR_NOTEBOOKS = pytest.StashKey["NotebookConditions"]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the learner's environment before anything is collected."""
-    config.stash[FOR_ALL] = Environment().__enter__()
+    config.stash[FOR_ALL] = ExitStack()
+    config.stash[FOR_ALL].enter_context(own_environment())
     config.stash[FOR_NOTEBOOKS] = NotebookConditions()
     if rules := config.option.nbval_sanitize_with:
         # So that pytest may be called from any folder.
@@ -33,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what runs and go back, however the session has ended."""
     config.stash[FOR_NOTEBOOKS].end()
-    config.stash[FOR_ALL].__exit__()
+    config.stash[FOR_ALL].close()
 
 
 class NotebookConditions:
@@ -41,7 +42,7 @@ class NotebookConditions:
 
     def __init__(self) -> None:
         self._notebook: Path | None = None
-        self._conditions: Conditions | None = None
+        self._stack = ExitStack()
         self._failure: str | None = None
 
     def begin(self, notebook: Path) -> None:
@@ -50,9 +51,7 @@ class NotebookConditions:
             self.end()
             self._notebook = notebook
             try:
-                options = base_model_options()
-                state = state_for(notebook, options)
-                self._conditions = Conditions(options, state).__enter__()
+                self._stack.enter_context(conditions(state_for(notebook)))
             except (OSError, RuntimeError) as error:
                 self._failure = str(error)
         if self._failure:
@@ -61,16 +60,8 @@ class NotebookConditions:
 
     def end(self) -> None:
         """Stop the sandbox and go back to the environment of the other tests."""
-        conditions, self._conditions = self._conditions, None
         self._notebook = self._failure = None
-        if conditions:
-            conditions.__exit__()
-
-
-def base_model_options() -> list[str]:
-    """Options that give the sandbox a base model, for a checkout without the shipped one."""
-    folder = os.environ.get("TEST_BASE_MODEL")
-    return ["--base-model", folder] if folder else []
+        self._stack.close()
 
 
 @pytest.hookimpl(trylast=True)

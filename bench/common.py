@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from helpers.sandbox import stop_sandbox
 from helpers.settings import ROOT
+from tools.conditions import own_environment
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"
 
@@ -24,20 +22,11 @@ def show(name: str, value: float, unit: str, aim: str, detail: str) -> None:
 @contextmanager
 def own_sandbox() -> Iterator[None]:
     """A fresh sandbox that `connect()` finds, whatever the learner has configured."""
-    before = dict(os.environ)
-    # Windows keeps the log of the server that has just ended locked for a moment.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        for name in list(os.environ):
-            if name.startswith(("OPENAI_", "HEROES_")):
-                del os.environ[name]
-        os.environ["HEROES_ENV_FILE"] = str(Path(folder) / "no.env")
-        os.environ["HEROES_SANDBOX_STATE"] = str(Path(folder) / "state")
+    with own_environment():
         try:
             yield
         finally:
             stop_sandbox()
-            os.environ.clear()
-            os.environ.update(before)
 
 
 def seconds(work: Callable[[], object]) -> float:

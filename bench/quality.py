@@ -106,28 +106,28 @@ def main() -> None:
     parser.add_argument("--skip-base", action="store_true", help="measure the tuned model only")
     options = parser.parse_args()
 
-    base = load_settings().base_model
     held_out = [p for p in catalogue().powers if p not in (*POWERS, *VALIDATION_POWERS)]
     unseen = [age for age in range(16, 100) if age not in AGES]
     known = heroes(AGES, POWERS, SEED)
     new_powers = heroes(AGES, held_out, SEED + 1)
     all_new = heroes(unseen, held_out, SEED + 2)
     short = SUB_PROMPT + " ->"
-    show = options.show
     print(f"{SAMPLES} samples a row, seeds {SEED} to {SEED + SAMPLES - 1}")
     if not options.skip_base:
-        measure("base, long prompt, T 1", base, heroes(AGES, POWERS, SEED), PROMPT, 1.0, show)
-        measure("base, long prompt, all powers and ages, T 1", base, all_new, PROMPT, 1.0, show)
+        base = load_settings().base_model
+        measure("base, long prompt, T 1", base, known, PROMPT, 1.0, options.show)
+        measure("base, long prompt, new powers and ages, T 1", base, all_new, PROMPT, 1.0)
         measure("base, short prompt, T 0.7", base, known, short, 0.7)
-        measure("base, short prompt, held-out powers, T 0.7", base, all_new, short, 0.7)
+        measure("base, short prompt, new powers and ages, T 0.7", base, all_new, short, 0.7)
     epochs = options.epochs if options.epochs == "auto" else int(options.epochs)
     tuned, seconds = fine_tune(options.learning_rate_multiplier, epochs, options.seed)
-    print(f"fine-tuned on {(DATA / 'train.jsonl').name} in {seconds} s")
-    measure("tuned, short prompt, powers of the data set, T 0.7", tuned, known, short, 0.7, show)
-    measure("tuned, short prompt, held-out powers, T 0.7", tuned, new_powers, short, 0.7, show)
-    measure(
-        "tuned, short prompt, held-out powers, unseen ages, T 0.7", tuned, all_new, short, 0.7, show
-    )
+    print(f"fine-tuned on train.jsonl in {seconds} s")
+    for name, wanted in (
+        ("the file's powers", known),
+        ("other powers", new_powers),
+        ("other powers and ages", all_new),
+    ):
+        measure(f"tuned, short prompt, {name}, T 0.7", tuned, wanted, short, 0.7, options.show)
 
 
 if __name__ == "__main__":

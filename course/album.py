@@ -7,7 +7,7 @@ import re
 import sys
 from typing import Any
 
-from course.errors import ErrorEntry, entries, explain
+from course.errors import entries, explain
 from helpers.data import my, replace_text
 
 FILE = "errors_met.json"
@@ -38,7 +38,16 @@ class Album:
         if error is None or entry not in explain(error).entries:
             print(f"Not kept: run the cell above first, until it shows “{entry.title}”.")
             return
-        self._met[entry_id] = _page(entry, error)
+        self._met[entry_id] = {
+            "id": entry.id,
+            "section": entry.number,
+            "title": entry.title,
+            "type": type(error).__name__ if isinstance(error, BaseException) else None,
+            "status": getattr(error, "status_code", None),
+            "code": getattr(error, "code", None),
+            # An album may be shown to others: no key, whatever a server may have quoted.
+            "message": KEY.sub("sk-…", " ".join(str(error).split())),
+        }
         pages = _stored() | self._met
         known = [pages[name] for name in ENTRIES if name in pages]
         replace_text(my(FILE), json.dumps(known, indent=2, ensure_ascii=False) + "\n")
@@ -47,19 +56,6 @@ class Album:
     def missing(self) -> list[str]:
         """The titles of the errors that were not met since this album was opened."""
         return [entry.title for name, entry in ENTRIES.items() if name not in self._met]
-
-
-def _page(entry: ErrorEntry, error: BaseException | str) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "section": entry.number,
-        "title": entry.title,
-        "type": type(error).__name__ if isinstance(error, BaseException) else None,
-        "status": getattr(error, "status_code", None),
-        "code": getattr(error, "code", None),
-        # An album may be shown to others: no key, whatever a server may have quoted.
-        "message": KEY.sub("sk-…", " ".join(str(error).split())),
-    }
 
 
 def _stored() -> dict[str, dict[str, Any]]:

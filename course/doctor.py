@@ -26,9 +26,9 @@ from helpers.data import my_folder
 from helpers.sandbox import SandboxError, sandbox_status, start_sandbox, state_folder
 from helpers.settings import ROOT, SettingsError, clean_value, env_path, load_settings
 
-Level = Literal["ok", "warn", "fail"]
 GIB = 1024**3
 TORCH_SECONDS = 120
+TORCH = "import torch; print(torch.__version__, 'GPU' if torch.cuda.is_available() else 'CPU')"
 INSTALL = "Run `python tools/install.py` and use the Python in .venv."
 
 
@@ -36,7 +36,7 @@ INSTALL = "Run `python tools/install.py` and use the Python in .venv."
 class Result:
     """One line of the table: what was checked, how it went, and the remedy if it went wrong."""
 
-    level: Level
+    level: Literal["ok", "warn", "fail"]
     what: str
     found: str
     remedy: str = ""
@@ -56,9 +56,7 @@ def check_python() -> Iterator[Result]:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     own = ROOT / ".venv"
     if own.is_dir() and not own.samefile(sys.prefix):
-        remedy = (
-            "In a notebook, choose the kernel of this project (`make lab` does); else: " + INSTALL
-        )
+        remedy = f"In a notebook, choose the kernel of this project (`make lab`); else: {INSTALL}"
         yield Result("warn", "Python", f"{found}, but not the one in .venv", remedy)
     elif sys.version_info >= (3, 14):
         yield Result("warn", "Python", found, "Tested with 3.11 to 3.13; newer ones may work.")
@@ -68,17 +66,15 @@ def check_python() -> Iterator[Result]:
 
 def check_packages() -> Iterator[Result]:
     """Compare what is installed with requirements.txt and constraints.txt."""
-    tested = _pins(ROOT / "constraints.txt")
-    wanted = _pins(ROOT / "requirements.txt")
+    wanted, tested = _pins(ROOT / "requirements.txt"), _pins(ROOT / "constraints.txt")
     missing, different = [], []
     for name in wanted:
         try:
             version = importlib.metadata.version(name).split("+")[0]
+            if version != tested.get(name, version):
+                different.append(f"{name} {version} (tested: {tested[name]})")
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-            continue
-        if version != tested.get(name, version):
-            different.append(f"{name} {version} (tested: {tested[name]})")
     if missing:
         yield Result("fail", "Packages", f"missing: {', '.join(missing)}", INSTALL)
     elif different:
@@ -89,7 +85,7 @@ def check_packages() -> Iterator[Result]:
 
 def _pins(path: Path) -> dict[str, str]:
     """Names and `==` versions in a requirements file; the version is empty if there is none."""
-    lines = path.read_text(encoding="utf-8") if path.is_file() else ""
+    lines = path.read_text(encoding="utf-8")
     found = re.findall(r"^([A-Za-z0-9._-]+)(?:==([^\s;#]+))?", lines, re.MULTILINE)
     return {name.lower().replace("_", "-"): version for name, version in found}
 
@@ -99,52 +95,34 @@ def check_names() -> Iterator[Result]:
     packages = {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
     folders = {Path.cwd(), ROOT, ROOT / "notebooks"}
     files = sorted(file for folder in folders for file in folder.glob("*.py"))
-    hiding = [file for file in files if file.stem in packages]
-    for file in hiding:
+    for file in (hiding := [file for file in files if file.stem in packages]):
         found = f"{_short(file)} hides the package {file.stem}"
         yield Result("warn", "File names", found, "Give the file another name.")
     if not hiding:
         yield Result("ok", "File names", "no file of yours hides a package")
 
 
-def check_proxy() -> Iterator[Result]:
-    """Calls to a hosted provider go through a proxy that is set; those to the sandbox don't."""
-    proxies = urllib.request.getproxies_environment()
-    proxies.pop("no", None)
-    socks = sorted(n for n, url in proxies.items() if url.lower().startswith("socks"))
-    if socks and find_spec("socksio") is None:
-        found = f"{socks[0]}_proxy is a SOCKS proxy, and the package socksio is missing"
-        remedy = "For a hosted provider: `pip install socksio` in .venv, or delete the variable."
-        yield Result("warn", "Proxy", found, remedy)
-    elif proxies:
-        remedy = "If a hosted provider can't be reached, ask who runs the proxy."
-        yield Result("warn", "Proxy", f"{', '.join(sorted(proxies))}_proxy is set", remedy)
-    else:
-        yield Result("ok", "Proxy", "none is set")
+def check_processor() -> Iterator[Result]:
+    memory = psutil.virtual_memory()
+    free = memory.available / GIB
+    found = f"{os.cpu_count()} cores, {memory.total / GIB:.1f} GiB ({free:.1f} GiB free)"
+    level, remedy = ("ok", "") if free > 1 else ("warn", "Close other programs first.")
+    yield Result(level, "Processor and memory", found, remedy)
 
 
 def check_disk() -> Iterator[Result]:
     free = shutil.disk_usage(ROOT).free / GIB
-    level: Level = "ok" if free > 3 else "warn" if free > 0.5 else "fail"
+    level = "ok" if free > 3 else "warn" if free > 0.5 else "fail"
     remedy = "" if level == "ok" else "The course needs about 3 GiB with everything installed."
     yield Result(level, "Disk", f"{free:.1f} GiB free", remedy)
 
 
-def check_processor() -> Iterator[Result]:
-    cores, memory = os.cpu_count() or 1, psutil.virtual_memory()
-    found = f"{cores} cores, {memory.total / GIB:.1f} GiB ({memory.available / GIB:.1f} GiB free)"
-    few = memory.available < GIB
-    remedy = "Close other programs first." if few else ""
-    yield Result("warn" if few else "ok", "Processor and memory", found, remedy)
-
-
 def check_writing() -> Iterator[Result]:
-    for what, folder, mode in (
-        ("Your files", my_folder(), 0o777),
-        ("Sandbox state", state_folder(), 0o700),
-    ):
+    state = state_folder()
+    for what, folder in (("Your files", my_folder()), ("Sandbox state", state)):
         try:
-            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+            # The sandbox's keys are for its owner only.
+            folder.mkdir(mode=0o700 if folder == state else 0o777, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"hero")
         except OSError as error:
@@ -159,13 +137,28 @@ def _short(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
+def check_proxy() -> Iterator[Result]:
+    """Calls to a hosted provider go through a proxy that is set; those to the sandbox don't."""
+    proxies = urllib.request.getproxies_environment()
+    proxies.pop("no", None)
+    socks = [name for name, url in proxies.items() if url.lower().startswith("socks")]
+    if socks and find_spec("socksio") is None:
+        found = f"{socks[0]}_proxy is a SOCKS proxy, and the package socksio is missing"
+        remedy = "For a hosted provider: `pip install socksio` in .venv, or delete the variable."
+        yield Result("warn", "Proxy", found, remedy)
+    elif proxies:
+        remedy = "If a hosted provider can't be reached, ask who runs the proxy."
+        yield Result("warn", "Proxy", f"{', '.join(sorted(proxies))}_proxy is set", remedy)
+    else:
+        yield Result("ok", "Proxy", "none is set")
+
+
 def check_loopback() -> Iterator[Result]:
     """Can two programs on this machine talk to each other? Some firewalls say no."""
     try:
         with (
             socket.create_server(("127.0.0.1", 0)) as server,
             socket.create_connection(server.getsockname(), 5),
-            server.accept()[0],
         ):
             yield Result("ok", "Loopback", "programs on this machine can talk to each other")
     except OSError:
@@ -176,25 +169,18 @@ def check_loopback() -> Iterator[Result]:
 def check_torch() -> Iterator[Result]:
     """Import torch in a process of its own: a broken build can end a process without a word."""
     started = time.monotonic()
-    code = "import torch; print(torch.__version__, 'GPU' if torch.cuda.is_available() else 'CPU')"
+    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    command = [sys.executable, "-c", TORCH]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TORCH_SECONDS,
-            check=False,
-        )
+        done = subprocess.run(command, timeout=TORCH_SECONDS, check=True, **options)
     except subprocess.TimeoutExpired:
         yield Result("fail", "torch", f"not loaded after {TORCH_SECONDS} s", "Is the disk busy?")
-        return
-    if done.returncode == 0:
+    except subprocess.CalledProcessError as error:
+        why = (error.stderr.strip().splitlines() or [str(error)])[-1]
+        yield Result("fail", "torch", why, "Run `python tools/install.py` again.")
+    else:
         seconds = time.monotonic() - started
         yield Result("ok", "torch", f"{done.stdout.strip()}, loaded in {seconds:.1f} s")
-    else:
-        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        yield Result("fail", "torch", why, "Run `python tools/install.py` again.")
 
 
 def check_env() -> Iterator[Result]:
@@ -219,12 +205,12 @@ def check_endpoint() -> Iterator[Result]:
         was_running = sandbox_status().running
         started = time.monotonic()
         start_sandbox()
+        seconds = time.monotonic() - started
     except SettingsError as error:
         yield Result("fail", "Endpoint", str(error), "Correct .env.")
     except SandboxError as error:
         yield Result("fail", "Sandbox", str(error), "Look at the log above.")
     else:
-        seconds = time.monotonic() - started
         found = "is running" if was_running else f"started in {seconds:.1f} s and is running"
         yield Result("ok", "Sandbox", found)
 

@@ -10,51 +10,24 @@ import io
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from dotenv.parser import Binding, parse_stream
 
 from helpers.settings import INVISIBLE, clean_value, read_env_text
 
-NAMES = """
-    OPENAI_API_KEY OPENAI_BASE_URL HEROES_ENV_FILE HEROES_MY HEROES_SANDBOX_STATE
-    HEROES_GENERATOR_MODEL HEROES_BASE_MODEL HEROES_EMBEDDING_MODEL HEROES_MAX_USD
-    OPENAI_ORG_ID OPENAI_PROJECT_ID OPENAI_ADMIN_KEY OPENAI_WEBHOOK_SECRET OPENAI_CUSTOM_HEADERS
-""".split()
-MISNAMED = (".env.txt", "env.txt", "env", ".env.env", ".env.rtf", ".env.example.txt")
+MISTAKES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+NAMES: list[str] = MISTAKES["names"].split()
 ONE_A_LINE = "Write NAME=value, one variable on a line."
-# What no cleaning can repair in a key: pattern, problem, remedy. The first that matches counts.
-KEY_PROBLEMS = (
-    (
-        "[‐‑‒–—―−]",
-        "the key contains a long dash.",
-        "Keys only have the short one (-). Copy the key again where it was made.",
-    ),
-    ("[“”„‘’‚«»]", "the key stands in curly quotes.", "Delete the quotes; a key needs none."),
-    ("[\"']", "the key has a stray quote in it.", "Delete the quotes; a key needs none."),
-    (
-        r"\\[nr]",
-        "the key ends in a written-out newline (\\n).",
-        "Delete everything behind the key.",
-    ),
-    ("^(?i:bearer) ", "the key begins with the word Bearer.", "Keep only what comes after it."),
-    (r"\s", "there is a blank or a line break inside the key.", "Join it to one piece."),
-    (
-        r"[^!-~]|\\",
-        "the key contains a character that is not a plain letter, digit or dash.",
-        "Copy the key again from where it was made.",
-    ),
-)
 PLACEHOLDER = re.compile(r"your|paste|here|\.\.\.|xxxx|<|>", re.IGNORECASE)
 TOO_FAR = re.compile(r"/(chat/completions|completions|models|files)/?$")
 REVOKE = "Revoke the key where it was made and make a new one: anyone who has the history has it."
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One problem: how bad it is, where it is, what is wrong and what to do about it."""
 
     level: Literal["fail", "warn"]
@@ -68,10 +41,8 @@ class Finding:
 
 def value_problem(value: str) -> tuple[str, str] | None:
     """What no cleaning can repair in a key, and the remedy; None if the key can be sent."""
-    for pattern, problem, remedy in KEY_PROBLEMS:
-        if re.search(pattern, value):
-            return problem, remedy
-    return None
+    fitting = (row for row in MISTAKES["key"] if re.search(row["pattern"], value))
+    return next(((row["problem"], row["remedy"]) for row in fitting), None)
 
 
 def check_env_file(path: Path) -> list[Finding]:
@@ -85,25 +56,23 @@ def check_env_file(path: Path) -> list[Finding]:
     findings = list(_check_name(path))
     if path.is_file():
         bindings = list(parse_stream(io.StringIO(read_env_text(path))))
-        values = {b.key: b.value for b in bindings if b.key is not None and b.value is not None}
+        values = {b.key: clean_value(b.value) for b in bindings if b.key and b.value is not None}
         findings += _check_encoding(path)
         for binding in bindings:
             findings += _check_line(f"{path.name}, line {_line_number(binding)}", binding)
-        findings += _check_doubles(path, [b.key for b in bindings if b.key is not None])
-        findings += _check_environment(path, values)
-        findings += _check_git(path, clean_value(values.get("OPENAI_API_KEY", "")))
+        findings += _check_variables(path, [b.key for b in bindings if b.key], values)
+        findings += _check_git(path, values.get("OPENAI_API_KEY", ""))
     return sorted(findings, key=lambda finding: finding.level != "fail")
 
 
 def _check_name(path: Path) -> Iterator[Finding]:
     problem = f"is not read: the file must be called {path.name}, with nothing behind it."
     rename = f"Rename it to {path.name} (on Windows, let the Explorer show file extensions)."
-    for name in MISNAMED:
-        if path.with_name(name).is_file():
-            if path.is_file():
-                yield Finding("warn", name, problem, f"Keep {path.name} and delete this one.")
-            else:
-                yield Finding("fail", name, problem, rename)
+    for name in MISTAKES["misnamed"].split():
+        if path.with_name(name).is_file() and path.is_file():
+            yield Finding("warn", name, problem, f"Keep {path.name} and delete this one.")
+        elif path.with_name(name).is_file():
+            yield Finding("fail", name, problem, rename)
 
 
 def _check_encoding(path: Path) -> Iterator[Finding]:
@@ -124,18 +93,16 @@ def _line_number(binding: Binding) -> int:
 
 
 def _check_line(where: str, binding: Binding) -> Iterator[Finding]:
+    name = (binding.key or "").strip(INVISIBLE)
     if binding.error:
         yield Finding("fail", where, "cannot be read.", ONE_A_LINE)
-    if binding.error or binding.key is None:
-        return
-    name, value = binding.key.strip(INVISIBLE), binding.value
-    if value is None:
+    elif name and binding.value is None:
         yield Finding("fail", where, "has no equals sign.", ONE_A_LINE)
     elif name == "OPENAI_API_KEY":
-        yield from _check_key(where, value)
+        yield from _check_key(where, binding.value)
     elif name == "OPENAI_BASE_URL":
-        yield from _check_base_url(where, clean_value(value))
-    elif name not in NAMES and (meant := _meant(name)):
+        yield from _check_base_url(where, clean_value(binding.value))
+    elif name and name not in NAMES and (meant := _meant(name)):
         yield Finding("fail", where, f"{name} is not read by anything.", f"Did you mean {meant}?")
 
 
@@ -164,9 +131,8 @@ def _check_key(where: str, value: str) -> Iterator[Finding]:
 
 def _check_base_url(where: str, url: str) -> Iterator[Finding]:
     if not url:
-        problem = (
-            "OPENAI_BASE_URL is there but blank; the openai package would try to call nowhere."
-        )
+        called = "the openai package would try to call nowhere."
+        problem = f"OPENAI_BASE_URL is there but blank; {called}"
         yield Finding("warn", where, problem, "Delete the line.")
     elif not url.startswith(("http://", "https://")):
         problem = "the address does not begin with https://."
@@ -176,53 +142,42 @@ def _check_base_url(where: str, url: str) -> Iterator[Finding]:
         yield Finding("fail", where, "the address goes too far.", remedy)
 
 
-def _check_doubles(path: Path, names: list[str]) -> Iterator[Finding]:
+def _check_variables(path: Path, names: list[str], values: dict[str, str]) -> Iterator[Finding]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         problem = f"{name} is there more than once; the last one wins."
         yield Finding("warn", path.name, problem, "Keep one.")
-
-
-def _check_environment(path: Path, values: dict[str, str]) -> Iterator[Finding]:
     for name, value in values.items():
         outside = os.environ.get(name, "").strip()
-        if name.startswith("OPENAI_") and outside and outside != clean_value(value):
+        if name.startswith("OPENAI_") and outside and outside != value:
             problem = f"{name} is also set in your system's environment, and that one wins."
             remedy = "Remove it there (or open a new terminal) if the file's is the one you want."
             yield Finding("warn", path.name, problem, remedy)
 
 
 def _check_git(path: Path, key: str) -> Iterator[Finding]:
-    folder = path.parent
-    if _git(folder, "rev-parse", "--is-inside-work-tree")[0] != 0:
-        return
-    if _git(folder, "ls-files", "--error-unmatch", "--", path.name)[0] == 0:
-        remedy = f"Run `git rm --cached {path.name}`. {REVOKE}"
-        yield Finding("fail", path.name, "is tracked by git.", remedy)
-    elif _git(folder, "log", "--all", "--format=%h", "-1", "--", path.name)[1].strip():
-        yield Finding("fail", path.name, "was committed to git once.", REVOKE)
-    if _git(folder, "check-ignore", "-q", "--", path.name)[0] == 1:
-        remedy = f"Add a line {path.name} to .gitignore."
-        yield Finding("warn", path.name, "is not ignored by git.", remedy)
+    folder, name = path.parent, path.name
+    code, top = _git(folder, "rev-parse", "--show-toplevel")
+    if code != 0:
+        return  # no repository, or no git
+    if _git(folder, "ls-files", "--error-unmatch", "--", name)[0] == 0:
+        yield Finding("fail", name, "is tracked by git.", f"Run `git rm --cached {name}`. {REVOKE}")
+    elif _git(folder, "log", "--all", "--format=%h", "-1", "--", name)[1]:
+        yield Finding("fail", name, "was committed to git once.", REVOKE)
+    if _git(folder, "check-ignore", "-q", "--", name)[0] == 1:
+        yield Finding("warn", name, "is not ignored by git.", f"Add a line {name} to .gitignore.")
     if len(key) >= 20:
         # The key goes in through standard input: a command line is visible to everyone.
-        top = _git(folder, "rev-parse", "--show-toplevel")[1].strip()
-        _, hits = _git(Path(top or folder), "grep", "-l", "-I", "-F", "-f", "-", text=key + "\n")
-        for name in hits.splitlines():
-            yield Finding("fail", name, "contains your key, and git tracks it.", REVOKE)
+        _, hits = _git(Path(top), "grep", "-l", "-I", "-F", "-f", "-", text=key + "\n")
+        for hit in hits.splitlines():
+            yield Finding("fail", hit, "contains your key, and git tracks it.", REVOKE)
 
 
-def _git(folder: Path, *arguments: str, text: str | None = None) -> tuple[int, str]:
+def _git(folder: Path, *arguments: str, text: str = "") -> tuple[int, str]:
     """Run git and return its exit code and output; (-1, "") where git is missing or hangs."""
+    command = ["git", "-C", str(folder), *arguments]
+    options = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": 15}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            input=text,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=15,
-            check=False,
-        )
+        done = subprocess.run(command, input=text, check=False, **options)
     except (OSError, subprocess.TimeoutExpired):
         return -1, ""
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout.strip()

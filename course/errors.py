@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ENTRIES = Path(__file__).with_name("errors.toml")
 NOTEBOOK = "10_when_things_go_wrong"
 UNKNOWN = (
     "This error is not in the list. Read its last line slowly: the type, then the words. Then "
@@ -60,28 +59,22 @@ class Explanation:
         return bool(self.entries)
 
     def __str__(self) -> str:
-        if len(self.entries) > 1:
-            head = f"This message can be one of {len(self.entries)} errors:"
-            return "\n".join([head, *map(str, self.entries)])
-        return str(self.entries[0]) if self.entries else UNKNOWN
+        several = len(self.entries) > 1
+        head = [f"This message can be one of {len(self.entries)} errors:"] if several else []
+        return "\n".join([*head, *map(str, self.entries)]) or UNKNOWN
 
     __repr__ = __str__  # a notebook shows the last value of a cell by its repr
 
 
 def _indented(name: str, text: str) -> str:
-    return textwrap.fill(
-        f"{name:<6} {text}",
-        84,
-        initial_indent="  ",
-        subsequent_indent=" " * 9,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    head, rest = f"  {name:<6} ", " " * 9
+    return textwrap.fill(text, 84, initial_indent=head, subsequent_indent=rest, **whole)
 
 
 @cache
 def _content() -> dict[str, Any]:
-    return tomllib.loads(ENTRIES.read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name("errors.toml").read_text(encoding="utf-8"))
 
 
 @cache
@@ -92,7 +85,7 @@ def entries() -> tuple[ErrorEntry, ...]:
 
 def section_titles() -> dict[str, str]:
     """The sections that the errors are sorted into: the number before the dot, and the title."""
-    return dict(_content()["sections"])
+    return _content()["sections"]
 
 
 def explain(error: BaseException | str) -> Explanation:
@@ -112,12 +105,10 @@ def explain(error: BaseException | str) -> Explanation:
 
 def _fitting(message: str, behind: str) -> tuple[ErrorEntry, ...]:
     """The entries whose cause is certain; else those whose words fit; else the general ones."""
-    wrapped = "connection error" in message.lower()
-    return (
-        tuple(e for e in entries() if _in(e.cause, behind) and (wrapped or _in(e.pattern, message)))
-        or tuple(e for e in entries() if _in(e.pattern, message))
-        or tuple(e for e in entries() if _in(e.fallback, message))
-    )
+    fitting = tuple(entry for entry in entries() if _in(entry.pattern, message))
+    possible = entries() if "connection error" in message.lower() else fitting
+    certain = tuple(entry for entry in possible if _in(entry.cause, behind))
+    return certain or fitting or tuple(e for e in entries() if _in(e.fallback, message))
 
 
 def _in(pattern: str, text: str) -> bool:

@@ -4,9 +4,6 @@
     def split_by_power(rows):
         yield expect(len(rows) == 42, "42 rows", f"{len(rows)} rows")
 
-    split_by_power.check(my_rows)        # Exercise 3.1 (…): not yet. Expected 42 rows, saw 40 rows.
-    split_by_power.hint()                # the next of three hints
-
 What is expected is said in the words of the task, so that a message never gives the solution away.
 """
 
@@ -14,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,8 +66,8 @@ class Exercise:
     number: str
     title: str
     grading: Callable[..., Iterable[str | None]]
-    hints: tuple[str, ...]
-    _next_hint: int = field(default=0, init=False, repr=False)
+    hints: Sequence[str]
+    _hints_given: int = field(default=0, init=False, repr=False)
 
     def check(self, *artefacts: Any) -> None:
         """Grade what was made, print the outcome in one line, and record a passed exercise."""
@@ -96,25 +93,22 @@ class Exercise:
         except Exception as error:  # noqa: BLE001
             if any(artefact is None for artefact in artefacts):
                 return Check(met, NOTHING)
-            kinds = ", ".join(type(artefact).__name__ for artefact in artefacts) or "nothing"
+            kinds = ", ".join(type(artefact).__name__ for artefact in artefacts)
             told = f"could not be read: {type(error).__name__}: {error}."
             return Check(met, f"What was handed in ({kinds}) {told}")
         return Check(met, None if met else "There was nothing to check.")
 
-    def hint(self, level: int | None = None) -> None:
-        """Print the next hint, or the one at `level` (1 to 3); after the last it stays there."""
-        if level is not None and level not in (1, 2, 3):
-            raise ValueError("There are three hints: 1, 2 and 3.")
-        index = self._next_hint if level is None else level - 1
-        print(f"Hint {index + 1} of 3: {self.hints[index]}")
-        self._next_hint = min(index + 1, 2)
+    def hint(self) -> None:
+        """Print the next of the three hints; after the third it stays there."""
+        self._hints_given = min(self._hints_given + 1, 3)
+        print(f"Hint {self._hints_given} of 3: {self.hints[self._hints_given - 1]}")
 
 
 def exercise(number: str) -> Callable[[Callable[..., Expectations]], Exercise]:
     """Make a grading function an exercise, with its title and hints from exercises.toml."""
     step, place = number.split(".")
     texts = TEXTS[step][place]
-    return lambda grading: Exercise(number, texts["title"], grading, tuple(texts["hints"]))
+    return lambda grading: Exercise(number, texts["title"], grading, texts["hints"])
 
 
 def numbers_of(step: str) -> list[str]:
@@ -141,19 +135,19 @@ def passed() -> dict[str, str]:
 
 def note_passed(number: str) -> None:
     """Record that an exercise was passed; one that was passed before keeps its first moment."""
-    with _changing() as done:
+    with _record() as done:
         done.setdefault(number, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def forget(numbers: Iterable[str]) -> None:
     """Record that these exercises are open again."""
-    with _changing() as done:
+    with _record() as done:
         for number in numbers:
             done.pop(number, None)
 
 
 @contextmanager
-def _changing() -> Iterator[dict[str, str]]:
+def _record() -> Iterator[dict[str, str]]:
     """The record, to be changed; two notebooks that do so at once wait for each other."""
     with FileLock(my(f".{PASSED}.lock")):
         done = passed()

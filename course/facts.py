@@ -7,14 +7,13 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
 from helpers.data import DATA
 
 Mark = Literal["right", "no idea", "invented"]
-KINDS: tuple[Mark, ...] = ("right", "no idea", "invented")
 NO_CARD = "no card"
 
 _LISTS = tomllib.loads((DATA / "facts.toml").read_text(encoding="utf-8"))
@@ -88,35 +87,28 @@ def marks(answers: Iterable[str], asked: pd.DataFrame) -> list[Mark]:
 def tally(marked: Iterable[Mark]) -> str:
     """The marks, counted: "58 right, 0 no idea, 2 invented"."""
     counts = Counter(marked)
-    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in get_args(Mark))
 
 
 def practice(
-    heroes: pd.DataFrame,
-    prompt: Callable[[str, str | None], str],
-    n: int,
-    *,
-    wrong: float = 0.35,
-    none: int = 30,
-    seed: int = 0,
+    heroes: pd.DataFrame, prompt: Callable[[str, str | None], str], n: int, seed: int = 0
 ) -> list[tuple[str, str]]:
-    """`n` pairs (what the model is asked, what it should say) that train reading, in house style.
+    """Pairs (what the model is asked, what it should say) that train reading, in house style.
 
     `prompt(question, passage)` builds what is asked. The heroes do not exist: their facts come
-    from five others each, so only a model that reads can be right. In a share `wrong` of the pairs
-    the passage is about another hero, and `none` more come without one: there, the right answer is
-    "no card".
+    from five others each, so only a model that reads can be right. About 35 % of the `n` pairs
+    have a passage about another hero, and 30 more have none: the right answer is "no card".
     """
     rng = random.Random(seed)
     names = [*heroes["name"], *PRACTICE_NAMES]
     pairs = []
-    for number in range(n + none):
+    for number in range(n + 30):
         hero: dict[str, Any] = {"name": names[number % len(names)]}
         for column in ("age", "gender", "power", "home", "work"):
             hero[column] = rng.choice(list(heroes[column]))
         field = rng.choice(list(QUESTIONS))
         asked, answer = hero["name"], short_answer(hero["name"], hero[field])
-        if number >= n or rng.random() < wrong:
+        if number >= n or rng.random() < 0.35:
             asked, answer = rng.choice([name for name in names if name != hero["name"]]), NO_CARD
         question = QUESTIONS[field].format(name=asked)
         pairs.append((prompt(question, card_text(hero) if number < n else None), answer))

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from helpers.jsonl import SUB_PROMPT
-
 AGES = (18, 20, 30, 40, 50, 60, 90)
 GENDERS = ("man", "woman")
 POWERS = (
@@ -34,14 +32,16 @@ def superhero_grid(powers: Sequence[str] = POWERS, repeats: int = 3) -> pd.DataF
 
     Columns: age, gender, power, prompt, sub_prompt.
     """
-    rows = [
-        {"age": age, "gender": gender, "power": power}
+    return pd.DataFrame(
+        {
+            "age": age,
+            "gender": gender,
+            "power": power,
+            "prompt": PROMPT.format(age=age, gender=gender, power=power),
+            "sub_prompt": f"{age}, {gender}, {power}",
+        }
         for age in AGES
         for gender in GENDERS
         for power in powers
         for _ in range(repeats)
-    ]
-    grid = pd.DataFrame(rows, columns=["age", "gender", "power"])
-    grid["prompt"] = [PROMPT.format(**row) for row in grid.to_dict("records")]
-    grid["sub_prompt"] = [SUB_PROMPT.format(**row) for row in grid.to_dict("records")]
-    return grid
+    )

@@ -43,9 +43,6 @@ class HeroCard:
     def __repr__(self) -> str:
         return self.alt
 
-    def __str__(self) -> str:
-        return self.svg
-
 
 def hero_card(text: str, age: int, gender: str, power: str) -> HeroCard:
     """Draw the card of a hero: portrait, name, age, gender, power, description. Takes any text."""

@@ -10,8 +10,8 @@ import ipywidgets
 from course.hero_card import hero_card
 from course.judge import judge
 from course.powers import power_names
-from helpers.live import show
-from helpers.playground import LABELS, WIDE, fill
+from helpers.display import show
+from helpers.playground import WIDE, fill, labelled
 
 
 class HeroForm:
@@ -22,18 +22,10 @@ class HeroForm:
 
     def __init__(self, write: Callable[[int, str, str], str], power: str = "Healing") -> None:
         self.write = write
-        self.age = ipywidgets.IntSlider(40, min=16, max=99, description="age", **LABELS)
-        self.gender = ipywidgets.ToggleButtons(
-            options=("woman", "man"), description="gender", **LABELS
-        )
-        self.power = ipywidgets.Combobox(
-            value=power,
-            options=power_names(),
-            ensure_option=False,
-            description="power",
-            placeholder="a power of your own",
-            **LABELS,
-        )
+        self.age = ipywidgets.IntSlider(40, min=16, max=99, **labelled("age"))
+        self.gender = ipywidgets.ToggleButtons(options=("woman", "man"), **labelled("gender"))
+        any_power = {"options": power_names(), "placeholder": "a power of your own"}
+        self.power = ipywidgets.Combobox(value=power, **any_power, **labelled("power"))
         self.button = ipywidgets.Button(description="Predict my hero", button_style="primary")
         self.card = ipywidgets.HTML(**WIDE)
         self.button.on_click(lambda _: fill(self.button, self.card, self.predict))
@@ -46,7 +38,7 @@ class HeroForm:
             return "<p>Give your hero a power first.</p>"
         text = self.write(*wanted)
         verdict = escape(str(judge(text, *wanted)))
-        return f"{hero_card(text, *wanted)}<p><strong>The judge:</strong> {verdict}</p>"
+        return f"{hero_card(text, *wanted).svg}<p><strong>The judge:</strong> {verdict}</p>"
 
     def _ipython_display_(self) -> None:
         show(

@@ -45,18 +45,17 @@ class Verdict:
 
 def hero_name(text: str) -> str | None:
     """The name by which the first two sentences introduce somebody; None if they name nobody."""
+
+    def may_be_name(word: str) -> bool:
+        return word[0].isupper() and word.casefold() not in LISTS["openers"]
+
     for part in sentences(text)[:2]:
-        found = words(part)
-        if not found:
-            continue
+        first, *others = words(part) or [""]
         # "Amina, …" or "Amina is …" at the very start.
-        first, after = found[0], part[len(found[0]) :]
-        named = after.startswith(",") or (len(found) > 1 and found[1] in LISTS["after_name"])
-        if named and first[0].isupper() and first.casefold() not in LISTS["openers"]:
-            return first
-        for word in found[1:]:
-            if word[0].isupper() and word.casefold() not in LISTS["openers"]:
-                return word
+        named = part.startswith(f"{first},") or (others and others[0] in LISTS["after_name"])
+        candidates = [first, *others] if named and first else others
+        if name := next(filter(may_be_name, candidates), None):
+            return name
     return None
 
 
@@ -141,13 +140,12 @@ def judge(text: str, age: int | str, gender: str, power: str) -> Verdict:
         return Verdict(False, ("form: the text is empty",))
     text = text.removeprefix(" ")  # completion models answer with the space that begins a word
     parts = sentences(text)
-    found = {
-        "form": _form(text, parts),
-        "gender": _gender(text, gender),
-        "age": _age(text, years),
-        "power": _power(text, parts, power),
-    }
-    reasons = tuple(f"{kind}: {reason}" for kind in KINDS for reason in found[kind])
+    found = zip(
+        KINDS,
+        (_form(text, parts), _gender(text, gender), _age(text, years), _power(text, parts, power)),
+        strict=True,
+    )
+    reasons = tuple(f"{kind}: {reason}" for kind, told in found for reason in told)
     return Verdict(not reasons, reasons)
 
 
@@ -163,11 +161,8 @@ def score(texts: Iterable[str], wanted: Wanted) -> pd.DataFrame:
         raise ValueError(f"{len(texts)} texts, but {len(frame)} heroes wanted: give one each.")
     rows = frame.itertuples(index=False, name=None)
     verdicts = [judge(text, *row) for text, row in zip(texts, rows, strict=True)]
-    return frame.assign(
-        text=texts,
-        ok=pd.Series([verdict.ok for verdict in verdicts], dtype=bool),
-        reasons=["; ".join(verdict.reasons) for verdict in verdicts],
-    )
+    ok = pd.Series([verdict.ok for verdict in verdicts], dtype=bool)
+    return frame.assign(text=texts, ok=ok, reasons=["; ".join(v.reasons) for v in verdicts])
 
 
 def reason_counts(frame: pd.DataFrame) -> pd.Series:

@@ -6,44 +6,21 @@ The judge in `course.judge` asks here whether a sentence speaks of another power
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from course.wording import LISTS
 from helpers.data import DATA
-
-POWERS_FILE = DATA / "powers.json"
 
 _COMMON = frozenset(LISTS["common"])
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _CLAIM = "power of|gift for|gift of|talent for|power is|master of|people need|they need"
 _SHARED = ""  # the owner of sentences that fit every power
-
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Power(BaseModel):
-    """One power: the phrase a description uses, its own sentences, and its other names."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-    phrase: Text
-    in_data_set: bool
-    sentences: Annotated[list[Text], Field(min_length=1)]
-    aliases: list[Text] = []
-
-
-class PowersFile(BaseModel):
-    """The shape of data/powers.json: the powers by name, and sentences that fit every power."""
-
-    powers: Annotated[dict[Text, Power], Field(min_length=1)]
-    shared: list[Text] = []
 
 
 class Match(NamedTuple):
@@ -67,15 +44,19 @@ def content_words(text: str) -> frozenset[str]:
 class Catalogue:
     """All powers, and which words occur in which of their sentences."""
 
-    def __init__(self, powers: Mapping[str, Power], shared: Sequence[str] = ()) -> None:
-        self.powers, self.shared = powers, shared
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.powers: dict[str, dict[str, Any]] = content["powers"]
+        self.shared: list[str] = content["shared"]
         self._names = {
-            name: [*dict.fromkeys(map(_fold, (name, power.phrase, *power.aliases)))]
-            for name, power in powers.items()
+            name: [*dict.fromkeys(map(_fold, (name, power["phrase"], *power.get("aliases", ()))))]
+            for name, power in self.powers.items()
         }
         self._by_name = {folded: name for name, names in self._names.items() for folded in names}
-        owned = [(name, text) for name, power in powers.items() for text in power.sentences]
-        owned += [(_SHARED, text) for text in shared]
+        names = "|".join(sorted(map(re.escape, self._by_name), key=len, reverse=True))
+        self._claim = re.compile(rf"\b(?:{_CLAIM}) ({names})\b")
+
+        owned = [(name, text) for name, power in self.powers.items() for text in power["sentences"]]
+        owned += [(_SHARED, text) for text in self.shared]
         self._owners = np.array([owner for owner, _ in owned])
         self._sentences = [text for _, text in owned]
         bags = [content_words(text) for text in self._sentences]
@@ -98,11 +79,6 @@ class Catalogue:
         """Whether the text names the power, in any case, with hyphens or spaces."""
         folded = _fold(text)
         return any(re.search(rf"\b{re.escape(name)}\b", folded) for name in self._names_of(power))
-
-    @cached_property
-    def _claim(self) -> re.Pattern[str]:
-        names = sorted(map(re.escape, self._by_name), key=len, reverse=True)
-        return re.compile(rf"\b(?:{_CLAIM}) ({'|'.join(names)})\b")
 
     def claimed_instead(self, sentence: str, power: str) -> str | None:
         """The other power a sentence gives the hero ("has the power of flight"), else None."""
@@ -144,28 +120,13 @@ class Catalogue:
         return match if patched else None
 
 
-def read_catalogue(path: Path) -> Catalogue:
-    """Read a powers file. FileNotFoundError or ValueError say what is wrong and where."""
-    try:
-        content = PowersFile.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{path} is missing. It belongs to the course: restore it with `git checkout`."
-        ) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ValueError(f"{path}: {where}: {first['msg']}.") from error
-    return Catalogue(content.powers, content.shared)
-
-
 @lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
     """The course's own powers (read once)."""
-    return read_catalogue(POWERS_FILE)
+    return Catalogue(json.loads((DATA / "powers.json").read_text(encoding="utf-8")))
 
 
 def power_names(in_data_set: bool | None = None) -> list[str]:
     """The names of the course's powers; with True or False only those (not) in the data set."""
     powers = catalogue().powers.items()
-    return [name for name, p in powers if in_data_set is None or p.in_data_set is in_data_set]
+    return [name for name, power in powers if in_data_set in (None, power["in_data_set"])]

@@ -12,7 +12,7 @@ Only a sandbox can do this; a hosted provider answers such calls with 404 (and i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -24,7 +24,6 @@ from helpers.sandbox import run_keys
 
 PRACTICE = "laboratory"
 CLASSROOM = "classroom"
-ENDED = ("succeeded", "failed", "cancelled")
 # It has ended, is gone, or is needed at this very moment: the next emptying will find it.
 NOT_NOW = (openai.BadRequestError, openai.NotFoundError, openai.ConflictError)
 
@@ -36,8 +35,7 @@ class NoSandboxError(RuntimeError):
 def open_practice(client: OpenAI) -> OpenAI:
     """An empty practice project: a client with a key of its own, which never retries.
 
-    `client` must be one of the sandbox on this machine, where keys can be made. What an earlier
-    visit has left is deleted. Raises SandboxError if no key can be made.
+    `client` must be one of the sandbox on this machine. Raises SandboxError if no key can be made.
     """
     return _open(client.with_options(max_retries=0), [PRACTICE], PRACTICE)[PRACTICE]
 
@@ -50,32 +48,31 @@ def close_practice(client: OpenAI) -> None:
 def open_classroom(client: OpenAI, names: Sequence[str]) -> dict[str, OpenAI]:
     """A client for each student, by their names (a-z, 0-9 and dashes), each in an empty project.
 
-    `client` must be one of the sandbox on this machine, where keys can be made. The keys of an
-    earlier lesson are revoked. Raises SandboxError if no key can be made.
+    The keys of an earlier lesson are revoked. Raises SandboxError if no key can be made.
     """
     return _open(client, names, CLASSROOM)
 
 
-def close_classroom(students: dict[str, OpenAI]) -> None:
+def close_classroom(students: Mapping[str, OpenAI]) -> None:
     """Delete all that the students have made, and revoke their keys."""
     _close(students.values(), CLASSROOM)
 
 
 def _open(client: OpenAI, projects: Sequence[str], label: str) -> dict[str, OpenAI]:
-    def key_for(project: str) -> str:
-        return str(run_keys("create", "--project", project, "--name", label)["key"])
+    def client_for(project: str) -> OpenAI:
+        made = run_keys("create", "--project", project, "--name", label)
+        return client.with_options(api_key=made["key"])
 
     _revoke(label)
     # Each key is a command of its own, which mostly waits for Python to start.
     with ThreadPoolExecutor(max_workers=4) as pool:
-        keys = list(pool.map(key_for, projects))
-    clients = {p: client.with_options(api_key=k) for p, k in zip(projects, keys, strict=True)}
+        clients = dict(zip(projects, pool.map(client_for, projects), strict=True))
     for each in clients.values():
         _empty(each)
     return clients
 
 
-def _close(clients: Any, label: str) -> None:
+def _close(clients: Iterable[OpenAI], label: str) -> None:
     for each in clients:
         _empty(each)
     _revoke(label)
@@ -90,21 +87,17 @@ def _revoke(label: str) -> None:
 
 def _empty(client: OpenAI) -> None:
     clear_faults(client)
+    jobs, models = client.fine_tuning.jobs, client.models
     # Batches and jobs first: one that still runs makes models and needs its file.
-    for batch in client.batches.list():
-        with suppress(*NOT_NOW):
-            client.batches.cancel(batch.id)
-    for job in client.fine_tuning.jobs.list():
-        if job.status not in ENDED:
+    for found, remove in (
+        (client.batches.list, client.batches.cancel),
+        (jobs.list, jobs.cancel),
+        (lambda: (model for model in models.list() if model.id.startswith("ft:")), models.delete),
+        (client.files.list, client.files.delete),
+    ):
+        for each in found():
             with suppress(*NOT_NOW):
-                client.fine_tuning.jobs.cancel(job.id)
-    for model in client.models.list():
-        if model.id.startswith("ft:"):
-            with suppress(*NOT_NOW):
-                client.models.delete(model.id)
-    for file in client.files.list():
-        with suppress(*NOT_NOW):
-            client.files.delete(file.id)
+                remove(each.id)
 
 
 def set_fault(client: OpenAI, name: str, times: int = 1, **details: Any) -> list[dict[str, Any]]:
@@ -113,28 +106,28 @@ def set_fault(client: OpenAI, name: str, times: int = 1, **details: Any) -> list
     Raises openai.BadRequestError, naming all faults, for an unknown name or detail.
     """
     body = {"fault": name, "times": times, "details": details}
-    return list(_ask(client.post, body=body)["data"])
+    return _ask(client.post, body=body)["data"]
 
 
 def clear_faults(client: OpenAI) -> int:
     """End every fault of this key's project; returns how many there were."""
-    return int(_ask(client.delete)["cleared"])
+    return _ask(client.delete)["cleared"]
 
 
 def list_faults(client: OpenAI) -> list[dict[str, Any]]:
     """The faults that are set: name, times_left and details of each."""
-    return list(_ask(client.get)["data"])
+    return _ask(client.get)["data"]
 
 
 def known_faults(client: OpenAI) -> list[dict[str, Any]]:
     """All faults there are: name, what, happens_to and details of each."""
-    return list(_ask(client.get)["known"])
+    return _ask(client.get)["known"]
 
 
-def _ask(call: Any, **options: Any) -> dict[str, Any]:
+def _ask(call: Callable[..., Any], **options: Any) -> Any:
     """Make the call by the client's own method: its address, its key, its time limits."""
     try:
-        return dict(call("/sandbox/faults", cast_to=object, **options))
+        return call("/sandbox/faults", cast_to=object, **options)
     except openai.NotFoundError as error:
         raise NoSandboxError(
             "Only the sandbox fails on request, and this is another provider. Delete "

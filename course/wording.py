@@ -11,12 +11,9 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from helpers.statistics import WORD
-
-_FILE = Path(__file__).with_name("words.toml")
-LISTS: dict[str, list[str]] = {
-    name: words.split() for name, words in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
-}
+_TEXTS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+LISTS: dict[str, list[str]] = {name: words.split() for name, words in _TEXTS.items()}
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _END = re.compile(r"[.!?]+[\"”')]*(?=\s|$)")
 _TENS = dict(zip(LISTS["tens"], range(20, 100, 10), strict=True))
 
@@ -70,7 +67,7 @@ def sentences(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """The words of a text; "40-year-old" and "don't" are one word each."""
-    return WORD.findall(text)
+    return _WORD.findall(text)
 
 
 def ages(text: str) -> list[int]:
@@ -79,13 +76,11 @@ def ages(text: str) -> list[int]:
     Digits anywhere count, because a description has no other use for them.
     """
     lower = text.casefold().replace("–", "-")
-    certain = {
-        match.span(match.lastindex): match[match.lastindex] for match in _AGE.finditer(lower)
-    }
+    certain = {m.span(m.lastindex): m[m.lastindex] for m in _AGE.finditer(lower)}
     loose = {
-        match.span(): match[1]
-        for match in _LOOSE.finditer(lower)
-        if not any(start <= match.start() < end for start, end in certain)
+        m.span(): m[1]
+        for m in _LOOSE.finditer(lower)
+        if not any(start <= m.start() < end for start, end in certain)
     }
     return [_value(number) for _, number in sorted((certain | loose).items())]
 

@@ -70,7 +70,7 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 copybutton_exclude = ".linenos, .gp, .go"
 copybutton_selector = "div.cell_input pre, div[class*=highlight-] pre"
 
-autodoc_typehints = "signature"
+autodoc_typehints = "none"  # the docstrings say what a beginner needs
 autodoc_member_order = "bysource"
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 80

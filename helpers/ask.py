@@ -16,7 +16,7 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
 from helpers.data import replace_text
-from helpers.ledger import Ledger, row_key
+from helpers.ledger import open_ledger, row_key
 from helpers.live import progress_bar
 from helpers.money import Estimate, allow, estimate_generation
 from helpers.prices import money, usage_cost
@@ -61,20 +61,20 @@ async def ask_many(
     path, settings = Path(path), settings or load_settings()
     call = {"model": model, "temperature": temperature, "max_completion_tokens": max_tokens}
     call |= settings.options_for(model)
-    provider = settings.provider if settings.endpoint == "hosted" else None
     prompts = grid["prompt"].tolist()
     counted = grid.groupby("prompt").cumcount().tolist()  # tells repeated prompts apart
+    first_seed = seed if settings.seeds else None
     keys = [
-        row_key(prompt=prompt, number=number, seed=seed if settings.seeds else None, call=call)
+        row_key(prompt=prompt, number=number, seed=first_seed, call=call)
         for prompt, number in zip(prompts, counted, strict=True)
     ]
-    with Ledger(path.with_name(path.stem + ".rows.jsonl")) as ledger:
+    with open_ledger(path.with_name(path.stem + ".rows.jsonl")) as ledger:
         if fresh:
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         if missing:
-            allowed = {"max_tokens": max_tokens, "provider": provider}
-            estimate = estimate_generation(grid.iloc[missing], model, **allowed)
+            new, provider = grid.iloc[missing], settings.provider
+            estimate = estimate_generation(new, model, max_tokens=max_tokens, provider=provider)
             allow(estimate, max_usd)
             agree(estimate)
         with progress_bar(len(keys), len(keys) - len(missing), "row", quiet=not progress) as bar:
@@ -101,7 +101,7 @@ async def ask_many(
         frame[COLUMNS] = pd.DataFrame([ledger.rows[key] for key in keys], columns=COLUMNS)
     replace_text(path, frame.to_csv(index=False))
     used = frame.iloc[missing][["prompt_tokens", "completion_tokens"]].sum().tolist()
-    cost = money(usage_cost(model, *used, provider=provider) if missing else 0.0)
+    cost = money(usage_cost(model, *used, provider=settings.provider) if missing else 0.0)
     print(f"{path.name}: {len(frame)} rows, {len(missing)} of them new. Cost: {cost}")
     return frame
 
@@ -115,11 +115,11 @@ async def _send_all(
     """Send the requests, a few at a time. Raises GenerationError if there are failures."""
     client = client.with_options(max_retries=RETRIES)
     failures: dict[int, openai.APIError] = {}
-    hopeless: list[tuple[int, openai.APIError]] = []
+    hopeless = False
     answered = 0
 
     async def send(index: int) -> None:
-        nonlocal answered
+        nonlocal answered, hopeless
         async with turns:
             if hopeless:
                 return
@@ -130,8 +130,7 @@ async def _send_all(
                 status = getattr(error, "status_code", None)
                 # A refused parameter is refused in every row; one refused text is not.
                 refused = len(failures) >= 5 and not answered
-                if status in HOPELESS or error.code == "insufficient_quota" or refused:
-                    hopeless.append((index, error))
+                hopeless |= status in HOPELESS or error.code == "insufficient_quota" or refused
             else:
                 answered += 1
                 finish(index, answer)
@@ -140,7 +139,7 @@ async def _send_all(
         for index in requests:
             tasks.create_task(send(index))
     if failures:
-        index, error = hopeless[0] if hopeless else min(failures.items())
+        index, error = list(failures.items())[-1 if hopeless else 0]
         others = ", as every further one would" if hopeless else ""
         raise GenerationError(
             f"{len(failures)} of {len(requests)} rows failed{others}. Row {index}: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any
 
 from openai import OpenAI
 from openai.types import Batch
+
+from helpers.json_lines import parse_jsonl
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 
@@ -48,20 +49,13 @@ def batch_answers(client: OpenAI, batch: Batch, order: Sequence[str] = ()) -> li
     """
     found = {}
     for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-        # At \n only: str.splitlines() would also cut at U+2028, which may be part of a text.
-        for line in filter(None, client.files.content(file_id).read().split(b"\n")):
-            answer = _batch_line(json.loads(line))
-            found[answer.custom_id] = answer
-    if not order:
-        return list(found.values())
-    return [found.get(name, BatchLine(name, None, "It is in neither file.")) for name in order]
-
-
-def _batch_line(line: dict[str, Any]) -> BatchLine:
-    response, error = line.get("response") or {}, line.get("error")
-    body = response.get("body") or {}
-    if response.get("status_code") == 200:
-        return BatchLine(line["custom_id"], body, None)
-    error = error or body.get("error") or {}
-    problem = error.get("message") or "The server gives no reason."
-    return BatchLine(line["custom_id"], None, problem)
+        for line in parse_jsonl(client.files.content(file_id).read(), file_id):
+            response = line.get("response") or {}
+            body = response.get("body") or {}
+            error = line.get("error") or body.get("error") or {}
+            good = response.get("status_code") == 200
+            problem = None if good else error.get("message") or "The server gives no reason."
+            found[line["custom_id"]] = BatchLine(line["custom_id"], body if good else None, problem)
+    return [
+        found.get(name, BatchLine(name, None, "It is in neither file.")) for name in order or found
+    ]

@@ -1,7 +1,4 @@
-"""What a trainer by hand needs beside the lesson: the job's order, tables, model folders.
-
-Torch is loaded by the notebook, not here.
-"""
+"""What a trainer by hand needs beside the lesson: the job's order, tables, model folders."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ PLAIN_TEMPLATE = (
     "{{ ' ' + message.content + eos_token }}{% else %}{{ message.content }}{% endif %}{% endfor %}"
 )
 NOT_LEARNED = -100  # the label that torch leaves out of the loss
-POOL = 50  # batches
+POOL = 50  # batches that are sorted together
 # Pale enough for dark letters, told apart by colour-blind eyes; every box has a border as well.
 COLOURS = ("#d5e8f0", "#fbe6d4", "#e4efdc", "#ece3f4")
 BOX = (
@@ -43,11 +40,11 @@ class JobOrder:
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        self.lengths = np.asarray(lengths)
+        self.lengths = -np.asarray(lengths)  # longest first
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Trainer calls this before each epoch."""
+        """The DataLoader of a Trainer calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -56,7 +53,7 @@ class JobOrder:
     def __iter__(self) -> Iterator[int]:
         draw = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
         pools = _cut(draw.permutation(len(self.lengths)), POOL * self.batch_size)
-        sorted_pools = [pool[np.argsort(-self.lengths[pool], kind="stable")] for pool in pools]
+        sorted_pools = [pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools]
         batches = [batch for pool in sorted_pools for batch in _cut(pool, self.batch_size)]
         full = [batch for batch in batches if len(batch) == self.batch_size]
         rest = [batch for batch in batches if len(batch) < self.batch_size]
@@ -83,9 +80,8 @@ def batch_picture(labels: Sequence[Sequence[int]], lengths: Sequence[int], scale
     """
     lines = []
     for row, length in zip(labels, lengths, strict=True):
-        marks = ["-" if label == NOT_LEARNED else "#" for label in row[:length]]
-        marks += "." * (len(row) - length)
-        lines.append("".join(marks[::scale]))
+        read = "".join("-" if label == NOT_LEARNED else "#" for label in row[:length])
+        lines.append(read.ljust(len(row), ".")[::scale])
     return "\n".join(lines)
 
 

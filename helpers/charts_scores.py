@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from helpers.charts import chart, figure_of
-from helpers.live import TRAIN_COLOUR, VALID_COLOUR
+from helpers.charts import chart
+from helpers.display import TRAIN_COLOUR, VALID_COLOUR
 from helpers.statistics import Rate
 
 # Colour, marker and dash: told apart by eyes that see no colours, too.
@@ -27,22 +27,16 @@ Groups = Mapping[str, Rate]
 
 
 @chart
-def before_after(
-    axes: Axes, rates: Mapping[str, Rate | float], title: str = "Right descriptions"
-) -> str:
-    """Bars of shares (0 to 1), one per model or group; a `Rate` also shows its interval."""
-    if not rates:
-        raise ValueError("There are no rates to draw.")
-    figure_of(axes).set_figheight(1.2 + 0.6 * len(rates))
-    shares = [100 * (r.share if isinstance(r, Rate) else r) for r in rates.values()]
+def before_after(axes: Axes, rates: Groups, title: str = "Right descriptions") -> str:
+    """A bar for each rate, one per model or group, with a line for its interval."""
+    axes.figure.set_figheight(1.2 + 0.6 * len(rates))
+    shares = [100 * rate.share for rate in rates.values()]
     colours = [VALID_COLOUR, *[TRAIN_COLOUR] * (len(shares) - 1)]
     axes.barh(range(len(shares)), shares, color=colours, height=0.55, alpha=0.75)
     for place, (share, rate) in enumerate(zip(shares, rates.values(), strict=True)):
-        end = share
-        if isinstance(rate, Rate):
-            end = 100 * rate.high
-            axes.plot([100 * rate.low, end], [place, place], color="#222222", lw=2)
-        axes.text(end + 2, place, f"{share:.0f} %", va="center", fontsize=11)
+        low, high = 100 * rate.low, 100 * rate.high
+        axes.plot([low, high], [place, place], color="#222222", lw=2)
+        axes.text(high + 2, place, f"{share:.0f} %", va="center", fontsize=11)
     axes.set_yticks(range(len(rates)), list(rates))
     axes.invert_yaxis()
     axes.set_xticks(range(0, 101, 20))
@@ -54,8 +48,8 @@ def before_after(
 @chart
 def score_chart(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
     """A row for each model, a dot for each group of questions, a line for its interval."""
-    groups = _groups(scores)
-    figure_of(axes).set_figheight(1.6 + (0.3 + 0.22 * len(groups)) * len(scores))
+    groups = list(next(iter(scores.values())))
+    axes.figure.set_figheight(1.6 + (0.3 + 0.22 * len(groups)) * len(scores))
     for number, group in enumerate(groups):
         colour, marker, _ = STYLES[number % len(STYLES)]
         rates = [by_group[group] for by_group in scores.values()]
@@ -66,7 +60,7 @@ def score_chart(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
         axes.plot([100 * rate.share for rate in rates], places, marker, label=group, **style)
     axes.set_yticks(range(len(scores)), list(scores))
     axes.set(ylim=(len(scores) - 0.4, -0.6), xlim=(0, 103), xlabel="pass rate in %", title=title)
-    figure_of(axes).legend(loc="outside lower center", ncols=len(groups))
+    axes.figure.legend(loc="outside lower center", ncols=len(groups))
     told = (
         f"{name}: " + ", ".join(f"{group} {100 * by_group[group].share:.0f} %" for group in groups)
         for name, by_group in scores.items()
@@ -80,7 +74,7 @@ def learning_curve(
 ) -> str:
     """The score over the number of training examples, a line for each group of questions."""
     told = []
-    for number, group in enumerate(_groups(points)):
+    for number, group in enumerate(next(iter(points.values()))):
         colour, marker, dash = STYLES[number % len(STYLES)]
         rates = [by_group[group] for by_group in points.values()]
         places = [place + 0.06 * number for place in range(len(points))]
@@ -101,9 +95,7 @@ def mark_bars(
     axes: Axes, results: Mapping[tuple[str, str], Sequence[str]], title: str = "The answers"
 ) -> str:
     """A bar for each way of answering in each group of questions; keys are (way, group)."""
-    if not results:
-        raise ValueError("There are no answers to draw.")
-    figure_of(axes).set_figheight(1.4 + 0.31 * len(results))
+    axes.figure.set_figheight(1.4 + 0.31 * len(results))
     labels, place, told = {}, 0.0, []
     for group in dict.fromkeys(group for _, group in results):
         axes.text(0, place, f"questions about: {group}", va="center", fontweight="bold")
@@ -121,20 +113,10 @@ def mark_bars(
     axes.set_yticks(list(labels), list(labels.values()))
     axes.set(ylim=(place - 0.4, -0.8), xlim=(0, 100), xlabel="% of the questions", title=title)
     handles = [axes.barh([0], [0], **fill, label=kind) for kind, fill in FILLS.items()]
-    figure_of(axes).legend(handles=handles, loc="outside lower center", ncols=len(FILLS))
+    axes.figure.legend(handles=handles, loc="outside lower center", ncols=len(FILLS))
     return "\n".join(told)
 
 
-def _ends(rates: Sequence[Rate]) -> tuple[list[float], list[float]]:
+def _ends(rates: Iterable[Rate]) -> tuple[Sequence[float], ...]:
     """Both ends of the intervals, in percent."""
-    return [100 * rate.low for rate in rates], [100 * rate.high for rate in rates]
-
-
-def _groups(scores: Mapping[str, Groups] | Mapping[int, Groups]) -> Sequence[str]:
-    """The groups, in the order of the first model, which every model must have."""
-    if not scores:
-        raise ValueError("There are no scores to draw.")
-    every = [list(by_group) for by_group in scores.values()]
-    if any(set(groups) != set(every[0]) for groups in every):
-        raise ValueError("Every model needs a score in the same groups.")
-    return every[0]
+    return tuple(zip(*((100 * rate.low, 100 * rate.high) for rate in rates), strict=True))

@@ -1,21 +1,58 @@
-"""Charts that lay two trainings, or two models, on each other."""
+"""Charts of the training data and of the training: lengths, losses, one run against another."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers.charts import chart
-from helpers.live import TRAIN_COLOUR, VALID_COLOUR
+from helpers.display import TRAIN_COLOUR, VALID_COLOUR
+
+
+@chart
+def loss_curve(axes: Axes, frame: pd.DataFrame) -> str:
+    """Training and validation loss over the steps, from `loss_frame` or `result_frame`."""
+    train = frame.dropna(subset=["train_loss"])
+    if train.empty:
+        raise ValueError("The table holds no training loss yet.")
+    axes.plot(train["step"], train["train_loss"], color=TRAIN_COLOUR, label="training")
+    first, last = train["train_loss"].iloc[[0, -1]]
+    verb = "falls" if last < first else "does not fall: it goes"
+    steps = int(train["step"].iloc[-1])
+    sentence = f"Training loss {verb} from {first:.2f} to {last:.2f} in {steps} steps."
+    valid = frame.dropna(subset=["valid_loss"]) if "valid_loss" in frame else frame[:0]
+    if not valid.empty:
+        axes.plot(valid["step"], valid["valid_loss"], "--", color=VALID_COLOUR, label="validation")
+        start, end = valid["valid_loss"].iloc[[0, -1]]
+        sentence += f" Validation loss goes from {start:.2f} to {end:.2f}."
+    axes.set_ylim(bottom=0)
+    axes.set(xlabel="step", title="Loss: how surprised the model is")
+    axes.legend()
+    return sentence
+
+
+@chart
+def length_histogram(axes: Axes, df: pd.DataFrame, column: str = "response_txt") -> str:
+    """How many words the texts of a column have."""
+    lengths = df[column].dropna().astype(str).str.split().str.len()
+    if lengths.empty:
+        raise ValueError(f"The column {column!r} holds no text.")
+    low, high, middle = int(lengths.min()), int(lengths.max()), float(lengths.median())
+    width = max(1, math.ceil((high - low + 1) / 20))
+    bins = list(range(low, high + width + 1, width))
+    axes.hist(lengths, bins=bins, color=TRAIN_COLOUR, edgecolor="white")
+    axes.axvline(middle, color=VALID_COLOUR, linestyle="--")
+    axes.set(xlabel="words", ylabel="texts", title="How long the texts are")
+    return f"{len(lengths)} texts have {low} to {high} words; the middle one has {middle:.0f}."
 
 
 @chart
 def two_curves(axes: Axes, frame: pd.DataFrame) -> str:
     """The loss by hand and the job's, from a table with the columns step, by_hand and job."""
-    if frame.empty:
-        raise ValueError("The table holds no step yet.")
     axes.plot(frame["step"], frame["by_hand"], color=TRAIN_COLOUR, lw=1.5, label="by hand")
     told = "By hand the loss goes from {:.2f} to {:.2f}".format(*frame["by_hand"].iloc[[0, -1]])
     both = frame.dropna(subset=["job"])
@@ -38,15 +75,13 @@ def two_curves(axes: Axes, frame: pd.DataFrame) -> str:
 @chart
 def surprise_chart(axes: Axes, before: Sequence[float], after: Sequence[float]) -> str:
     """How surprised two models are by the first, second, third … token of an answer."""
-    if not before or len(before) != len(after):
-        raise ValueError("Hand in two lists of losses of the same length.")
     places = range(1, len(before) + 1)
     axes.bar([p - 0.2 for p in places], before, 0.4, color=VALID_COLOUR, label="before")
     axes.bar([p + 0.2 for p in places], after, 0.4, color=TRAIN_COLOUR, hatch="//", label="after")
     axes.set_xticks(list(places))
     axes.set(xlabel="token of the answer", title="Loss at the first tokens of an answer")
     axes.legend()
-    rest_before, rest_after = (sum(row[1:]) / max(1, len(row) - 1) for row in (before, after))
+    rest_before, rest_after = fmean(before[1:]), fmean(after[1:])
     return (
         f"Loss at the first token: {before[0]:.1f} before, {after[0]:.1f} after. "
         f"Tokens 2 to {len(before)} on average: {rest_before:.1f} before, {rest_after:.1f} after."

@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 import openai
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
-from helpers.sandbox import SandboxError, learner_key, start_sandbox
+from helpers.sandbox import (
+    SandboxError,
+    run_keys,
+    start_sandbox,
+    state_folder,
+    state_lock,
+)
 from helpers.settings import Settings, SettingsError, load_settings, read_key
 
 # Long enough for the slowest answer, short enough to notice that there is no server.
@@ -23,11 +29,7 @@ def connect(announce: bool = True) -> OpenAI:
     SettingsError or SandboxError, each with a remedy.
     """
     settings = load_settings()
-    options = _client_options(settings)
-    if _is_loopback(options["base_url"]):
-        # A proxy in the environment must not catch calls that stay on this machine.
-        options["http_client"] = DefaultHttpxClient(trust_env=False)
-    client = OpenAI(**options)
+    client = OpenAI(**_options(settings, DefaultHttpxClient))
     if settings.provider == "sandbox":
         _check_key(client)
     if announce:
@@ -37,32 +39,40 @@ def connect(announce: bool = True) -> OpenAI:
 
 def connect_async() -> AsyncOpenAI:
     """The same as `connect()`, silently, for calls that run side by side with `await`."""
-    options = _client_options(load_settings())
-    if _is_loopback(options["base_url"]):
-        options["http_client"] = DefaultAsyncHttpxClient(trust_env=False)
-    return AsyncOpenAI(**options)
+    return AsyncOpenAI(**_options(load_settings(), DefaultAsyncHttpxClient))
 
 
-def _client_options(settings: Settings) -> dict[str, Any]:
+def _options(settings: Settings, http_client: Any) -> dict[str, Any]:
     """The constructor's arguments: all explicit, so that no stray variable changes them."""
-    if settings.base_url is None:
-        base_url = start_sandbox().url
-        key = read_key() or learner_key()
-    else:
-        base_url, key = settings.base_url, read_key()
-    return {"api_key": key, "base_url": base_url, "timeout": TIMEOUT}
-
-
-def _is_loopback(url: str) -> bool:
+    url = settings.base_url or str(start_sandbox().url)
+    options = {"api_key": read_key() or _learner_key(), "base_url": url, "timeout": TIMEOUT}
     host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    if host in ("localhost", "::1") or host.startswith("127."):
+        # A proxy in the environment must not catch calls that stay on this machine.
+        options["http_client"] = http_client(trust_env=False)
+    return options
+
+
+def _learner_key(renew: bool = False) -> str:
+    """The key that the notebooks use on the learner's own sandbox; made at the first call."""
+    path = state_folder() / "learner.key"
+    with state_lock():
+        key = path.read_text(encoding="ascii").strip() if path.is_file() else ""
+        if renew or not key:
+            key = run_keys("create", "--project", "learner", "--name", "notebooks")["key"]
+            path.touch(mode=0o600)  # only its owner can read it
+            path.write_text(key + "\n", encoding="ascii")
+    return key
 
 
 def _check_key(client: OpenAI) -> None:
-    """Say at once, and with a remedy, that a sandbox key is not valid any more."""
+    """Replace a key of ours that was revoked; say what to do about one in OPENAI_API_KEY."""
     try:
         client.models.list()
     except openai.AuthenticationError as error:
+        if read_key() is None:
+            client.api_key = _learner_key(renew=True)
+            return
         client.close()
         raise SettingsError(
             "This sandbox does not know the key in OPENAI_API_KEY (keys are kept in its state "

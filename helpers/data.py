@@ -24,18 +24,12 @@ def my(name: str) -> Path:
 
 
 def find(name: str) -> Path:
-    """The file `name` to read: your own, else the shipped one.
-
-    Raises FileNotFoundError, naming the files that there are, if there is neither.
-    """
-    folders = (my_folder(), DATA)
-    for folder in folders:
+    """The file `name` to read: your own, else the shipped one. FileNotFoundError without either."""
+    for folder in (my_folder(), DATA):
         if (path := folder / _plain(name)).is_file():
             return path
-    there = sorted({path.name for folder in folders for path in folder.glob("[!.]*.*")})
     raise FileNotFoundError(
-        f"There is no {name} in data/my or data. If the name is right, run the notebook that makes "
-        f"it first. There are: {', '.join(there)}."
+        f"There is no {name} in data/my or data. Run the notebook that makes it."
     )
 
 

@@ -1,4 +1,4 @@
-"""From a job that has succeeded to the name of a model that answers: each provider has its way."""
+"""How providers differ, and what each wants before a tuned model answers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,29 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.providers import Provider
+from helpers.providers import PROVIDERS, Provider
 
 
 class NotDeployed(RuntimeError):
     """The model is trained, but it does not answer yet; the message says what is left to do."""
+
+
+def provider_frame() -> pd.DataFrame:
+    """The differences as a table, a row for each provider."""
+    rows = {
+        provider.title: {
+            "who may train": provider.who,
+            "tells a file's status": "yes" if provider.file_status else "no",
+            "learning rate": provider.learning_rate,
+            "before it answers": provider.deploy,
+        }
+        for provider in PROVIDERS.values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("provider")
 
 
 def model_to_call(
@@ -53,13 +68,11 @@ def _deploy(client: OpenAI, job: FineTuningJob, name: str, every: float, patienc
     # The SDK has no method for this call, but it can send any: with our key, retries and errors.
     model: Any = client.post(models, cast_to=object, body=request)
     deadline = time.monotonic() + patience
-    while (state := model.get("status")) not in ("active", "ready", None):
+    while (state := model.get("status")) not in ("active", "ready"):
         if state in ("error", "failed"):
             raise NotDeployed(f"The deployment failed: {model.get('status_reason')}.")
         if time.monotonic() > deadline:
             raise NotDeployed(f"The deployment is still {state} after {patience:.0f} s.")
         time.sleep(every)
-        model = client.get(f"{models}/{model.get('name')}", cast_to=object)
-    if not (called := model.get("name") or model.get("id")):
-        raise NotDeployed("The deployment has no name. Look for it in the provider's portal.")
-    return str(called)
+        model = client.get(f"{models}/{model['name']}", cast_to=object)
+    return str(model["name"])

@@ -1,24 +1,32 @@
-"""The messages of one example: their texts, who speaks when, which call has which answer.
-
-Every function takes an example without null keys, whatever else it holds.
-"""
+"""What an example says: its format, its turns, its texts. Whatever the example holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from helpers.report import Finding
+from helpers.report import Problem
+
+PREFERENCE_KEYS = {"preferred_output", "non_preferred_output"}
+# Exporters write an empty list of these for none at all.
+EMPTY_IS_NONE = {"tools", "functions", "tool_calls", "annotations"}
 
 
 def without_nulls(value: Any) -> Any:
-    """A copy without null keys, which exporters write for absent ones. A JSON schema stays."""
+    """A copy without what exporters write for absent keys: null, and some empty lists.
+
+    A JSON schema stays, and so does an empty list of calls where there is no content either.
+    """
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
-    if isinstance(value, dict):
-        items = value.items()
-        return {k: v if k == "parameters" else without_nulls(v) for k, v in items if v is not None}
-    return value
+    if not isinstance(value, dict):
+        return value
+    empty = EMPTY_IS_NONE - ({"tool_calls"} if value.get("content") is None else set())
+    return {
+        key: item if key == "parameters" else without_nulls(item)
+        for key, item in value.items()
+        if item is not None and not (item == [] and key in empty)
+    }
 
 
 def text_of(content: Any) -> str:
@@ -36,85 +44,60 @@ def messages_of(example: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(f"messages[{n}]", message) for n, message in numbered if isinstance(message, dict)]
 
 
-def message_findings(example: dict[str, Any], *, shape_is_right: bool) -> Iterator[Finding]:
-    """What is wrong with the messages beyond their shape."""
-    yield from _content_findings(example)
-    yield from _role_findings(example)
-    if shape_is_right:
-        yield from _call_findings(example)
+def format_of(example: dict[str, Any]) -> str:
+    """Tell the format by the keys: "chat", "completion", "preference" or "unknown"."""
+    keys = {key for key, value in example.items() if value is not None}
+    if "messages" in keys:
+        return "chat"
+    if keys & {"prompt", "completion"}:
+        return "completion"
+    return "preference" if keys & PREFERENCE_KEYS else "unknown"
 
 
-def _content_findings(example: dict[str, Any]) -> Iterator[Finding]:
-    for field, message in messages_of(example):
-        role, content, place = message.get("role"), message.get("content"), f"{field}.content"
-        text = text_of(content)
-        answers_otherwise = message.keys() & {"tool_calls", "function_call", "refusal"}
-        if role == "assistant" and content is None and not answers_otherwise:
-            yield Finding("missing_key", place, "The key 'content' is missing or null.")
-        parts = content if isinstance(content, list) and content else [{"type": "text"}]
-        only_text = all(isinstance(p, dict) and p.get("type") == "text" for p in parts)
-        if not isinstance(content, (str, list)) or text.strip() or not only_text:
-            continue
-        if role == "assistant" and not answers_otherwise and content != []:
-            yield Finding("empty_answer", place, "The text is empty.")
-        elif role in ("system", "user") and content != []:
-            yield Finding("empty_content", place, "The text is empty.")
+def turns_of(example: dict[str, Any]) -> list[tuple[Any, str]]:
+    """The role and the text of every message; a prompt is the user's, a completion the answer."""
+    if format_of(example) == "chat":
+        return [(m.get("role"), text_of(m.get("content"))) for _, m in messages_of(example)]
+    pair = (("user", "prompt"), ("assistant", "completion"))
+    return [(role, text_of(example.get(key))) for role, key in pair]
 
 
-def _role_findings(example: dict[str, Any]) -> Iterator[Finding]:
+def texts_of(example: dict[str, Any]) -> list[str]:
+    """The texts of an example: one of each message, or prompt and completion."""
+    return [text for _, text in turns_of(example)]
+
+
+def message_problems(example: dict[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the messages beyond their shape: who speaks, and whether they say it."""
     if not isinstance(example.get("messages"), list):
         return
+    for field, message in messages_of(example):
+        role, content, place = message.get("role"), message.get("content"), f"{field}.content"
+        if role == "assistant":
+            if message.keys() & {"tool_calls", "function_call", "refusal"}:
+                continue
+            if content is None:
+                yield Problem("missing_key", "The key 'content' is missing or null.", place)
+        parts = content if isinstance(content, list) else [{"type": "text"}]
+        only_text = all(isinstance(p, dict) and p.get("type") == "text" for p in parts)
+        if (
+            isinstance(content, (str, list))
+            and parts
+            and only_text
+            and not text_of(content).strip()
+        ):
+            kinds = {"assistant": "empty_answer", "tool": None, "function": None}
+            if kind := kinds.get(role if isinstance(role, str) else "", "empty_content"):
+                yield Problem(kind, "The text is empty.", place)
     messages = [message for _, message in messages_of(example)]
     roles = [message.get("role") for message in messages]
     weights = [m.get("weight", 1) for m in messages if m.get("role") == "assistant"]
     if not weights:
-        yield Finding("no_assistant", "messages", "No message is from the assistant.")
+        yield Problem("no_assistant", "No message is from the assistant.", "messages")
     elif roles[-1] != "assistant":
         place = f"messages[{len(example['messages']) - 1}]"
-        yield Finding("last_not_assistant", place, "The last message asks, not answers.")
-    elif all(type(weight) is int and weight == 0 for weight in weights):
-        yield Finding("nothing_to_learn", "messages", "Every assistant message has the weight 0.")
+        yield Problem("last_not_assistant", "The last message asks, not answers.", place)
+    elif all(weight == 0 for weight in weights):
+        yield Problem("nothing_to_learn", "Every assistant message has the weight 0.", "messages")
     if "user" not in roles:
-        yield Finding("no_user", "messages", "No message is from the user.")
-
-
-def _call_findings(example: dict[str, Any]) -> Iterator[Finding]:
-    """Do calls, their declarations and their answers belong together?"""
-    tools = [tool["function"]["name"] for tool in example.get("tools", [])]
-    functions = [function["name"] for function in example.get("functions", [])]
-    for key, names in (("tools", tools), ("functions", functions)):
-        if twice := {name for name in names if names.count(name) > 1}:
-            yield Finding("duplicate_key", key, f"Two of them have the name {min(twice)!r}.")
-    if "parallel_tool_calls" in example and not tools:
-        message = "It is only allowed together with `tools`."
-        yield Finding("extra_key", "parallel_tool_calls", message)
-    waiting: dict[str, str] = {}  # the id of a call (or the name of a function) → its place
-    for number, message in enumerate(example["messages"]):
-        field = f"messages[{number}]"
-        key = {"tool": "tool_call_id", "function": "name"}.get(message["role"])
-        if key:
-            if waiting.pop(message[key], None) is None:
-                text = f"No call just before it waits for an answer to {message[key][:40]!r}."
-                yield Finding("unasked_answer", f"{field}.{key}", text)
-            continue
-        for place in waiting.values():
-            yield Finding("unanswered_call", place, "No message answers this call.")
-        waiting = {}
-        calls = message.get("tool_calls", [])
-        for i, call in enumerate(calls):
-            place, name = f"{field}.tool_calls[{i}]", call["function"]["name"]
-            if name not in tools:
-                text = f"`tools` declares no function {name!r}."
-                yield Finding("unknown_tool", f"{place}.function.name", text)
-            if call["id"] in waiting:
-                text = f"Two calls have the id {call['id'][:40]!r}."
-                yield Finding("duplicate_key", f"{place}.id", text)
-            waiting[call["id"]] = place
-        if len(calls) > 1 and example.get("parallel_tool_calls") is False:
-            text = f"{len(calls)} calls at once, though parallel_tool_calls is false."
-            yield Finding("parallel_calls", f"{field}.tool_calls", text)
-        if call := message.get("function_call"):
-            waiting[call["name"]] = f"{field}.function_call"
-            if call["name"] not in functions:
-                text = f"`functions` declares no function {call['name']!r}."
-                yield Finding("unknown_function", f"{field}.function_call.name", text)
+        yield Problem("no_user", "No message is from the user.", "messages")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,13 +54,10 @@ def metrics_of(event: FineTuningJobEvent) -> dict[str, Any] | None:
 def loss_frame(events: Iterable[FineTuningJobEvent]) -> pd.DataFrame:
     """One row per training step: step, train_loss, train_accuracy, valid_loss … (NaN: not
     measured at this step). A step that was reported twice, after a resume, counts once."""
-    rows: dict[int, dict[str, Any]] = {}
-    for event in events:
-        if row := metrics_of(event):
-            rows[row["step"]] = {k: v for k, v in row.items() if k != "total_steps"}
-    columns = ["step", *METRICS.values()]
-    frame = pd.DataFrame([rows[step] for step in sorted(rows)], columns=columns)
-    return frame.astype({"step": "int64", **dict.fromkeys(METRICS.values(), "float64")})
+    rows = {row["step"]: row for row in map(metrics_of, events) if row}
+    columns = {"step": "int64", **dict.fromkeys(METRICS.values(), "float64")}
+    frame = pd.DataFrame([rows[step] for step in sorted(rows)], columns=list(columns))
+    return frame.astype(columns)
 
 
 @dataclass
@@ -86,18 +84,10 @@ class Progress:
             self.job.status in (*ENDED, "paused") or self.job.finished_at is not None
         )
 
-    @property
-    def status(self) -> str:
-        return self.job.status.replace("_", " ") if self.job else "waiting"
-
     def __str__(self) -> str:
-        if self.status == "running" and self.total:
-            return f"running: step {self.step} of {self.total}"
-        return self.status
-
-    def bar(self) -> str:
-        """How far it is, as HTML."""
-        return f'<progress value="{self.step}" max="{max(self.total, 1)}"></progress>'
+        status = self.job.status.replace("_", " ") if self.job else "waiting"
+        counted = status == "running" and self.total
+        return f"running: step {self.step} of {self.total}" if counted else status
 
     def ending(self) -> str:
         """How the job stands, in the same words however long it was followed."""
@@ -110,7 +100,7 @@ class Progress:
             "paused": f"is paused at step {self.step}; "
             "client.fine_tuning.jobs.resume(job.id) lets it go on",
         }
-        return endings.get(self.status, str(self))
+        return endings.get(str(self), str(self))
 
 
 def result_frame(client: OpenAI, job: FineTuningJob) -> pd.DataFrame:
@@ -122,10 +112,9 @@ def result_frame(client: OpenAI, job: FineTuningJob) -> pd.DataFrame:
     if not job.result_files:
         raise ValueError(f"The job has no result file: its status is {job.status}.")
     content = client.files.content(job.result_files[0]).read()
-    try:
-        table = content if b"," in content else base64.b64decode(content)  # base64: no commas
-        if b"," not in table:
-            raise ValueError("no columns")
-    except ValueError as error:
-        raise ValueError("The result file is neither a CSV nor a CSV in base64.") from error
-    return pd.read_csv(io.BytesIO(table))
+    if b"," not in content:  # then it is base64, which has no commas
+        with suppress(ValueError):
+            content = base64.b64decode(content)
+    if b"," not in content:
+        raise ValueError("The result file is neither a CSV nor a CSV in base64.")
+    return pd.read_csv(io.BytesIO(content))

@@ -1,7 +1,6 @@
 """Step 05: follow jobs until they end, through interrupts and lost connections.
 
-`watch` is the loop; `follow` and `follow_all` show what it sees. In a notebook they show widgets,
-which are displayed once and then only change, so its stored output is the same in every run.
+`watch` is the loop; `follow` and `follow_all` show what it sees, in a notebook with widgets.
 """
 
 from __future__ import annotations
@@ -77,14 +76,12 @@ def follow(
     *,
     every: float = 1.0,
     plot: bool = True,
-    timeout: float | None = None,
-    patience: float = 300.0,
+    timeout: float = math.inf,
 ) -> FineTuningJob:
     """Follow a job until it has succeeded, failed, been cancelled or paused; the job comes back.
 
-    Looks `every` so many seconds. `plot=False` leaves out the live curve. Interrupting the cell,
-    or `timeout` seconds, ends the following and not the job: call `follow` again to go on. The
-    errors are those of `watch`.
+    `plot=False` leaves out the live curve. Interrupting the cell, or `timeout` seconds, ends the
+    following and not the job: call `follow` again to go on. The errors are those of `watch`.
     """
     view = LiveView(curve=plot) if in_notebook() else None
     if view:
@@ -100,10 +97,10 @@ def follow(
             said = state
             print(text, flush=True)
 
-    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
     left = ""
     try:
-        for look in watch(client, job_id, every=every, patience=patience, on_trouble=show_state):
+        for look in watch(client, job_id, every=every, on_trouble=show_state):
             seen.add(*look)
             show_state()
             if time.monotonic() + every > deadline and not seen.at_rest:
@@ -112,11 +109,9 @@ def follow(
     except KeyboardInterrupt:
         left = "Stopped following"
     job = seen.job or client.fine_tuning.jobs.retrieve(job_id)
-    if left:
-        print(f"{left}. The job goes on without us: call follow(...) again to watch it.")
-    else:
-        model = f". The model is called {job.fine_tuned_model}" if job.fine_tuned_model else ""
-        print(f"The job {seen.ending()}{model}")
+    model = f". The model is called {job.fine_tuned_model}" if job.fine_tuned_model else ""
+    goes_on = f"{left}. The job goes on without us: call follow(...) again to watch it."
+    print(goes_on if left else f"The job {seen.ending()}{model}")
     return job
 
 
@@ -125,7 +120,7 @@ def follow_all(
 ) -> dict[str, FineTuningJob]:
     """Follow several jobs, given by name, until each has ended or is paused; all come back.
 
-    Interrupting the cell ends the following and not the jobs. The last lines say how each stands.
+    Interrupting the cell ends the following and not the jobs.
     """
     seen = {name: Progress() for name in job_ids}
     table = ipywidgets.HTML(value="")
@@ -139,7 +134,9 @@ def follow_all(
                 if look:  # None: it was at rest before
                     progress.add(*look)
             table.value = "<br>".join(
-                f"{one.bar()} {escape(name)}: {escape(str(one))}" for name, one in seen.items()
+                f'<progress value="{one.step}" max="{max(one.total, 1)}"></progress> '
+                f"{escape(name)}: {escape(str(one))}"
+                for name, one in seen.items()
             )
             time.sleep(0 if all(progress.at_rest for progress in seen.values()) else every)
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,21 +66,22 @@ def create_once(client: OpenAI, **request: Any) -> FineTuningJob:
 
     If the answer is lost, the job is looked for in the list; JobLost: that can't be read either.
     """
-    known = {job.id for job in client.fine_tuning.jobs.list(limit=100).data}
+    newest = partial(client.fine_tuning.jobs.list, limit=100)
+    known = {job.id for job in newest().data}
     try:
         return client.with_options(max_retries=0).fine_tuning.jobs.create(**request)
     except (openai.APIConnectionError, openai.InternalServerError) as error:
-        labels = request.get("metadata") or {}
+        sent = (request["training_file"], request.get("metadata") or {})
         try:
-            for job in client.fine_tuning.jobs.list(limit=100).data:
-                sent = (job.training_file, job.metadata or {}) == (request["training_file"], labels)
-                if sent and job.id not in known:
-                    return job
+            new = [job for job in newest().data if job.id not in known]
         except openai.APIError:
             raise JobLost(
                 "No answer came to the creation of the job. Before you send it again, look "
                 "whether it exists: heroes jobs list"
             ) from error
+        for job in new:
+            if (job.training_file, job.metadata or {}) == sent:
+                return job
         raise
     except openai.PermissionDeniedError as error:
         if error.code == "training_not_available":
@@ -111,24 +113,22 @@ def ensure_job(client: OpenAI, settings: Settings, format: str = "chat") -> Fine
     A new one trains on the files of step 03, the learner's own if there are any. The job may
     still be running: `helpers.follow.follow` waits for it.
     """
-    if format not in FILES:
-        raise ValueError(f"format is {format!r}; choose from {', '.join(FILES)}.")
     labels = {"course": COURSE, "format": format}
     if found := find_job(client, labels, base_model=settings.base_model):
         return found
     suffix, n_epochs = RECIPES[format]
+    training, validation = (find(name) for name in FILES[format])
     if settings.endpoint == "hosted":
-        path, provider = find(FILES[format][0]), settings.provider
-        cost = estimate_training(path, settings.base_model, n_epochs, provider=provider)
+        base, provider = settings.base_model, settings.provider
+        cost = estimate_training(training, base, n_epochs, provider=provider)
         allow(cost)
         print(f"There is no job to go on with, so one is created. {cost}")
     numbers = {"n_epochs": n_epochs or "auto"}
-    training, validation = (upload(client, find(name)) for name in FILES[format])
     return create_once(
         client,
         model=settings.base_model,
-        training_file=training.id,
-        validation_file=validation.id,
+        training_file=upload(client, training).id,
+        validation_file=upload(client, validation).id,
         suffix=suffix,
         seed=SEED,
         method={"type": "supervised", "supervised": {"hyperparameters": numbers}},

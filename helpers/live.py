@@ -1,4 +1,4 @@
-"""Moving things in a notebook, and the words in their place on a page where nothing runs.
+"""Moving things in a notebook: a progress bar, and a job with its loss curve.
 
 Everything moves through the values of widgets, which are displayed once. So the notebook's
 stored output is the same whether the job took a second or an hour.
@@ -14,27 +14,15 @@ from typing import Any
 import ipywidgets
 import pandas as pd
 import tqdm
-from IPython import get_ipython
-from IPython.display import display
 from tqdm.notebook import tqdm_notebook
 
-TRAIN_COLOUR, VALID_COLOUR = "#0b6e8f", "#b8501f"  # told apart by colour-blind eyes, too
+from helpers.display import TRAIN_COLOUR, VALID_COLOUR, in_notebook, show
+
 LINES = {
     "train_loss": ("training", TRAIN_COLOUR, "-"),
     "valid_loss": ("validation", VALID_COLOUR, "--"),
 }
 REDRAW = 0.5  # seconds between two drawings of a curve: each costs some hundredths of a second
-
-
-def in_notebook() -> bool:
-    """Whether this code runs in a notebook's kernel, where widgets can be shown."""
-    return hasattr(get_ipython(), "kernel")
-
-
-def show(widget: ipywidgets.Widget, words: str) -> None:
-    """Show a widget; `words` take its place where it can't be drawn, such as in the book."""
-    data = widget._repr_mimebundle_() or {}
-    display({**data, "text/plain": words}, raw=True)
 
 
 def progress_bar(total: int, initial: int, unit: str, quiet: bool = False) -> tqdm.std.tqdm:

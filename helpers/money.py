@@ -1,7 +1,6 @@
-"""What a step would cost on a hosted provider, before the click, and a ceiling on it.
+"""What a step would cost on a hosted provider, before it is paid for, and a ceiling on it.
 
-Each estimate has two amounts: the likely one, which is shown, and the most that the step can
-cost, which a ceiling goes by.
+An estimate has the likely amount, which is shown, and the most it can be: a ceiling goes by that.
 """
 
 from __future__ import annotations
@@ -9,28 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from helpers.prices import MILLION, money, price_of, usage_cost
 from helpers.settings import SettingsError, read_variable
-from helpers.tokens import (
-    CHARS_PER_TOKEN,
-    counter_for,
-    estimate_tokens,
-    line_tokens,
-    most_tokens,
-)
+from helpers.tokens import CHARS_PER_TOKEN, counter_for, estimate_tokens, line_tokens, most_tokens
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-# A description of about 100 words, as counted on the ones that we ship.
-ANSWER_TOKENS = 130
-# Around the text of a chat with one message: what OpenAI adds, and more than any template adds.
+ANSWER_TOKENS = 130  # in a description of about 100 words, as counted on the ones that we ship
+# Around the text of a message: what OpenAI adds, and more than any chat template adds.
 MESSAGE_TOKENS, MOST_MESSAGE_TOKENS = 7, 64
 LONG_PROMPT = 272_000  # tokens; above that, some models cost twice as much
-# No model in the table of prices writes longer answers than this.
-LONGEST_ANSWER = 128_000
+LONGEST_ANSWER = 128_000  # no model in the table of prices writes longer ones
 MOST_EPOCHS = 25  # that n_epochs="auto" can mean
 
 
@@ -40,11 +28,7 @@ class BudgetExceeded(RuntimeError):
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate of tokens and dollars; `usd` is None if the price is not known.
-
-    `exact`: the tokens were counted with the model's own tokenizer. `most_usd` is what it can cost
-    at most, and what a ceiling goes by.
-    """
+    """Tokens and dollars, likely and at most; the dollars are None if the price is not known."""
 
     what: str
     model: str
@@ -52,7 +36,7 @@ class Estimate:
     output_tokens: int
     usd: float | None
     most_usd: float | None
-    exact: bool = False
+    exact: bool = False  # counted with the model's own tokenizer
 
     def __str__(self) -> str:
         tokens = f"{'' if self.exact else 'about '}{self.input_tokens:,} tokens in"
@@ -63,7 +47,7 @@ class Estimate:
 
 
 def estimate_generation(
-    grid: pd.DataFrame,
+    grid: Any,
     model: str,
     answer_tokens: int = ANSWER_TOKENS,
     *,
@@ -71,49 +55,35 @@ def estimate_generation(
     batch: bool = False,
     provider: str | None = None,
 ) -> Estimate:
-    """What asking `model` for every row of the grid (its column `prompt`) would cost.
+    """What asking `model` for every row of a DataFrame (its column `prompt`) would cost.
 
     An answer has about `answer_tokens`, and never more than `max_tokens`.
     """
     prompts = list(grid["prompt"])
-    what = f"{len(prompts)} answers"
-    return _answers(what, prompts, model, answer_tokens, max_tokens, 1, provider, batch)
-
-
-def estimate_answer(
-    text: str, model: str, max_tokens: int, *, messages: int = 1, provider: str | None = None
-) -> Estimate:
-    """What one answer of at most `max_tokens` would cost; `text` is all that is sent."""
-    return _answers("An answer", [text], model, max_tokens, max_tokens, messages, provider)
-
-
-def _answers(
-    what: str,
-    prompts: list[str],
-    model: str,
-    answer_tokens: int,
-    max_tokens: int,
-    messages: int,
-    provider: str | None,
-    batch: bool = False,
-) -> Estimate:
     n = len(prompts)
-    tokens_in = sum(estimate_tokens(prompt) + MESSAGE_TOKENS * messages for prompt in prompts)
-    most_in = [most_tokens(prompt) + MOST_MESSAGE_TOKENS * messages for prompt in prompts]
+    tokens_in = sum(estimate_tokens(prompt) + MESSAGE_TOKENS for prompt in prompts)
+    # Every line may be a message of its own.
+    most_in = [most_tokens(text) + MOST_MESSAGE_TOKENS * (1 + text.count("\n")) for text in prompts]
     usd = usage_cost(model, tokens_in, answer_tokens * n, batch=batch, provider=provider)
     most = usage_cost(model, sum(most_in), max_tokens * n, batch=batch, provider=provider)
     if most and max(most_in) > LONG_PROMPT:
         most *= 2
+    what = "An answer" if n == 1 else f"{n} answers"
     return Estimate(what, model, tokens_in, answer_tokens * n, usd, most)
+
+
+def estimate_answer(
+    text: str, model: str, max_tokens: int, *, provider: str | None = None
+) -> Estimate:
+    """What an answer of `max_tokens` would cost; `text` is all messages, joined by line ends."""
+    one = {"prompt": [text]}
+    return estimate_generation(one, model, max_tokens, max_tokens=max_tokens, provider=provider)
 
 
 def auto_epochs(n_examples: int) -> int:
     """The epochs that OpenAI's cookbook expects of n_epochs="auto": three, more for small files."""
-    if n_examples < 1:
-        return 1
-    if 3 * n_examples < 100:
-        return min(MOST_EPOCHS, 100 // n_examples)
-    return max(1, 25_000 // n_examples) if 3 * n_examples > 25_000 else 3
+    n = max(n_examples, 1)
+    return max(1, min(MOST_EPOCHS, max(3, 100 // n), 25_000 // n))
 
 
 def estimate_training(
@@ -128,10 +98,7 @@ def estimate_training(
 
     `n_epochs` None means "auto": the server chooses. With `exact`, the tokens are counted if the
     model's tokenizer is at hand, as that of the sandbox is. Validation files are not billed.
-    Raises ValueError if `n_epochs` is below 1.
     """
-    if n_epochs is not None and n_epochs < 1:
-        raise ValueError(f"n_epochs must be at least 1, not {n_epochs}.")
     counter = counter_for(model) if exact else None
     text = Path(path).read_text(encoding="utf-8-sig")
     counts = [line_tokens(line, counter) for line in text.split("\n") if line.strip()]
@@ -159,35 +126,24 @@ def _training(
     return Estimate(what, model, tokens * epochs, 0, usd, most_usd, exact)
 
 
-def ceiling() -> float | None:
-    """HEROES_MAX_USD in dollars, or None. Raises SettingsError if it is no amount."""
-    text = read_variable("HEROES_MAX_USD")
-    if text is None:
-        return None
-    if not re.fullmatch(r"\$?\d+(\.\d*)?", text):
-        raise SettingsError(
-            f"HEROES_MAX_USD must be an amount of dollars such as 1.50, not {text!r}."
-        )
-    return float(text.removeprefix("$"))
-
-
 def allow(estimate: Estimate, max_usd: float | None = None) -> None:
     """Before every paid step: raise BudgetExceeded if it can cost more than a ceiling allows.
 
-    The ceilings are `max_usd` and HEROES_MAX_USD. Each is for one step: earlier costs are not
-    added up. A price that is not known is above every ceiling.
+    The ceilings are `max_usd` and HEROES_MAX_USD (SettingsError if it is no amount). Each is for
+    one step: earlier costs are not added up. An unknown price is above every ceiling.
     """
-    for most, name in ((max_usd, "max_usd"), (ceiling(), "HEROES_MAX_USD")):
-        if most is None:
-            continue
-        if estimate.most_usd is None:
+    text = read_variable("HEROES_MAX_USD")
+    if text and not re.fullmatch(r"\$?\d+(\.\d*)?", text):
+        raise SettingsError(f"HEROES_MAX_USD must be an amount of dollars like 1.50, not {text!r}.")
+    own = float(text.removeprefix("$")) if text else None
+    for name, most in {"max_usd": max_usd, "HEROES_MAX_USD": own}.items():
+        if most is not None and estimate.most_usd is None:
             raise BudgetExceeded(
                 f"The price of {estimate.model} is not known, so {name}={most:g} cannot be kept. "
                 "Nothing was called. Add its price to data/prices.csv, or go without a ceiling."
             )
-        if estimate.most_usd > most:
+        if most is not None and estimate.most_usd > most:
             raise BudgetExceeded(
                 f"{estimate.what} with {estimate.model} can cost up to {money(estimate.most_usd)}, "
-                f"above {name}={most:g}. Nothing was called. Raise the ceiling, or ask for less: "
-                "shorter answers, fewer epochs."
+                f"above {name}={most:g}. Nothing was called. Raise the ceiling, or ask for less."
             )

@@ -1,66 +1,61 @@
-"""Why a text is not JSON, in the words of the mistakes people make."""
+"""Why a line is no JSON, in the words of the mistakes people make."""
 
 from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
-from helpers.report import KINDS, WORDS
+from helpers.report import WORDS, Problem
 
-BOM = "\ufeff"
-CURLY = re.compile(
-    "[\u201c\u201d\u201e\u201f\u2018\u2019\u00ab\u00bb]" + r'\s*([}\]]|[,:]\s*["\[{])'
-)
+# A quotation mark of a word processor where a text or a key would end.
+CURLY_END = re.compile(r'[\u201c-\u201f\u2018\u2019\u00ab\u00bb]\s*([}\]]|[,:]\s*["\[{])')
 
 
 class JsonFault(ValueError):
-    """What is wrong with a line or a whole file (then `line` is where it begins)."""
+    """What is wrong with a line or a whole file, as a problem."""
 
-    def __init__(self, kind: str, cause: str, remedy: str = "", line: int | None = None) -> None:
-        self.kind, self.cause, self.line = kind, cause, line
-        self.remedy = remedy or KINDS[kind].remedy
-        self.field = ""
-        super().__init__(f"{self.cause} {self.remedy}")
+    def __init__(self, kind: str, message: str, **more: Any) -> None:
+        self.problem = Problem(kind, message, **more)
+        super().__init__(f"{message} {self.problem.remedy}")
 
 
-def explain(text: str, error: json.JSONDecodeError) -> JsonFault:
-    """The likely cause of a parse error."""
-    at, rest = error.pos, text[error.pos :]
-    if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 stops before the comma
-        at += len(rest) - len(rest[1:].lstrip())
-        rest = text[at:]
-    end = text.rstrip()
-    if text.startswith(BOM):
-        return JsonFault("bom", "The line begins with a byte order mark (BOM).")
-    if end.endswith("},") and at >= len(end) - 1:
-        return JsonFault("not_json", "The line ends with a comma.", "Delete the comma.")
-    if rest[:1] in ("}", "]") and text[:at].rstrip().endswith(","):
-        cause = f"A comma too many before {rest[0]} (character {at + 1})."
-        return JsonFault("not_json", cause, "Delete the comma.")
-    if rest.startswith("'") or text.startswith("{'"):
-        cause = 'JSON has double quotes ("), not single ones.'
-        remedy = "Python wrote this: read it with ast.literal_eval, write it with write_jsonl."
-        return JsonFault("not_json", cause, remedy)
-    if "\r" in end:
-        cause = 'Lines seem to end with "\\r" alone.'
-        return JsonFault("not_json", cause, 'Save the file with line ends "\\n" or "\\r\\n".')
-    for known in WORDS["stopped_at"]:
-        if found := re.match(known["found"], rest):
-            kind = "bom" if found[0] == BOM else "not_json"
-            cause = f"{known['cause'].format(found[0])} (character {at + 1})."
-            return JsonFault(kind, cause, known["remedy"])
+def byte_fault(line: bytes, at: int) -> JsonFault:
+    """What the byte is, where a line stops to be UTF-8."""
+    # A long character without its end, or half of a UTF-16 pair written as one.
+    if line[at] >= 0xE2 and b"\x80" <= line[at + 1 : at + 2] <= b"\xbf":
+        return half_fault(f"byte {at + 1}")
+    return JsonFault("encoding", f"Not UTF-8: byte {at + 1} is 0x{line[at]:02x}.")
+
+
+def half_fault(half: str) -> JsonFault:
+    """The fault of half a character: the half in words."""
+    cause = f"Half of a character, such as an emoji cut in two: {half}."
+    remedy = "Write the whole character, or delete what is left of it."
+    return JsonFault("not_json", cause, remedy=remedy)
+
+
+def syntax_fault(text: str, error: json.JSONDecodeError) -> JsonFault:
+    """The likely cause of a parse error, by the tables in data/problems.toml."""
+    before = text[: error.pos].rstrip()
+    # Python 3.13 stops at a comma too many, earlier ones stop behind it.
+    comma = re.compile(r",\s*[}\]]").match(text, len(before) - 1) if before else None
+    for rule in WORDS["stopped_at"]:
+        if found := re.compile(rule["found"]).match(text, comma.start() if comma else error.pos):
+            return _known(rule, found[found.lastindex or 0], found.start(found.lastindex or 0))
     in_text = error.msg.startswith(("Unterminated", "Expecting ':'", "Expecting ','"))
-    if in_text and (found := re.search(CURLY, text)):
-        curly = WORDS["stopped_at"][0]
-        cause = f"{curly['cause']} (character {found.start() + 1})."
-        return JsonFault("not_json", cause, curly["remedy"])
-    if error.msg.startswith("Unterminated") or at >= len(end):
-        remedy = r"Write the whole example on one line, with \n for line breaks inside texts."
-        return JsonFault("not_json", "The line breaks off in the middle of the example.", remedy)
-    for known in WORDS["parser_says"]:
-        if error.msg.startswith(known["begin"]):
-            return JsonFault("not_json", f"{known['cause']} (character {at + 1}).", known["remedy"])
-    if at == 0:
+    if in_text and (found := CURLY_END.search(text)):
+        return _known(WORDS["stopped_at"][0], found[0], found.start())
+    message = "Unterminated" if error.pos >= len(text.rstrip()) else error.msg
+    for rule in WORDS["parser_says"]:
+        if message.startswith(rule["begin"]):
+            return _known(rule, "", error.pos)
+    if error.pos == 0:
         return JsonFault("not_json", f"The line is no JSON; it begins with {text[:20]!r}.")
-    cause = f"Not valid JSON: {error.msg} (character {at + 1}, near {rest[:12]!r})."
-    return JsonFault("not_json", cause)
+    near = f"character {error.pos + 1}, near {text[error.pos :][:12]!r}"
+    return JsonFault("not_json", f"Not valid JSON: {error.msg} ({near}).")
+
+
+def _known(rule: dict[str, str], found: str, at: int) -> JsonFault:
+    cause = rule["cause"].format(found=found, at=f"character {at + 1}")
+    return JsonFault(rule.get("kind", "not_json"), cause, remedy=rule["remedy"])

@@ -7,13 +7,13 @@ answer ends, the same way in every example.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os.path import commonprefix
 
 import pandas as pd
 
 from helpers.jsonl import SEPARATOR, STOP, need_columns
-from helpers.report import Report
+from helpers.report import Problem
 
 # Endings to choose from; the first that occurs in none of the texts is advised.
 SEPARATORS = (" ->", "\n\n###\n\n", "\n\n===\n\n", "\n\n---\n\n", "\n\n===>\n\n", "\n\n### =>\n\n")
@@ -25,58 +25,35 @@ def common_end(texts: Sequence[str]) -> str:
     return commonprefix([text[::-1] for text in texts])[::-1]
 
 
-def unused(candidates: Sequence[str], texts: Sequence[str]) -> str:
+def _unused(candidates: Sequence[str], texts: Sequence[str]) -> str:
     """The first candidate that occurs in none of the texts, else the last."""
     return next((c for c in candidates if not any(c in text for text in texts)), candidates[-1])
 
 
-def _inside(ending: str, texts: Sequence[str]) -> int:
-    """In how many texts the ending occurs earlier, too."""
-    return sum(text.find(ending) < len(text) - len(ending) for text in texts)
-
-
-def check_pairs(report: Report, pairs: Sequence[tuple[int, str, str]]) -> None:
-    """Add what is to be said about the (line, prompt, completion) of a file as a whole."""
-    unspaced = [line for line, _, completion in pairs if not completion[:1].isspace()]
+def pair_problems(pairs: dict[int, tuple[str, str]]) -> Iterator[Problem]:
+    """What is to be said about the prompts and completions of a file as a whole, by line."""
+    unspaced = [line for line, (_, completion) in pairs.items() if not completion[:1].isspace()]
     if unspaced:
         message = f"{len(unspaced):,} of {len(pairs):,} completions begin without a space."
-        report.add("no_leading_space", message, unspaced[0], "completion")
-    prompts = [prompt for _, prompt, _ in pairs]
-    if len(pairs) > 1:
-        if any(prompts):
-            _prompts(report, prompts)
-        _completions(report, [completion for *_, completion in pairs], open_ended=not any(prompts))
-
-
-def _prompts(report: Report, texts: list[str]) -> None:
-    # "…ing" may end all prompts by chance: only signs make a separator.
-    found = re.search(r"\W*$", common_end(texts))
-    sign = found[0] if found else ""
-    if len(set(texts)) == 1:
-        report.add("prompts_equal", "All prompts are the same.", field="prompt")
-    elif not sign.strip():
-        advice = unused(SEPARATORS, texts)
-        message = f"The prompts have no common ending that marks their end, such as {advice!r}."
-        report.add("no_separator", message, field="prompt")
-    elif inside := _inside(sign, texts):
-        message = f"The separator {sign!r} also occurs inside {inside:,} prompts."
-        report.add("separator_inside", message, field="prompt")
-
-
-def _completions(report: Report, texts: list[str], open_ended: bool) -> None:
-    if len(set(texts)) == 1:
-        report.add("completions_equal", "All completions are the same.", field="completion")
+        yield Problem("no_leading_space", message, "completion", unspaced[0])
+    if len(pairs) < 2:
         return
-    if open_ended or len(set(texts)) < len(texts) / 3:
-        return  # text without end, or a class of a few: nothing to stop
-    end = common_end(texts)
-    if not end:
-        advice = unused(STOPS, texts)
+    prompts, completions = zip(*pairs.values(), strict=True)
+    # "…ing" may end all prompts by chance: only signs make a separator.
+    if len(set(prompts)) > 1 and not re.search(r"[^\w\s]\s*$", common_end(prompts)):
+        advice = _unused(SEPARATORS, prompts)
+        message = f"The prompts have no common ending that marks their end, such as {advice!r}."
+        yield Problem("no_separator", message, "prompt")
+    # Text without end, or a class of a few: there is nothing to stop.
+    if not any(prompts) or len(set(completions)) < len(completions) / 3:
+        return
+    if not (end := common_end(completions)):
+        advice = _unused(STOPS, completions)
         message = f"The completions have no common ending to stop at, such as {advice!r}."
-        report.add("no_stop", message, field="completion")
-    elif inside := _inside(end, texts):
+        yield Problem("no_stop", message, "completion")
+    elif inside := sum(text.find(end) < len(text) - len(end) for text in completions):
         message = f"Completions end with {end[:40]!r}, but {inside:,} of them also hold it earlier."
-        report.add("stop_inside", message, field="completion")
+        yield Problem("stop_inside", message, "completion")
 
 
 # Repairs for tables with the columns prompt and completion. Each adds what is missing, leaves

@@ -1,4 +1,4 @@
-"""A chat playground: one model, its most used settings as sliders, a button."""
+"""A chat playground: any model, its most used settings as sliders, a button."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import ipywidgets
 import openai
 from openai import OpenAI
 
-from helpers.live import show
+from helpers.display import show
 
 WIDE = {"layout": {"width": "100%", "max_width": "680px"}}
-LABELS = {"style": {"description_width": "6.5em"}}  # wide enough for "temperature"
+
+
+def labelled(label: str) -> dict[str, Any]:
+    """What a widget needs for a label of the common width, enough for "temperature"."""
+    return {"description": label, "style": {"description_width": "6.5em"}}
 
 
 def fill(button: ipywidgets.Button, field: ipywidgets.HTML, write: Callable[[], str]) -> None:
@@ -28,29 +32,14 @@ def fill(button: ipywidgets.Button, field: ipywidgets.HTML, write: Callable[[], 
 
 
 class Playground:
-    """A chat with any model, so also with a tuned one, its settings in view.
+    """A chat with a model; `options` go to every call (`settings.chat_options`)."""
 
-    `options` go to every call (`settings.chat_options`). On a page a sentence takes its place.
-    """
-
-    def __init__(
-        self,
-        client: OpenAI,
-        model: str,
-        *,
-        system: str = "",
-        user: str = "Imagine a superhero.",
-        **options: Any,
-    ) -> None:
+    def __init__(self, client: OpenAI, model: str, *, system: str = "", **options: Any) -> None:
         self.client, self.model, self.options = client, model, options
-        self.system = ipywidgets.Textarea(system, description="system", rows=2, **WIDE, **LABELS)
-        self.user = ipywidgets.Textarea(user, description="user", rows=3, **WIDE, **LABELS)
-        self.temperature = ipywidgets.FloatSlider(
-            1.0, min=0.0, max=2.0, step=0.1, description="temperature", **LABELS
-        )
-        self.max_tokens = ipywidgets.IntSlider(
-            150, min=1, max=300, description="max tokens", **LABELS
-        )
+        self.system = ipywidgets.Textarea(system, rows=2, **labelled("system"), **WIDE)
+        self.user = ipywidgets.Textarea("Imagine a superhero.", rows=3, **labelled("user"), **WIDE)
+        self.temperature = ipywidgets.FloatSlider(1, max=2, step=0.1, **labelled("temperature"))
+        self.max_tokens = ipywidgets.IntSlider(150, min=1, max=300, **labelled("max tokens"))
         self.button = ipywidgets.Button(description="Ask", button_style="primary")
         self.answer = ipywidgets.HTML(**WIDE)
         self.button.on_click(lambda _: fill(self.button, self.answer, self.ask))

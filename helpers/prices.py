@@ -1,7 +1,6 @@
-"""What models cost: the table data/prices.csv, and what tokens that were used did cost.
+"""What models cost, from data/prices.csv: US dollars for a million tokens.
 
-Prices are US dollars for a million tokens; each row says where it was read and when. Prices
-change: look at the provider's page before you spend real money.
+Each row says where it was read and when. Look at the provider's page before you spend real money.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def load_prices() -> pd.DataFrame:
     return pd.read_csv(PRICE_FILE, parse_dates=["shutdown_date"])
 
 
-@lru_cache(maxsize=1)
+@lru_cache
 def _prices() -> dict[str, Price]:
     with PRICE_FILE.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -73,14 +72,13 @@ def price_of(model: str, provider: str | None = None) -> Price | None:
 
 def trainable_models() -> list[str]:
     """The models with a price for training that can still be called, the dearest first."""
-    today = date.today()
-    prices = [
-        price
-        for price in _prices().values()
-        if price.training is not None and (price.shutdown_date or date.max) > today
-    ]
-    names = [price.model for price in sorted(prices, key=lambda price: -(price.training or 0))]
-    return [name for name in names if not name.startswith("ft:")]
+    rates = {
+        name: price.training
+        for name, price in _prices().items()
+        if price.training is not None and not name.startswith("ft:")
+        if (price.shutdown_date or date.max) > date.today()
+    }
+    return sorted(rates, key=rates.__getitem__, reverse=True)
 
 
 def shutdown_note(model: str, today: date | None = None) -> str | None:
@@ -104,20 +102,13 @@ def usage_cost(
     input_tokens: int,
     output_tokens: int,
     *,
-    cached: int = 0,
     batch: bool = False,
     provider: str | None = None,
 ) -> float | None:
-    """Dollars for tokens really used, or None if the price is not known.
-
-    `cached` of the input tokens were sent before, which makes them cheaper with some models; a
-    `batch` is cheaper, too.
-    """
+    """Dollars for tokens, none of them cached, or None if the price is not known."""
     price = price_of(model, provider)
     per_input = price and (price.batch_input if batch else price.input)
     per_output = price and (price.batch_output if batch else price.output)
-    if price is None or per_input is None or (per_output is None and output_tokens):
+    if per_input is None or (per_output is None and output_tokens):
         return None
-    per_cached = per_input if batch or price.cached is None else price.cached
-    usd = (input_tokens - cached) * per_input + cached * per_cached
-    return (usd + output_tokens * (per_output or 0.0)) / MILLION
+    return (input_tokens * per_input + output_tokens * (per_output or 0.0)) / MILLION

@@ -9,11 +9,8 @@ import tomllib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TABLE = Path(__file__).resolve().parent.parent / "data" / "providers.toml"
 SANDBOX_KEY_START = "sk-sandbox-"
@@ -57,22 +54,23 @@ class Provider:
         n_epochs: int = 3,
         rate: float = 1.0,
         suffix: str | None = None,
-        model: str | None = None,
     ) -> dict[str, Any]:
         """The arguments of `client.fine_tuning.jobs.create` as this provider wants them.
 
         `rate` is the multiplier: 1 for the usual learning rate, 2 for twice as much.
         """
-        absolute = self.learning_rate == "absolute"
-        name = "learning_rate" if absolute else "learning_rate_multiplier"
-        numbers = {"n_epochs": n_epochs, name: rate * USUAL_RATE if absolute else rate}
-        request: dict[str, Any] = {
-            "model": model or self.base_model,
+        if self.learning_rate == "absolute":
+            numbers = {"n_epochs": n_epochs, "learning_rate": rate * USUAL_RATE}
+        else:
+            numbers = {"n_epochs": n_epochs, "learning_rate_multiplier": rate}
+        request = {
+            "model": self.base_model,
             "training_file": training_file,
+            "validation_file": validation_file,
+            "suffix": suffix,
             "method": {"type": "supervised", "supervised": {"hyperparameters": numbers}},
         }
-        optional = {"validation_file": validation_file, "suffix": suffix}
-        request |= {name: value for name, value in optional.items() if value is not None}
+        request = {name: value for name, value in request.items() if value is not None}
         return request | self.job_options
 
 
@@ -92,20 +90,3 @@ def find_provider(key: str | None, base_url: str | None) -> Provider:
         if any(fnmatchcase(host, pattern) for pattern in provider.hosts):
             return provider
     return OTHER
-
-
-def provider_frame() -> pd.DataFrame:
-    """The differences as a table, a row for each provider."""
-    import pandas as pd  # it takes long to load, and `connect()` has no use for it
-
-    rows = [
-        {
-            "provider": provider.title,
-            "who may train": provider.who,
-            "tells a file's status": "yes" if provider.file_status else "no",
-            "learning rate": provider.learning_rate,
-            "before it answers": provider.deploy,
-        }
-        for provider in PROVIDERS.values()
-    ]
-    return pd.DataFrame(rows).set_index("provider")

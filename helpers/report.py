@@ -1,4 +1,4 @@
-"""What a check of a training file found: the kinds of problems, and the report that lists them."""
+"""What a check of a training file found: problems, and the report that lists them."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from helpers.settings import ROOT
 
-KEEP = 10  # of each kind, so that a file of a million bad lines still gives a short report
-
-
-class Kind(NamedTuple):
-    """How bad a kind of problem is, and what to do about it."""
-
-    severity: Literal["error", "warning"]
-    remedy: str
-
-
-# Every problem the checker knows. An error makes a fine-tuning job fail; a warning makes the
-# result worse, or fails on some endpoints only.
+KEEP = 10  # of each kind, so that a file full of bad lines still gives a short report
 WORDS = tomllib.loads((ROOT / "data" / "problems.toml").read_text(encoding="utf-8"))
-KINDS = {kind: Kind(**row) for kind, row in WORDS["kinds"].items()}
+# Every kind of problem: its severity ("error": a job fails, or "warning") and its remedy.
+KINDS: dict[str, dict[str, str]] = WORDS["kinds"]
 
 
-class Finding(NamedTuple):
-    """What is wrong with one example: a kind, the place ("messages[1].role"), a sentence."""
+def type_name(value: object) -> str:
+    """The JSON name of a value's type, with its article."""
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a string"}
+    return (names | {list: "a list"}).get(type(value), "an object")
 
-    kind: str
-    field: str
-    message: str
+
+def shorten(value: object, length: int = 40) -> str:
+    """A value as a message can show it: short, on one line."""
+    if isinstance(value, (list, dict)):
+        return type_name(value)
+    text = repr(value[: length + 1] if isinstance(value, str) else value)
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Problem:
-    """One finding. `line` counts from 1; None and "" mean the whole file and the whole line."""
+    """What is wrong, where and what to do. `line` counts from 1; None is the whole file."""
 
-    line: int | None
-    field: str
     kind: str
     message: str
-    remedy: str
+    field: str = ""
+    line: int | None = None
+    remedy: str = ""  # that of the kind, if there is no better one
+
+    def __post_init__(self) -> None:
+        self.remedy = self.remedy or KINDS[self.kind]["remedy"]
 
     @property
     def severity(self) -> str:
-        return KINDS[self.kind].severity
+        return KINDS[self.kind]["severity"]
 
     @property
     def where(self) -> str:
@@ -60,29 +60,29 @@ class Problem:
         return f"{self.severity}: {self.where}: {self.message} {self.remedy}"
 
 
+def _counted(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
 @dataclass
 class Report:
     """The result of `check_file`. `problems` keeps the first 10 of each kind, `counts` has all."""
 
     name: str
-    format: Literal["chat", "completion", "preference", "mixed", "unknown"] = "unknown"
-    n_lines: int = 0
+    format: str = "unknown"  # or chat, completion, preference, mixed
     n_examples: int = 0
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(
-        self, kind: str, message: str, line: int | None = None, field: str = "", remedy: str = ""
-    ) -> None:
+    def add(self, problem: Problem) -> None:
         """Note a problem; beyond the first ones of its kind only count it."""
-        self.counts[kind] += 1
-        if self.counts[kind] <= KEEP:
-            remedy = remedy or KINDS[kind].remedy
-            self.problems.append(Problem(line, field, kind, message, remedy))
+        self.counts[problem.kind] += 1
+        if self.counts[problem.kind] <= KEEP:
+            self.problems.append(problem)
 
     @property
     def n_errors(self) -> int:
-        return sum(n for kind, n in self.counts.items() if KINDS[kind].severity == "error")
+        return sum(n for kind, n in self.counts.items() if KINDS[kind]["severity"] == "error")
 
     @property
     def n_warnings(self) -> int:
@@ -109,17 +109,13 @@ class Report:
     @property
     def summary(self) -> str:
         """One line: name, number of examples, format, numbers of problems."""
-        found = [
-            f"{n:,} {word}{'' if n == 1 else 's'}"
-            for n, word in ((self.n_errors, "error"), (self.n_warnings, "warning"))
-            if n
-        ]
-        examples = f"{self.n_examples:,} example{'' if self.n_examples == 1 else 's'}"
-        return f"{self.name}: {examples}, {self.format} format, {', '.join(found) or 'no problems'}"
+        numbers = {"error": self.n_errors, "warning": self.n_warnings}
+        found = ", ".join(_counted(n, word) for word, n in numbers.items() if n)
+        examples = _counted(self.n_examples, "example")
+        return f"{self.name}: {examples}, {self.format} format, {found or 'no problems'}"
 
     def __str__(self) -> str:
-        lines = [f"  {problem}" for problem in self._sorted()]
-        return "\n".join([self.summary, *lines, *(f"  {more}" for more in self._more())])
+        return "\n  ".join([self.summary, *map(str, self._sorted()), *self._more()])
 
     # Where there is no HTML, a cell that ends in a report shows the same words.
     __repr__ = __str__
@@ -129,7 +125,6 @@ class Report:
         head = f"<p><strong>{escape(self.summary)}</strong></p>"
         if not self.problems:
             return head
-        table = self.frame().drop(columns="kind").astype({"line": object})
-        table["line"] = table["line"].where(table["line"].notna(), "")
+        table = self.frame().drop(columns="kind").astype({"line": "string"})
         more = "".join(f"<p>{escape(text)}</p>" for text in self._more())
-        return head + table.to_html(index=False, escape=True, border=0) + more
+        return head + table.to_html(index=False, na_rep="", border=0) + more

@@ -46,8 +46,6 @@ def cosine_scores(texts: Sequence[Sequence[float]], questions: Sequence[Sequence
 
 def top(scores: Scores, k: int = 1) -> npt.NDArray[np.int64]:
     """The columns of the `k` highest scores of each row, best first; equal ones in their order."""
-    if not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k is {k}; there are {scores.shape[1]} texts.")
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
@@ -56,8 +54,6 @@ def found(scores: Scores, right: Sequence[int], k: int = 1) -> list[bool]:
 
     The mean of this list is recall@k. Guessing would reach k divided by the number of texts.
     """
-    if len(right) != len(scores):
-        raise ValueError(f"{len(scores)} questions, but {len(right)} right texts: give one each.")
     return [text in best for text, best in zip(right, top(scores, k), strict=True)]
 
 

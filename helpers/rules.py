@@ -1,8 +1,4 @@
-"""What is wrong with one training example, by the rules of OpenAI's formats.
-
-The sandbox trains less than the formats hold: `sandbox_findings` says what it refuses. Any value
-gives findings; only one that is nested very deeply raises RecursionError.
-"""
+"""What is wrong with one training example, by the rules of OpenAI's formats."""
 
 from __future__ import annotations
 
@@ -10,97 +6,55 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from helpers.dialogue import message_findings, messages_of, text_of, without_nulls
-from helpers.report import WORDS, Finding
+from helpers.dialogue import format_of, message_problems, messages_of, texts_of
+from helpers.report import WORDS, Problem, shorten, type_name
 from helpers.shapes import ChatExample, PairExample
 
 ROLES = ("system", "user", "assistant")
-TOP_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
+TOP_KEYS = set(ChatExample.model_fields)
 MESSAGE_KEYS = {"role", "content", "name", "weight", "tool_calls", "function_call", "tool_call_id"}
-HOSTED_KEYS = ("name", "tool_calls", "function_call", "tool_call_id", "refusal")  # not the sandbox
-PREFERENCE_KEYS = {"preferred_output", "non_preferred_output"}
 # Markers such as <|end|> steer a model; endpoints refuse them inside texts.
 SPECIAL_TOKEN = re.compile(r"<\|[a-zA-Z_]+\|>")
 
 
-def type_name(value: Any) -> str:
-    """The JSON name of a value's type, with its article."""
-    if value is None:
-        return "null"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a string"}
-    return (names | {list: "a list"}).get(type(value), "an object")
-
-
-def shorten(value: Any, length: int = 40) -> str:
-    """A value as a message can show it: short, on one line."""
-    if isinstance(value, (list, dict)):
-        return type_name(value)
-    text = repr(value[: length + 1] if isinstance(value, str) else value)
-    return text if len(text) <= length else f"{text[:length]}…"
-
-
-def turns_of(example: dict[str, Any]) -> list[tuple[Any, str]]:
-    """The role and the text of every message; a prompt is the user's, a completion the answer."""
-    if format_of(example) == "chat":
-        return [(m.get("role"), text_of(m.get("content"))) for _, m in messages_of(example)]
-    pair = (("user", "prompt"), ("assistant", "completion"))
-    return [(role, text_of(example.get(key))) for role, key in pair]
-
-
-def texts_of(example: dict[str, Any]) -> list[str]:
-    """The texts of an example: one of each message, or prompt and completion."""
-    return [text for _, text in turns_of(example)]
-
-
-def format_of(example: dict[str, Any]) -> str:
-    """Tell the format by the keys: "chat", "completion", "preference" or "unknown"."""
-    keys = {key for key, value in example.items() if value is not None}
-    if "messages" in keys:
-        return "chat"
-    if keys & {"prompt", "completion"}:
-        return "completion"
-    return "preference" if keys & PREFERENCE_KEYS else "unknown"
-
-
-def check_example(example: dict[str, Any]) -> list[Finding]:
-    """Every problem of one parsed line, whatever its format."""
+def format_problems(example: dict[str, Any]) -> Iterator[Problem]:
+    """Every problem of an example, whatever its format."""
     form = format_of(example)
-    if form == "unknown":
-        return [_unknown(example)]
-    example = without_nulls(example)
     if form == "preference":
-        return [Finding("preference_format", "", "This is a preference (DPO) example.")]
-    if form == "chat":
-        found = list(_shape_findings(example, ChatExample))
-        found += message_findings(example, shape_is_right=not found)
-        places = [f"{field}.content" for field, _ in messages_of(example)]
+        yield Problem("preference_format", "This is a preference (DPO) example.")
+    elif form == "unknown":
+        yield _unknown(example)
+    elif form == "chat":
+        shape = list(_shape_problems(example, ChatExample))
+        yield from shape
+        yield from message_problems(example)
+        if not shape:
+            yield from _call_problems(example)
     else:
-        found = list(_shape_findings(example, PairExample))
-        places = ["prompt", "completion"]
+        yield from _shape_problems(example, PairExample)
         if isinstance(answer := example.get("completion"), str) and not answer.strip():
-            found.append(Finding("empty_answer", "completion", "The completion is empty."))
-    for place, text in zip(places, texts_of(example), strict=True):
-        if marker := SPECIAL_TOKEN.search(text):
-            message = f"The text holds the marker {shorten(marker.group())}."
-            found.append(Finding("special_token", place, message))
-    return found
+            yield Problem("empty_answer", "The completion is empty.", "completion")
+    if form in ("chat", "completion"):
+        places = [f"{field}.content" for field, _ in messages_of(example)]
+        for place, text in zip(places or ["prompt", "completion"], texts_of(example), strict=False):
+            if marker := SPECIAL_TOKEN.search(text):
+                message = f"The text holds the marker {shorten(marker[0])}."
+                yield Problem("special_token", message, place)
 
 
-def _unknown(example: dict[str, Any]) -> Finding:
+def _unknown(example: dict[str, Any]) -> Problem:
     near = {key.strip().casefold(): key for key in example}
     for right in ("messages", "prompt", "completion"):
         if right in near:
-            text = "null" if right in example else f"written {shorten(near[right])}"
-            return Finding("missing_key", right, f"The key is {text}.")
+            return Problem("missing_key", f"The key is written {shorten(near[right])}.", right)
     keys = ", ".join(shorten(key) for key in list(example)[:4]) or "none"
-    return Finding(
-        "unknown_format", "", f"Neither messages nor prompt and completion; keys: {keys}."
-    )
+    message = f"Neither messages nor prompt and completion; keys: {keys}."
+    return Problem("unknown_format", message)
 
 
-def _shape_findings(example: dict[str, Any], model: type[Any]) -> Iterator[Finding]:
+def _shape_problems(example: dict[str, Any], model: type[BaseModel]) -> Iterator[Problem]:
     try:
         model.model_validate(example)
         return
@@ -108,7 +62,7 @@ def _shape_findings(example: dict[str, Any], model: type[Any]) -> Iterator[Findi
         found, table = errors.errors(include_url=False), WORDS["pydantic"]
     for error in found:
         place, value, context = list(error["loc"]), error["input"], error.get("ctx", {})
-        kind, message = table.get(error["type"], table["other"]).values()
+        kind, message = table.get(error["type"], table["other"])
         if tag := context.get("discriminator", "").strip("'"):
             place, value = [*place, tag], value.get(tag)
             if tag == "role" and kind == "wrong_value":
@@ -116,35 +70,48 @@ def _shape_findings(example: dict[str, Any], model: type[Any]) -> Iterator[Findi
         if place[-1] == "arguments":
             kind = "bad_arguments"
         words = {"key": str(place[-1])[:40], "value": shorten(value), "found": type_name(value)}
-        yield Finding(kind, _field(place), message.format(**context, **words))
+        unknown_key = kind == "extra_key" and len(place) == 1
+        field = shorten(place[0]) if unknown_key else _field(place)
+        yield Problem(kind, message.format(**context, **words), field)
 
 
 def _field(place: list[str | int]) -> str:
     """A place of pydantic's in words, without the role or type that it names after a number."""
-    if len(place) == 1 and place[0] not in TOP_KEYS | {"prompt", "completion"}:
-        return shorten(place[0])
-    words = ""
-    for i, step in enumerate(place):
-        tag = i > 1 and isinstance(place[i - 1], int) and place[i - 2] in ("messages", "<parts>")
-        if isinstance(step, int):
-            words += f"[{step}]"
-        elif step not in ("<text>", "<parts>") and not (tag and i + 1 < len(place)):
-            words += f".{step[:40]}"
-    return words.removeprefix(".")
+    words = "".join(f"[{s}]" if isinstance(s, int) else f".{s[:40]}" for s in place)
+    words = re.sub(r"((?:messages|<parts>)\[\d+\])\.\w+(?=\.)", r"\1", words)
+    return re.sub(r"\.<\w+>", "", words).removeprefix(".")
 
 
-def sandbox_findings(example: dict[str, Any]) -> list[Finding]:
-    """What the sandbox refuses of an example that OpenAI's formats allow: at most one finding."""
-    example = without_nulls(example)
-    found = {key: repr(key) for key in sorted(example.keys() & TOP_KEYS - {"messages"})}
+def _call_problems(example: dict[str, Any]) -> Iterator[Problem]:
+    """Do calls, their declarations and their answers belong together?"""
+    declared = {
+        "tools": [tool["function"]["name"] for tool in example.get("tools", [])],
+        "functions": [function["name"] for function in example.get("functions", [])],
+    }
+    for key, names in declared.items():
+        if twice := {name for name in names if names.count(name) > 1}:
+            yield Problem("duplicate_key", f"Two of them have the name {min(twice)!r}.", key)
+    waiting: dict[str, str] = {}  # the id of a call (or the name of a function) → its place
     for field, message in messages_of(example):
-        if message.get("role") in ("tool", "function"):
-            found[f"{field}.role"] = f"role {message['role']!r}"
-        found |= {f"{field}.{key}": repr(key) for key in HOSTED_KEYS if key in message}
-        content = message.get("content")
-        for i, part in enumerate(content if isinstance(content, list) else []):
-            if isinstance(part, dict) and part.get("type") in ("image_url", "refusal"):
-                found[f"{field}.content[{i}]"] = f"part of the type {part['type']!r}"
-    words = ", ".join(dict.fromkeys(found.values()))
-    message = f"The sandbox can't train {words}."
-    return [Finding("unsupported", next(iter(found)), message)] if found else []
+        if key := {"tool": "tool_call_id", "function": "name"}.get(message["role"]):
+            if waiting.pop(message[key], None) is None:
+                text = f"No call just before it waits for an answer to {message[key][:40]!r}."
+                yield Problem("unasked_answer", text, f"{field}.{key}")
+            continue
+        for place in waiting.values():
+            yield Problem("unanswered_call", "No message answers this call.", place)
+        waiting = {}
+        for i, call in enumerate(message.get("tool_calls", [])):
+            place, name = f"{field}.tool_calls[{i}]", call["function"]["name"]
+            if name not in declared["tools"]:
+                text = f"`tools` declares no function {name!r}."
+                yield Problem("unknown_tool", text, f"{place}.function.name")
+            if call["id"] in waiting:
+                text = f"Two calls have the id {call['id'][:40]!r}."
+                yield Problem("duplicate_key", text, f"{place}.id")
+            waiting[call["id"]] = place
+        if call := message.get("function_call"):
+            waiting[call["name"]] = place = f"{field}.function_call"
+            if call["name"] not in declared["functions"]:
+                text = f"`functions` declares no function {call['name']!r}."
+                yield Problem("unknown_function", text, f"{place}.name")

@@ -45,7 +45,7 @@ class Settings:
         return PROVIDERS.get(self.provider, OTHER).title
 
     def options_for(self, model: str) -> dict[str, Any]:
-        """Extra keyword arguments that a chat call to `model` needs, for a tuned model too."""
+        """What `chat_options` are for another model, such as a tuned one."""
         return PROVIDERS.get(self.provider, OTHER).chat_options(model)
 
     def __str__(self) -> str:
@@ -63,8 +63,8 @@ class Settings:
 def load_settings() -> Settings:
     """Decide from the environment and `.env` who answers.
 
-    Without a key, and with a sandbox key but no address, it is the learner's own sandbox.
-    Raises SettingsError, with a remedy, if the configuration makes no sense.
+    Without a key, and with a sandbox key but no address, it is the learner's own sandbox. Raises
+    SettingsError, with a remedy.
     """
     if not os.environ.get("OPENAI_BASE_URL", "unset").strip():
         del os.environ["OPENAI_BASE_URL"]  # the openai package would call nowhere
@@ -86,7 +86,6 @@ def load_settings() -> Settings:
             "data) and HEROES_BASE_MODEL (gets fine-tuned) in .env."
         )
     at_home = provider.name == "sandbox"
-    embedding = provider.embedding_model or (base if at_home else None)
     return Settings(
         endpoint="sandbox" if at_home else "hosted",
         provider=provider.name,
@@ -97,7 +96,9 @@ def load_settings() -> Settings:
         job_options=provider.job_options,
         concurrency=provider.concurrency,
         seeds=provider.seeds,
-        embedding_model=read_variable("HEROES_EMBEDDING_MODEL") or embedding,
+        embedding_model=read_variable("HEROES_EMBEDDING_MODEL")
+        or provider.embedding_model
+        or (base if at_home else None),
     )
 
 
@@ -113,10 +114,7 @@ def read_key() -> str | None:
 
 
 def read_variable(name: str) -> str | None:
-    """A variable from the real environment or else from `.env`; a blank one counts as unset.
-
-    The file is read at every call, so that an edit takes effect without restarting anything.
-    """
+    """A variable from the environment, else from `.env` as it is now; a blank one is unset."""
     outside = clean_value(os.environ.get(name, ""))
     return outside or clean_value(read_env_file(env_path()).get(name, "")) or None
 
@@ -129,9 +127,8 @@ def env_path() -> Path:
 
 def read_env_file(path: Path) -> dict[str, str]:
     """The file's variables; an empty dictionary if there is no file."""
-    if not path.is_file():
-        return {}
-    values = dotenv_values(stream=io.StringIO(read_env_text(path)), interpolate=False)
+    text = read_env_text(path) if path.is_file() else ""
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -16,7 +16,6 @@ class Strict(BaseModel):
 
 
 FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-SpeakerName = Annotated[str, Field(pattern=r"^[^\s<|\\/>]{1,64}$")]
 Filled = Annotated[str, Field(min_length=1)]
 
 
@@ -60,14 +59,14 @@ def _json_object(text: str) -> str:
     try:
         cause = "" if isinstance(parse_line(text), dict) else "It is another JSON value."
     except JsonFault as fault:
-        cause = fault.cause
+        cause = fault.problem.message
     if cause:
         raise PydanticCustomError("no_json_object", "{cause}", {"cause": cause})
     return text
 
 
 class FunctionCall(Strict):
-    name: FunctionName
+    name: str
     arguments: Annotated[str, AfterValidator(_json_object)]
 
 
@@ -97,39 +96,38 @@ class Tool(Strict):
 
 
 class SystemMessage(Strict):
-    role: Literal["system"]
+    role: Literal["system", "developer"]
     content: Content
-    name: SpeakerName = "-"
+    name: str = ""
 
 
 class UserMessage(Strict):
     role: Literal["user"]
     content: UserContent
-    name: SpeakerName = "-"
+    name: str = ""
 
 
 class AssistantMessage(Strict):
     role: Literal["assistant"]
     content: AnswerContent = ""
     refusal: str = ""
-    name: SpeakerName = "-"
-    weight: int = Field(1, ge=0, le=1)
+    name: str = ""
+    weight: float = Field(1, ge=0, le=1, multiple_of=1)  # 0 or 1; tables make 1.0 of it
     tool_calls: list[ToolCall] = Field([], min_length=1)
     function_call: FunctionCall | None = None
-    annotations: list[Any] = Field([], max_length=0)  # exporters write an empty one
 
 
 class ToolMessage(Strict):
     role: Literal["tool"]
     content: Content
     tool_call_id: Filled
-    name: FunctionName = "-"
+    name: str = ""
 
 
 class FunctionMessage(Strict):
     role: Literal["function"]
     content: str = ""
-    name: FunctionName
+    name: str
 
 
 Message = Annotated[
@@ -140,8 +138,8 @@ Message = Annotated[
 
 class ChatExample(Strict):
     messages: list[Message]
-    tools: list[Tool] = Field([], min_length=1)
-    functions: list[FunctionDeclaration] = Field([], min_length=1)
+    tools: list[Tool] = []
+    functions: list[FunctionDeclaration] = []
     parallel_tool_calls: bool = True
 
 

@@ -6,13 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import comb, sqrt
-from typing import NamedTuple
 
 import pandas as pd
 
 Z = 1.959964  # a normal variable is less than this far from its mean in 95 of 100 cases
-SIGNIFICANT = 0.05  # the usual limit for a p-value
-LENGTH = 5  # words
 NEAR_COPY = 0.5  # half of a text's word sequences occur in one and the same row
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # "40-year-old" and "don't" are one each
 
@@ -28,17 +25,14 @@ class Rate:
 
     @property
     def share(self) -> float:
-        """The share of passed ones, from 0 to 1."""
         return self.passed / self.n
 
     @property
     def low(self) -> float:
-        """The lower end of the interval."""
         return max(0.0, self._end(-1))
 
     @property
     def high(self) -> float:
-        """The upper end of the interval."""
         return min(1.0, self._end(+1))
 
     def _end(self, sign: int) -> float:
@@ -82,8 +76,8 @@ class Paired:
 
     @property
     def significant(self) -> bool:
-        """Whether the p-value is below 0.05."""
-        return self.p_value < SIGNIFICANT
+        """Whether the p-value is below 0.05, the usual limit."""
+        return self.p_value < 0.05
 
     def __str__(self) -> str:
         return (
@@ -105,42 +99,32 @@ def compare(first: Iterable[bool], second: Iterable[bool]) -> Paired:
     return Paired(*(pairs.count(kind) for kind in kinds))
 
 
-class Nearest(NamedTuple):
-    """The row that a text has most in common with, and the share of the text found in it."""
-
-    share: float
-    row: int
-
-
-def sequences(text: str, length: int = LENGTH) -> Sequences:
+def sequences(text: str, length: int = 5) -> Sequences:
     """Every run of `length` words in a text, in lower case and without punctuation."""
     words = WORD.findall(text.casefold())
     return frozenset(zip(*(words[start:] for start in range(length)), strict=False))
 
 
-def nearest_row(text: str, rows: Sequence[str]) -> Nearest:
-    """The row with the largest share (0 to 1) of the text's word sequences.
+def nearest_row(text: str, rows: Sequence[str]) -> tuple[float, int]:
+    """The largest share (0 to 1) of the text's word sequences that one row has, and which row.
 
-    A text of fewer than five words has none: its share is 0. Raises ValueError without rows.
+    A text of fewer than five words has none: its share is 0.
     """
     return _nearest(sequences(text), [sequences(row) for row in rows])
 
 
-def _nearest(mine: Sequences, rows: Sequence[Sequences]) -> Nearest:
-    if not rows:
-        raise ValueError("There are no rows to compare with.")
+def _nearest(mine: Sequences, rows: Sequence[Sequences]) -> tuple[float, int]:
     shares = [len(mine & row) / max(1, len(mine)) for row in rows]
-    best = max(range(len(rows)), key=shares.__getitem__)
-    return Nearest(shares[best], best)
+    return max(shares), shares.index(max(shares))
 
 
 def copied(texts: Sequence[str], rows: Sequence[str]) -> list[float]:
     """For each text, the share of it that also occurs in its nearest row."""
     cut = [sequences(row) for row in rows]
-    return [_nearest(sequences(text), cut).share for text in texts]
+    return [_nearest(sequences(text), cut)[0] for text in texts]
 
 
 def copied_among(rows: Sequence[str]) -> list[float]:
     """For each row, the share of it that occurs in the nearest *other* row: the baseline."""
     cut = [sequences(row) for row in rows]
-    return [_nearest(one, cut[:i] + cut[i + 1 :]).share for i, one in enumerate(cut)]
+    return [_nearest(one, cut[:i] + cut[i + 1 :])[0] for i, one in enumerate(cut)]

@@ -1,8 +1,4 @@
-"""How many tokens a text has: counted where the model's tokenizer is on this disk, else estimated.
-
-The tokenizers of hosted models are not on this disk: for these there is an estimate, which is
-always called one, and a number that the real count never exceeds.
-"""
+"""How many tokens a text has: counted with the model's tokenizer if it is here, else estimated."""
 
 from __future__ import annotations
 
@@ -75,10 +71,6 @@ class TokenCounter:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return len(self._text_tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def prompt(self, text: str) -> int:
-        """Tokens of a plain prompt: a start token, if the model has one, and the text."""
-        return bool(self._names["bos_token"]) + self.text(text)
-
     def chat(self, messages: Sequence[Mapping[str, Any]], *, answer: bool = True) -> int:
         """Tokens of a chat; with `answer`, one that waits for the assistant's turn.
 
@@ -109,8 +101,9 @@ class TokenCounter:
         """
         if "messages" in example:
             return self.chat(example["messages"], answer=False)
-        end = bool(self._names["eos_token"] or self._names["bos_token"])
-        return self.prompt(str(example["prompt"])) + self.text(str(example["completion"])) + end
+        # A start token if the model has one, both texts, and a token that ends the completion.
+        marks = bool(self._names["bos_token"]) + any(map(bool, self._names.values()))
+        return marks + self.text(str(example["prompt"])) + self.text(str(example["completion"]))
 
 
 def counter_for(model: str) -> TokenCounter | None:
@@ -131,18 +124,16 @@ def _token_name(value: Any) -> str:
 
 
 def line_tokens(line: str, counter: TokenCounter | None) -> int:
-    """Tokens of a line of training data: counted, or estimated if there is no counter.
-
-    A line that is no example counts as it stands.
-    """
+    """Tokens of an example's texts, or of the whole line if it is no example."""
     try:
         row = json.loads(line)
         return counter.example(row) if counter else estimate_tokens(" ".join(_strings(row)))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return counter.text(line) if counter else estimate_tokens(line.strip())
+        return counter.text(line) if counter else estimate_tokens(line)
 
 
 def _strings(value: Any) -> list[str]:
+    """All texts in a row of a file, however deep."""
     if isinstance(value, str):
         return [value]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []

@@ -21,8 +21,8 @@ from typer.exceptions import TyperException
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# The exit codes; wrong use is 2, which typer gives.
-FAILED, NOT_THERE, INTERRUPTED = 1, 3, 130
+# The exit codes; typer gives 2 for wrong use, too.
+FAILED, USAGE, NOT_THERE, INTERRUPTED = 1, 2, 3, 130
 # Names and texts come from elsewhere: `:SuperHero:` is no emoji here, and `[bold]` no markup.
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 console = Console(soft_wrap=True, **PLAIN)

@@ -23,7 +23,8 @@ def progress(
 
     Example: heroes progress --json --name Ada > ada.json
     """
-    from course.progress import report, show_progress
+    from course.board import report
+    from course.progress import show_progress
 
     if json:
         show_json(report(name or getpass.getuser()))
@@ -41,7 +42,7 @@ def board(
 
     Example: heroes board ada.json bob.json
     """
-    from course.progress import board as merge
+    from course.board import board as merge
 
     table = merge(reports).reset_index()
     if json:
@@ -61,7 +62,7 @@ def reset(
 
     Example: heroes reset 03 --notebook
     """
-    from course.progress import reset as put_back
+    from course.reset import reset as put_back
 
     confirm(f"Put step {step} back to its beginning?", yes)
     for path in put_back(step, notebook):

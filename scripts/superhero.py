@@ -4,30 +4,30 @@
 
 It talks to the sandbox on this machine, which is free, unless `.env` holds a provider's key; then
 it says first what each step costs, and asks. What it makes is kept in data/my. Stop it at any
-time and run it again: finished descriptions are not asked for twice, a job is not created twice,
-and one that trains goes on training.
+time with Ctrl-C and run it again: finished descriptions are not asked for twice, a job is not
+created twice, and one that trains goes on training.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
-from helpers.check_file import check_file
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from course.grid import VALIDATION_POWERS, superhero_grid
 from helpers.ask import ask_many
+from helpers.check_file import check_file
 from helpers.connect import connect, connect_async
 from helpers.data import my
 from helpers.deployment import model_to_call
-from helpers.jobs import find_job
+from helpers.follow import watch
+from helpers.jobs import create_once, find_job, upload
 from helpers.jsonl import to_chat, write_jsonl
-from helpers.money import Estimate, allow, estimate_generation, estimate_training
+from helpers.money import Estimate, allow, estimate_training
 from helpers.providers import OTHER, PROVIDERS
 from helpers.settings import load_settings
 
@@ -39,14 +39,18 @@ settings = load_settings()
 
 def main(note: str) -> None:
     client = connect()
-    print(f"\nThe base model, asked {note!r}:\n  {ask(client, settings.base_model, note)}")
+    print(f"\nThe base model, asked {note!r}:\n  {ask(client, settings.base_model, note)}\n")
 
     # 7 ages x 2 genders x 7 powers x 3 = 294 heroes to learn from. Three other powers are held
     # out: the loss on these 42 says whether the model learns more than the heroes themselves.
     train = write_file(superhero_grid(), "script_train")
     validation = write_file(superhero_grid(VALIDATION_POWERS, repeats=1), "script_validation")
 
-    job = wait_for(client, create_job(client, train, validation))
+    earlier = find_job(client, LABELS, base_model=settings.base_model)
+    made = earlier or create_job(client, train, validation)
+    for job, events in watch(client, made.id, on_trouble=print):
+        if events:
+            print(f"  {job.status}: {events[-1].message}", flush=True)
     if job.status != "succeeded":
         raise SystemExit(f"The job is {job.status}. {job.error.message if job.error else ''}")
 
@@ -68,32 +72,29 @@ def ask(client: OpenAI, model: str, note: str) -> str:
 
 def write_file(grid: pd.DataFrame, name: str) -> Path:
     """Ask the generator for a description of each hero, many at a time; make a JSONL file."""
-    agree(estimate_generation(grid, settings.generator_model))
 
     async def ask_all() -> pd.DataFrame:
+        path, model = my(f"{name}.csv"), settings.generator_model
         async with connect_async() as client:
-            return await ask_many(client, grid, my(f"{name}.csv"), model=settings.generator_model)
+            return await ask_many(client, grid, path, model=model, agree=agree)
 
     heroes = asyncio.run(ask_all())
     path = write_jsonl(my(f"{name}.jsonl"), to_chat(heroes))
     report = check_file(path, settings=settings)
-    print(report.summary)
+    print(f"{report}\n")
     if not report.ok:
-        raise SystemExit(str(report))
+        raise SystemExit(f"Remove such rows from {name}.rows.jsonl in data/my, and run this again.")
     return path
 
 
 def create_job(client: OpenAI, train: Path, validation: Path) -> FineTuningJob:
-    """The job of an earlier run if there is one, else a new one."""
-    if job := find_job(client, LABELS):
-        return job
-    agree(estimate_training(train, settings.base_model, EPOCHS))
-    files = [client.files.create(file=path, purpose="fine-tune").id for path in (train, validation)]
-    # Retries are off: a lost answer must not become a second job.
-    return client.with_options(max_retries=0).fine_tuning.jobs.create(
+    """Upload both files and create the job; a lost answer does not become a second job."""
+    agree(estimate_training(train, settings.base_model, EPOCHS, provider=settings.provider))
+    return create_once(
+        client,
         model=settings.base_model,
-        training_file=files[0],
-        validation_file=files[1],
+        training_file=upload(client, train).id,
+        validation_file=upload(client, validation).id,
         suffix="SuperHero",
         method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": EPOCHS}}},
         metadata=LABELS,
@@ -101,26 +102,17 @@ def create_job(client: OpenAI, train: Path, validation: Path) -> FineTuningJob:
     )
 
 
-def wait_for(client: OpenAI, job: FineTuningJob) -> FineTuningJob:
-    """Ask how the job is, and print its newest event, until it has ended."""
-    said = ""
-    while job.status not in ("succeeded", "failed", "cancelled", "paused"):
-        time.sleep(2)
-        job = client.fine_tuning.jobs.retrieve(job.id)
-        newest = client.fine_tuning.jobs.list_events(job.id, limit=1).data
-        if newest and newest[0].message != said:
-            said = newest[0].message
-            print(f"  {job.status}: {said}", flush=True)
-    return job
-
-
 def agree(estimate: Estimate) -> None:
     """Say what comes next and, where it costs money, go on only after a yes."""
     allow(estimate)
-    print(f"\n{estimate}")
+    print(estimate)
     if settings.endpoint == "hosted" and input("Go on? [y/N] ").strip().lower() != "y":
         raise SystemExit("Stopped. Nothing was bought.")
 
 
 if __name__ == "__main__":
-    main(" ".join(sys.argv[1:]) or NOTE)
+    try:
+        main(" ".join(sys.argv[1:]) or NOTE)
+    except KeyboardInterrupt:
+        print("\nStopped. Nothing is lost: run it again to go on.")
+        sys.exit(130)

@@ -14,10 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
 
 import psutil
 
@@ -32,36 +31,20 @@ CLEARED_PREFIXES = ("OPENAI_", "AZURE_OPENAI_", "HEROES_")
 CLEARED = ("MPLBACKEND", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "PYTHONWARNINGS")
 
 
-class Environment:
-    """Environment variables for a while; the former ones come back at the end.
+@contextmanager
+def own_environment() -> Iterator[Path]:
+    """Environment variables that keep the learner's files, key and sandbox out of reach.
 
-    Used for every test: no test may touch the learner's files, key or sandbox.
+    Gives the folder that everything goes to; it is gone afterwards, and the variables are back.
     """
-
-    def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._before: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        self._before = dict(os.environ)
-        # A notebook's kernel may hold a file open for a moment longer, which Windows minds.
-        self._folder = tempfile.TemporaryDirectory(prefix="heroes-", ignore_cleanup_errors=True)
-        for name in list(os.environ):
-            if name.startswith(CLEARED_PREFIXES) or name in CLEARED:
-                del os.environ[name]
-        os.environ.update(self._variables(Path(self._folder.name)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.environ.clear()
-        os.environ.update(self._before)
-        if self._folder:
-            self._folder.cleanup()
-            self._folder = None
-
-    @staticmethod
-    def _variables(folder: Path) -> dict[str, str]:
-        return {
+    before = dict(os.environ)
+    # A notebook's kernel may hold a file open for a moment longer, which Windows minds.
+    with tempfile.TemporaryDirectory(prefix="heroes-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for variable in before:
+            if variable.startswith(CLEARED_PREFIXES) or variable in CLEARED:
+                del os.environ[variable]
+        os.environ |= {
             "HEROES_ENV_FILE": str(folder / ".env"),
             "HEROES_MY": str(folder / "my"),
             "HEROES_SANDBOX_STATE": str(folder / "state"),
@@ -70,66 +53,56 @@ class Environment:
             "COLUMNS": "100",
             "TZ": "UTC",
         }
+        try:
+            yield folder
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
-class Conditions(Environment):
+@contextmanager
+def conditions(copied_state: Path | None = None, *options: str) -> Iterator[None]:
     """The environment of one notebook, with a fresh, seeded sandbox that `connect()` will find.
 
-    `options` are further ones for `python -m sandbox`; `state` is a folder to copy the sandbox's
-    state from. Raises RuntimeError, with the server's last lines, if it does not come up.
+    `copied_state` is a folder to copy the sandbox's state from; `options` are further ones for
+    `python -m sandbox`. Raises RuntimeError, with the server's last lines, if it does not start.
     """
-
-    def __init__(self, options: Sequence[str] = (), state: Path | None = None) -> None:
-        super().__init__()
-        self._options = options
-        self._copied = state
-        self._server: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            self._start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._stop()
-        finally:
-            super().__exit__()
-
-    def _start(self) -> None:
-        state = Path(os.environ["HEROES_SANDBOX_STATE"])
-        if self._copied:
-            shutil.copytree(self._copied, state)
+    with own_environment() as folder:
+        state = folder / "state"
+        if copied_state:
+            shutil.copytree(copied_state, state)
         else:
-            state.mkdir(parents=True)
-        command = [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
-        with (state / "sandbox.log").open("wb") as log:
-            self._server = subprocess.Popen(
-                [*command, "--seed", str(SEED), *self._options],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not sandbox_status().running:
-            if self._server.poll() is not None or time.monotonic() > deadline:
-                log_text = (state / "sandbox.log").read_text(encoding="utf-8", errors="replace")
-                raise RuntimeError(f"The sandbox did not start.\n{log_text[-2000:]}")
-            time.sleep(0.05)
-
-    def _stop(self) -> None:
-        server, self._server = self._server, None
-        if server:
-            # Its state is thrown away, so nothing has to be saved and nobody needs to wait.
+            state.mkdir()
+        server = _start(state, options)
+        try:
+            _wait_for(server, state)
+            yield
+        finally:
+            # Its state is thrown away, so nothing has to be saved.
             kill_with_children(server.pid)
             server.wait(STOP_SECONDS)
-        # One that the notebook itself has started in place of ours.
-        stop_sandbox()
+            stop_sandbox()  # one that the notebook itself has started in place of ours
+
+
+def _start(state: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
+    with (state / "sandbox.log").open("wb") as log:
+        return subprocess.Popen(
+            [*command, "--seed", str(SEED), *options],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _wait_for(server: subprocess.Popen[bytes], state: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not sandbox_status().running:
+        if server.poll() is not None or time.monotonic() > deadline:
+            log = (state / "sandbox.log").read_text(encoding="utf-8", errors="replace")
+            raise RuntimeError(f"The sandbox did not start.\n{log[-2000:]}")
+        time.sleep(0.05)
 
 
 def kill_with_children(pid: int) -> None:

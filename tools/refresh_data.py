@@ -1,65 +1,51 @@
-"""`make data`: make the artefacts in data/ again, for real, on a fresh sandbox.
+"""`make data`: make the files in data/ that notebooks start from again, for real.
 
-Everything that a notebook can start from: the generated rows and the training files of both
-formats. They change only with the base model or the helpers.
+The generated rows and the training files of both formats, on a fresh sandbox. They change only
+with the base model or the helpers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pandas as pd
 
 from course.grid import VALIDATION_POWERS, superhero_grid
 from helpers.ask import ask_many
-from helpers.connect import connect, connect_async
+from helpers.connect import connect_async
 from helpers.data import DATA, replace_text
 from helpers.jsonl import to_chat, to_completions, write_jsonl
 from helpers.sandbox import stop_sandbox
 from helpers.settings import load_settings
+from tools.conditions import own_environment
+
+
+async def write_rows(name: str, grid: pd.DataFrame, seed: int, folder: Path) -> pd.DataFrame:
+    """A table with a description for each row of the grid, as notebook 02 makes it."""
+    model = load_settings().generator_model
+    async with connect_async() as client:
+        await ask_many(client, grid, folder / name, model=model, seed=seed)
+    replace_text(DATA / name, (folder / name).read_text(encoding="utf-8"))
+    return pd.read_csv(DATA / name)
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        own = {"SANDBOX_STATE": "state", "MY": "my", "ENV_FILE": "no.env"}
-        os.environ |= {f"HEROES_{name}": str(Path(folder) / part) for name, part in own.items()}
-        for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-            os.environ.pop(name, None)
+    grids = {
+        "train": ("superheroes.csv", superhero_grid(), 0),
+        "validation": ("validation.csv", superhero_grid(VALIDATION_POWERS, repeats=1), 1000),
+    }
+    with own_environment() as folder:
         try:
-            make_rows(Path(folder))
-            make_jsonl()
+            for purpose, (name, grid, seed) in grids.items():
+                rows = asyncio.run(write_rows(name, grid, seed, folder))
+                write_jsonl(DATA / f"{purpose}.jsonl", to_chat(rows))
+                write_jsonl(DATA / f"{purpose}_completions.jsonl", to_completions(rows))
         finally:
             stop_sandbox()
-
-
-def make_rows(folder: Path) -> None:
-    """The 294 rows and the 42 for validation, as notebook 02 makes them."""
-    grids = {
-        "superheroes.csv": superhero_grid(),
-        "validation.csv": superhero_grid(VALIDATION_POWERS, repeats=1),
-    }
-    connect()
-
-    async def work() -> None:
-        async with connect_async() as client:
-            for seed, (name, grid) in zip((0, 1000), grids.items(), strict=True):
-                model = load_settings().generator_model
-                await ask_many(client, grid, folder / name, model=model, seed=seed)
-                text = (folder / name).read_text(encoding="utf-8")
-                replace_text(DATA / name, text)
-
-    asyncio.run(work())
-
-
-def make_jsonl() -> None:
-    """Both formats of both files, as notebook 03 makes them."""
-    for source, name in (("superheroes", "train"), ("validation", "validation")):
-        frame = pd.read_csv(DATA / f"{source}.csv")
-        write_jsonl(DATA / f"{name}.jsonl", to_chat(frame))
-        write_jsonl(DATA / f"{name}_completions.jsonl", to_completions(frame))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from nbformat import NotebookNode
 from nbval.plugin import get_sanitize_patterns
 
-from tools.conditions import Conditions
+from tools.conditions import conditions
 from tools.notebooks import (
     ANSI,
     ROOT,
@@ -67,16 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(good) else 1
 
 
-def refresh(path: Path, check: bool = False, options: Sequence[str] = ()) -> bool:
-    """Run one notebook and store it if something has changed; False if it is not as it should be.
-
-    `options` are further ones for the sandbox.
-    """
+def refresh(path: Path, check: bool = False) -> bool:
+    """Run one notebook and store it if something has changed; False if it can't be."""
     started = time.monotonic()
     before = read(path)
     notebook = copy.deepcopy(before)
     try:
-        with Conditions(options, state_for(path, options)):
+        with conditions(state_for(path)):
             execute(notebook, path)
     except NotebookFailed as error:
         print(f"{path.name}: failed in code cell {error.cell}: {error.error}")

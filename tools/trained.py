@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from helpers.connect import connect
 from helpers.jobs import FILES, ensure_job
 from helpers.sandbox import stop_sandbox
 from helpers.settings import ROOT, load_settings
-from tools.conditions import Conditions
+from tools.conditions import conditions
 
 KEPT = ROOT / "build" / "trained"
 FIRST = 6  # the first notebook that starts with the finished jobs
@@ -31,35 +31,35 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "peft")
 LEFT_BEHIND = shutil.ignore_patterns("*.log", "*.lock", "sandbox.json")
 
 
-def state_for(notebook: Path, options: Sequence[str] = ()) -> Path | None:
+def state_for(notebook: Path) -> Path | None:
     """The state that a notebook's sandbox starts from, trained now if need be; None: an empty one.
 
-    `options` are further ones for the sandbox. Raises RuntimeError if a job does not succeed.
+    Raises RuntimeError if a job does not succeed.
     """
     number = notebook.name[:2]
-    return trained_state(options) if number.isdecimal() and int(number) >= FIRST else None
+    return trained_state() if number.isdecimal() and int(number) >= FIRST else None
 
 
-def trained_state(options: Sequence[str] = ()) -> Path:
+def trained_state() -> Path:
     """A folder to copy. The first time, it takes as long as two fine-tuning jobs.
 
     Of several processes that ask at the same time, one trains and the others wait for it.
     """
-    folder = KEPT / fingerprint(options)
+    folder = KEPT / fingerprint()
     KEPT.mkdir(parents=True, exist_ok=True)
     with FileLock(KEPT.with_suffix(".lock")):
         if not folder.is_dir():
             for outdated in KEPT.iterdir():
                 shutil.rmtree(outdated, ignore_errors=True)
-            make(folder, options)
+            make(folder)
     return folder
 
 
-def make(folder: Path, options: Sequence[str]) -> None:
+def make(folder: Path) -> None:
     """Train, and keep the state in `folder`: whole, or not at all."""
     with tempfile.TemporaryDirectory(dir=KEPT, ignore_cleanup_errors=True) as draft:
         made = Path(draft) / "state"
-        with Conditions(options):
+        with conditions():
             train()
             stop_sandbox()
             shutil.copytree(os.environ["HEROES_SANDBOX_STATE"], made, ignore=LEFT_BEHIND)
@@ -81,10 +81,10 @@ def train() -> None:
                 time.sleep(0.5)
 
 
-def fingerprint(options: Sequence[str] = ()) -> str:
-    """Changes with the code and libraries that train, the base model, the files, the options."""
+def fingerprint() -> str:
+    """Changes with the code and libraries that train, the base model and the files."""
     libraries = [f"{name} {version(name)}" for name in LIBRARIES]
-    digest = hashlib.sha256(repr([list(options), libraries]).encode())
+    digest = hashlib.sha256(repr(libraries).encode())
     for path in sorted(_parts()):
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -9,8 +9,6 @@ from typing import Any
 from course.exercise import Expectations, exercise, expect
 from course.grid import GENDERS
 
-OLDEST = 120
-
 
 @exercise("0.1")
 def least_probable(piece: Any, pieces: Sequence[Any]) -> Expectations:
@@ -31,8 +29,8 @@ def prompt(note: str) -> Expectations:
     seen = f"{len(parts)}: {parts}"
     yield expect(len(parts) == 3, "three parts with a comma and a blank between them", seen)
     age, gender, power = parts
-    is_age = re.fullmatch(r"[1-9][0-9]{0,2}", age) and int(age) <= OLDEST
-    yield expect(is_age, f"an age in digits, at most {OLDEST}, as the first part", repr(age))
+    is_age = re.fullmatch(r"[1-9][0-9]{0,2}", age) and int(age) <= 120
+    yield expect(is_age, "an age in digits, at most 120, as the first part", repr(age))
     yield expect(gender in GENDERS, f"{' or '.join(GENDERS)} as the second part", repr(gender))
     named = re.search(r"[^\W\d_]", power) and power == power.strip()
     yield expect(named, "the name of a power as the third part", repr(power))

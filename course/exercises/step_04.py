@@ -10,14 +10,7 @@ from openai.types.fine_tuning import FineTuningJob
 from course.exercise import Expectations, exercise, expect
 
 KNOWN = "model training_file validation_file suffix seed method metadata extra_body".split()
-
-
-def _epochs(wanted: Mapping[str, Any]) -> object:
-    """The number of epochs of a request, if it is where it belongs, else None."""
-    place: Any = wanted
-    for name in ("method", "supervised", "hyperparameters", "n_epochs"):
-        place = place.get(name) if isinstance(place, Mapping) else None
-    return place
+METHOD = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
 
 
 @exercise("4.1")
@@ -30,9 +23,10 @@ def request(wanted: Mapping[str, Any]) -> Expectations:
         yield expect(given == value, f"the {name} {value}", given)
     misplaced = "hyperparameters" in wanted or "n_epochs" in wanted
     yield expect(not misplaced, "the epochs inside the method", "epochs at the top, as in 2023")
-    kind = (wanted.get("method") or {}).get("type")
+    method = wanted.get("method")
+    kind = (method or {}).get("type")
     yield expect(kind == "supervised", "a method of the type supervised", kind)
-    yield expect(_epochs(wanted) == 2, "two epochs in the method's settings", _epochs(wanted))
+    yield expect(method == METHOD, "two epochs in the method's settings, and no more", method)
     labels = wanted.get("metadata") or {}
     yield expect(labels.get("course") == "superheroes", "the label course", labels)
     yield expect(len(labels) >= 2, "one more label of your own", f"{len(labels)} label")

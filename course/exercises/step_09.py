@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from course.exercise import Expectations, exercise, expect
+from course.exercise import Expectations, exercise, expect, is_number
 from course.facts import card_text
 from helpers.data import find
 
 FIELDS = ("name", "age", "gender", "power", "home", "work")
-HEADING = "Facts:"
 
 
 @exercise("9.1")
@@ -24,7 +23,7 @@ def retrieval_prompt(hero: Mapping[str, Any], prompt: str) -> Expectations:
     taken = set(pd.read_csv(find("hero_facts.csv"))["name"])
     yield expect(name not in taken, "a name that is on no card yet", name)
     yield expect(isinstance(prompt, str), "the prompt as text", type(prompt).__name__)
-    yield expect(prompt.startswith(HEADING), "a prompt that begins with the facts", prompt[:30])
+    yield expect(prompt.startswith("Facts:"), "a prompt that begins with the facts", prompt[:30])
     cards = [line for line in prompt.splitlines() if line.startswith("- ")]
     yield expect(len(cards) == 1, "one card in the prompt", f"{len(cards)} cards")
     yield expect(cards[0] == f"- {card_text(hero)}", "your hero's own card", cards[0])
@@ -38,8 +37,7 @@ def break_even(
     calls: float, training: float, retrieval_call: float, tuned_call: float
 ) -> Expectations:
     yield expect(calls is not None, "a number of calls", "nothing yet")
-    yield expect(isinstance(calls, int | float), "a number of calls", type(calls).__name__)
-    yield expect(calls > 0, "a number above zero", calls)
+    yield expect(is_number(calls) and calls > 0, "a number above zero", calls)
     equal = abs(calls * (retrieval_call - tuned_call) - training) <= 0.01 * training
     seen = f"bills that differ for {calls:,.0f}"
     yield expect(equal, "as many calls as make both bills equal", seen)

@@ -15,7 +15,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from course.errors import NOTEBOOK, ErrorEntry, entries, section_titles
-from tools.roadmap import STEPS
+from course.steps import STEPS
 
 PREDICTION = "notebooks/06_prediction.ipynb"
 MEASURED = "docs/measured.json"
@@ -32,11 +32,11 @@ class BeforeAndAfter(SphinxDirective):
         html = (
             '<div class="hero-pair">'
             f'<p class="hero-note"><span>You send</span> <code>{escape(note.strip("`"))}</code></p>'
-            '<div class="hero-left"><div class="hero-answer hero-before">'
+            '<div class="hero-answer hero-before">'
             f'<p class="hero-label">Before fine-tuning</p><p>{escape(before)}</p></div>'
-            f'<div class="hero-portrait">{self.portrait()}</div></div>'
-            '<div class="hero-answer hero-after"><p class="hero-label">After 294 examples</p>'
-            f"<p>{escape(after)}</p></div></div>"
+            '<div class="hero-right"><div class="hero-answer hero-after">'
+            f'<p class="hero-label">After 294 examples</p><p>{escape(after)}</p></div>'
+            f'<div class="hero-portrait">{self.portrait()}</div></div></div>'
         )
         return [nodes.raw("", html, format="html")]
 

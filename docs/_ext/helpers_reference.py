@@ -61,7 +61,13 @@ def code_marks(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
     lines[:] = [] if what == "module" else [CODE.sub(r"``\1``", line) for line in lines]
 
 
+def no_fields(app: Sphinx, what: str, name: str, obj: Any, *_: Any) -> tuple[str, None] | None:
+    """Leave out the signature of a pydantic model, which is a page of types."""
+    return ("", None) if hasattr(obj, "model_fields") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("helpers-reference", HelpersReference)
     app.connect("autodoc-process-docstring", code_marks)
+    app.connect("autodoc-process-signature", no_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

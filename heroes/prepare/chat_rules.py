@@ -9,8 +9,8 @@ import pandas as pd
 
 from helpers.dialogue import text_of
 from helpers.rules import MESSAGE_KEYS
-from heroes.prepare.columns import listed
-from heroes.prepare.suggestion import Plan, Suggestion, number, shown
+from heroes.prepare.names import listed
+from heroes.prepare.suggestion import Plan, Suggestion, drop_rows, number, shown
 
 Message = dict[str, Any]
 
@@ -65,10 +65,13 @@ def _said(chat: list[Message], role: str) -> str:
     return "\n\n".join(text_of(m.get("content")) for m in chat if m.get("role") == role)
 
 
-def is_longer(chat: list[Message]) -> bool:
-    """Whether a chat is more than one question and one answer."""
-    roles = [message.get("role") for message in chat if isinstance(message, dict)]
-    return [role for role in roles if role != "system"] not in (
-        ["user", "assistant"],
-        ["assistant"],
-    )
+def longer(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+    """Chats of more than one question and one answer."""
+    bad = frame["messages"].map(_is_longer)
+    why = "A prompt/completion pair is one question and one answer."
+    return drop_rows(frame, bad, "longer", "necessary", "with a longer conversation", why)
+
+
+def _is_longer(chat: list[Message]) -> bool:
+    roles = [message.get("role") for message in chat if message.get("role") != "system"]
+    return roles not in (["user", "assistant"], ["assistant"])

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heroes.options import Json
-from heroes.output import CommandError, plainly, printable
+from heroes.output import USAGE, CommandError, plainly, printable
 
 if TYPE_CHECKING:
     from heroes.prepare.suggestion import Plan
-
-USAGE = 2  # the exit code for wrong use, as typer has it
 
 
 class Format(StrEnum):
@@ -85,7 +83,7 @@ def prepare(
 
     Example: heroes prepare data/superheroes.csv --split 0.2 --group-by power
     """
-    from heroes.prepare.dialogue import Dialogue, Wanted
+    from heroes.prepare.run import Run
     from heroes.prepare.steps import Declined
     from heroes.prepare.suggestion import InputError, Plan
 
@@ -95,9 +93,9 @@ def prepare(
         prompt = prompt.replace("\\n", "\n")  # as it is typed in a shell
     plan = Plan(format.value, system, prompt, completion_column, group_by, tuple(drop or ()))
     _refuse_odd_options(plan, split, output, encoding)
-    wanted = Wanted(output, _share(split), seed, force)
+    share = _share(split)
     try:
-        Dialogue(file, plan, wanted, yes=yes, dry_run=dry_run, json=json).run(encoding, sheet)
+        Run(file, plan, output, share, seed, force, yes, dry_run, json).start(encoding, sheet)
     except InputError as error:
         raise CommandError(printable(str(error))) from None
     except OSError as error:
@@ -124,10 +122,13 @@ def _refuse_odd_options(
         raise CommandError(message, USAGE) from None
 
 
-def _share(split: str | None) -> float | int | None:
-    from heroes.prepare.write import parse_share
-
+def _share(text: str | None) -> float | int | None:
+    """ "0.2" is a share of the rows for validation, "20" a number of them."""
     try:
-        return None if split is None else parse_share(split)
-    except ValueError as error:
-        raise CommandError(f"--split: {error}", USAGE) from None
+        share = None if text is None else int(text) if text.strip().isdigit() else float(text)
+    except ValueError:
+        share = 0
+    if share is None or (isinstance(share, int) and share >= 1) or 0 < share < 1:
+        return share
+    message = f"--split: {text!r} is neither a share such as 0.2 nor a number of rows such as 20."
+    raise CommandError(message, USAGE)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
-from heroes.prepare import names
-from heroes.prepare.columns import NOT_USED, listed
+from heroes.prepare.columns import NOT_USED
+from heroes.prepare.names import COURSE_GRID, listed, plain
 from heroes.prepare.suggestion import Plan, Suggestion, number, shown
 from heroes.prepare.workbook import as_text
+
+# Columns that describe a row and are not part of its text.
+RECORD = re.compile(
+    r"(.*_)?(id|ids|uuid|guid|index|idx|nr|no|row|hash|date|time|timestamp|created|updated)"
+    r"|created_at|updated_at|finish_reason|unnamed:_\d+|column_\d+"
+)
+RECORD_VALUE = re.compile(
+    r"\s*|[-+]?[\d.,]+([eE][-+]?\d+)?\s?%?|(?i:true|false|yes|no)|[0-9a-fA-F-]{32,36}"
+    r"|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([T ][\d:.]+(Z|[+-][\d:]+)?)?"
+)
 
 
 def unused(
@@ -18,12 +30,11 @@ def unused(
     `pieces` are the texts of each example: a column is of no content if it is in them anyway.
     """
     others = [column for column in frame.columns if column not in wanted]
-    decided = {names.plain(name) for name in (*plan.drop, plan.group_by or "")}
+    decided = {plain(name) for name in (*plan.drop, plan.group_by or "")}
     record = [
         column
         for column in others
-        if names.plain(column.removesuffix(NOT_USED)) in decided
-        or _is_record(frame, column, pieces)
+        if plain(column.removesuffix(NOT_USED)) in decided or _is_record(frame, column, pieces)
     ]
     found = []
     for columns in ([record] if record else []) + [[c] for c in others if c not in record]:
@@ -48,15 +59,16 @@ def _is_record(frame: pd.DataFrame, column: str, pieces: list[tuple[str, ...]]) 
     """Whether a column only numbers, dates or describes the rows, or repeats their texts."""
     if any(isinstance(value, list | dict) and value for value in frame[column]):
         return False
-    if column == f"prompt{NOT_USED}" and names.COURSE_GRID <= set(frame.columns):
+    if column == f"prompt{NOT_USED}" and COURSE_GRID <= set(frame.columns):
         return True  # what the course asked the generator, and not what the model will be asked
     texts = frame[column].map(as_text)
-    named_so = names.RECORD.fullmatch(names.plain(column))
-    if named_so and not texts.str.contains(r"\s[^\W\d]").any():
+    is_named_so = RECORD.fullmatch(plain(column))
+    if is_named_so and not texts.str.contains(r"\s[^\W\d]").any():
         return True
-    if texts.str.fullmatch(names.RECORD_VALUE.pattern).all():
+    if texts.str.fullmatch(RECORD_VALUE.pattern).all():
         return True
+    rows = list(zip(texts, pieces, strict=True))
+    asked = [(text, row) for text, row in rows if row and row[0]]  # the others may be left out
     return all(
-        text in "\n".join(row) or all(piece in text for piece in row)
-        for text, row in zip(texts, pieces, strict=True)
+        text in "\n".join(row) or all(piece in text for piece in row) for text, row in asked or rows
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import io
 import re
@@ -14,24 +13,24 @@ from pathlib import Path
 import charset_normalizer
 import pandas as pd
 
-from heroes.prepare.delimited import looks_like_table, read_delimited
 from heroes.prepare.json_rows import REMEDY, read_json
+from heroes.prepare.kind import looks_like_table
 from heroes.prepare.suggestion import InputError, Source, places
+from heroes.prepare.tables import read_delimited
 from heroes.prepare.workbook import read_workbook
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
 MARKS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-WESTERN = {"cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "latin_1", "iso8859_15", "mac_roman"}
 OTHERS = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls) or one with a password. Save it as .xlsx",
     b"%PDF": "a PDF. Copy its table into a spreadsheet and save that as CSV",
     b"PAR1": "a Parquet file. Write it as JSON Lines: df.to_json(…, orient='records', lines=True)",
     b"SQLite format 3": "an SQLite database. Export the table as CSV",
-    b"7z\xbc\xaf": "a 7z archive. Unpack it first",
     b"BZh": "compressed (bzip2). Unpack it first",
     b"\xfd7zXZ": "compressed (xz). Unpack it first",
 }
 USUAL = {"tsv": ("csv", "tsv"), "tab": ("csv", "tsv"), "ndjson": ("jsonl",), "xlsm": ("xlsx",)}
+WESTERN = {"cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "latin_1", "iso8859_15", "mac_roman"}
 ANOTHER_SCRIPT = 0.25  # of all bytes
 SIGNS_IN_WORDS = re.compile(r"[^\W\d_][¿³¹¼¾£¥Ÿ][^\W\d_]|\b[¿³¹][a-z]|[a-z][³¹]\W")
 JSON_START = re.compile(r"\{\s*[\"'“}]|\[\s*[\[{\]]")
@@ -39,13 +38,16 @@ JSON_START = re.compile(r"\{\s*[\"'“}]|\[\s*[\[{\]]")
 
 def read_source(path: Path, encoding: str | None = None, sheet: str | None = None) -> Source:
     """Read a table or a list of examples. Raises InputError with the place and a remedy."""
-    try:
-        data, name, notes = path.read_bytes(), path.name, []
-        if data[:2] == b"\x1f\x8b" or (data[:4] == b"PK\3\4" and b"xl/" not in data):
+    if not path.is_file():
+        raise InputError(f"{path}: There is no such file. Check the name and the folder.")
+    data, name, notes = path.read_bytes(), path.name, []
+    if data[:2] == b"\x1f\x8b" or (data[:4] == b"PK\3\4" and b"xl/" not in data):
+        try:
             data, name = _unpacked(data, path.name)
-            notes.append(f"{path.name} is compressed; read what is inside, {name}.")
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(_unreadable(path, error)) from None
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            message = f"{path}: It cannot be read ({error}). Download or unpack it again."
+            raise InputError(message) from None
+        notes.append(f"{path.name} is compressed; read what is inside, {name}.")
     for start, what in OTHERS.items():
         if data.startswith(start):
             raise InputError(f"{name} is {what}.")
@@ -53,16 +55,13 @@ def read_source(path: Path, encoding: str | None = None, sheet: str | None = Non
         source = read_workbook(data, name, sheet)
     else:
         text, encoding, guess = _decoded(data, name, encoding)
-        source = _read_text(text, name, encoding, guess)
-    words = name.lower().rpartition(".")
-    if words[1] and source.kind not in USUAL.get(words[2], (words[2],)):
-        notes.append(
-            f"The name ends with .{words[2]}, but the file is {source.kind}: read as such."
-        )
+        source = replace(_read_text(text, name), encoding=encoding, guess=guess)
+    _, dot, ending = name.lower().rpartition(".")
+    if dot and source.kind not in USUAL.get(ending, (ending,)):
+        notes.append(f"The name ends with .{ending}, but the file is {source.kind}: read as such.")
     if source.frame.empty:
         raise InputError(f"{name}: The file has no rows. Write at least ten examples.")
-    notes = (*notes, *source.notes)
-    return replace(source, notes=notes)
+    return replace(source, notes=(*notes, *source.notes))
 
 
 def _unpacked(data: bytes, name: str) -> tuple[bytes, str]:
@@ -78,17 +77,6 @@ def _unpacked(data: bytes, name: str) -> tuple[bytes, str]:
     return archive.read(names[0]), names[0].rpartition("/")[2]
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    if path.is_dir():
-        return f"{path}: This is a folder. Name a file in it."
-    if path.exists():
-        return f"{path}: It cannot be read ({error}). Download or unpack it again."
-    there = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, there, 1)
-    remedy = f"Did you mean {near[0]}?" if near else "Check the name and the folder."
-    return f"{path}: There is no such file. {remedy}"
-
-
 def _decoded(
     data: bytes, name: str, encoding: str | None
 ) -> tuple[str, str, tuple[str, str] | None]:
@@ -96,9 +84,9 @@ def _decoded(
     marked = next((known for mark, known in MARKS if data.startswith(mark)), None)
     if marked is None and b"\0" in data[:1000]:  # UTF-16 without a mark: every other byte is 0
         marked = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    known = encoding or marked or "utf-8"
     try:
-        text = data.decode(encoding or marked or "utf-8")
-        return text.removeprefix("\ufeff"), encoding or marked or "utf-8", None
+        return data.decode(known).removeprefix("\ufeff"), known, None
     except UnicodeDecodeError as error:
         line, start = data.count(b"\n", 0, error.start) + 1, max(0, error.start - 20)
         if encoding or marked or (guess := _guess(data)) is None:
@@ -135,35 +123,28 @@ def _guess(data: bytes) -> str | None:
     return None if "\ufffd" in western else "cp1252"
 
 
-def _read_text(text: str, name: str, encoding: str, guess: tuple[str, str] | None) -> Source:
+def _read_text(text: str, name: str) -> Source:
     """JSON, JSON Lines, a table, or lines of text."""
-    head = text.lstrip("\ufeff \t\r\n")
+    head, ending = text.lstrip("\ufeff \t\r\n"), Path(name.lower()).suffix
     if re.match(r"(?i)<(!doctype|html|table|\?xml|head|body)", head):
         remedy = "Open it in a browser or spreadsheet, and save the table as CSV or .xlsx."
         raise InputError(f"{name} is a web page (HTML or XML), not a table. {remedy}")
-    kind, notes = name.lower(), []
-    if joined := [n for n, line in enumerate(text.split("\n"), 1) if line.startswith("\ufeff")]:
+    notes = []
+    if "\n\ufeff" in text or text.startswith("\ufeff"):
+        marked = [n for n, line in enumerate(text.split("\n"), 1) if line.startswith("\ufeff")]
         text = text.replace("\n\ufeff", "\n")
-        notes.append(
-            f"Left out a byte order mark, as joined files have it, in {places('line', joined)}."
-        )
-    is_table = kind.endswith((".csv", ".tsv", ".tab")) or looks_like_table(text)
-    named_json = kind.endswith((".json", ".jsonl", ".ndjson"))
-    if JSON_START.match(head) or (named_json and not is_table):
+        where = places("line", marked)
+        notes.append(f"Left out a byte order mark, as joined files have it, in {where}.")
+    is_table = ending in (".csv", ".tsv", ".tab") or looks_like_table(text)
+    if JSON_START.match(head) or (ending in (".json", ".jsonl", ".ndjson") and not is_table):
         if not head:
             raise InputError(f"{name}: The file is empty. {REMEDY}")
-        rows, index, found = read_json(text, name)
-        index = pd.Index(index, name="line" if found == "jsonl" else "example")
-        frame = pd.DataFrame(rows, index=index, dtype=object)
-        frame = frame.astype(object).where(frame.notna(), None)
-        return Source(frame, found, encoding, tuple(notes), guess)
-    if is_table:
-        frame, separator, more = read_delimited(text, name, "\t" if ".t" in kind[-4:] else ",")
-        found = "tsv" if separator == "\t" else "csv"
-        return Source(frame, found, encoding, (*notes, *more), guess)
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    index = pd.RangeIndex(1, len(lines) + 1, name="line")
-    frame = pd.DataFrame({"completion": lines}, index=index, dtype=object)
-    frame = frame[frame["completion"].str.strip() != ""]
-    notes.append("Each line of a text is a completion without a prompt; blank lines are left out.")
-    return Source(frame, "txt", encoding, tuple(notes), guess)
+        frame, kind, more = read_json(text, name)
+    elif is_table:
+        frame, kind, more = read_delimited(text, name, "\t" if ending in (".tsv", ".tab") else ",")
+    else:
+        lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+        frame = pd.DataFrame({"completion": lines}, pd.RangeIndex(1, len(lines) + 1), dtype=object)
+        frame, kind = frame[frame["completion"].str.strip() != ""].rename_axis("line"), "txt"
+        more = ["Each line of a text is a completion without a prompt; blank lines are left out."]
+    return Source(frame, kind, notes=(*notes, *more))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import os.path
+import json
 import re
 from typing import Any
 
 import pandas as pd
 
-from heroes.prepare.suggestion import Plan, Suggestion, change_texts, drop_rows, shown
+from helpers.jsonl import is_missing
+from heroes.prepare.suggestion import (
+    Plan,
+    Suggestion,
+    drop_rows,
+    number,
+    places,
+    shown,
+)
 
 ERRORS = re.compile(r"\s*#(N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!)\s*")
-LONG_START = {"prompt": 13, "completion": 5}  # characters that are worth leaving out
-FEW_LETTERS = 20  # a text with fewer may be a code or an abbreviation
-HALF = re.compile("[\ud800-\udfff]")
+GAPS = ("na", "n/a", "none", "null", "nil", "nan")
+TOTAL = r"(?i)\s*(grand )?(total|sum|summe|gesamt|average|mean)s?:?\s*"
 
 
 def is_open_ended(frame: pd.DataFrame) -> bool:
@@ -24,6 +31,38 @@ def is_open_ended(frame: pd.DataFrame) -> bool:
 def is_classification(frame: pd.DataFrame) -> bool:
     """Whether the same few completions come again and again."""
     return frame["completion"].nunique() < len(frame) / 3
+
+
+def describe(frame: pd.DataFrame) -> list[str]:
+    """What a model learns from the pairs, in a sentence."""
+    if "messages" in frame:
+        return []
+    if is_open_ended(frame):
+        return ["Texts without prompts: the model learns to write such texts."]
+    if is_classification(frame):
+        often = frame["completion"].value_counts()[:5].items()
+        classes = ", ".join(f"{shown(text)} {count:,} ×" for text, count in often)
+        return [f"Few different completions, so it learns to choose one: {classes}"]
+    different, size = frame["prompt"].nunique(), len(frame)
+    if different == size:
+        return ["Each prompt has its own completion."]
+    return [f"{different:,} different prompts in {size:,} rows, so some have several completions."]
+
+
+def missing_values(frame: pd.DataFrame) -> list[str]:
+    """Warnings for texts such as "nan", which may be a gap, or content (Namibia is NA)."""
+    notes = []
+    for column in ("prompt", "completion"):
+        texts = frame[column][frame[column].str.strip().str.len().between(1, 8)]
+        found = texts[texts.map(is_missing) | texts.str.strip().str.lower().isin(GAPS)]
+        if len(found):
+            words = ", ".join(sorted({shown(text) for text in found}))
+            notes.append(
+                f"Warning: {number(len(found), column)} may be missing values written as text "
+                f"({words}), in {places(frame.index.name, found.index.tolist())}. They are kept: "
+                "delete these rows if they are gaps."
+            )
+    return notes
 
 
 def cut_off(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
@@ -60,19 +99,28 @@ def errors(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     return drop_rows(frame, bad, "error_cell", "recommended", "with a spreadsheet's error", why)
 
 
+def total(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+    """The last row of a spreadsheet, if it sums up the others."""
+    first, second = frame[["prompt", "completion"]].iloc[-1]
+    is_total = re.fullmatch(TOTAL, first) and re.fullmatch(r"[\s\d.,%€$]*", second)
+    bad = pd.Series(frame.index == frame.index[-1], index=frame.index) & bool(is_total)
+    why = "It sums up the others, and is no example itself."
+    return drop_rows(frame, bad, "total", "recommended", "with a total", why)
+
+
 def half_characters(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     """Half an emoji: a text that was cut through a character."""
-    bad = pd.Series([_has_half(row) for row in frame.to_numpy().tolist()], index=frame.index)
+    bad = pd.Series(map(_has_half, frame.to_numpy().tolist()), index=frame.index)
     why = r"A text was cut through an emoji (\ud83d without its other half): no file can hold it."
-    what = "with half a character"
-    return drop_rows(frame, bad, "half", "necessary", what, why)
+    return drop_rows(frame, bad, "half", "necessary", "with half a character", why)
 
 
-def _has_half(value: Any) -> bool:
-    if isinstance(value, str):
-        return HALF.search(value) is not None
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(map(_has_half, parts))
+def _has_half(row: list[Any]) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def duplicates(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
@@ -80,42 +128,3 @@ def duplicates(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     keys = frame.map(repr) if "messages" in frame else frame
     why = "The same example comes earlier; twice teaches nothing new."
     return drop_rows(frame, keys.duplicated(), "duplicate", "recommended", "seen before", why)
-
-
-def lower_case(frame: pd.DataFrame, column: str, mark: str) -> Suggestion | None:
-    """Texts in capitals; not where capitals are codes or labels."""
-    if column == "completion" and is_classification(frame):
-        return None
-    bodies = frame[column].str.removesuffix(mark)
-    upper, lower = bodies.str.count(r"[A-ZÀ-Þ]"), bodies.str.count(r"[a-zß-ÿ]")
-    if upper.sum() <= lower.sum() * 2 or (upper + lower).mean() < FEW_LETTERS:
-        return None
-    new = frame[column].where(upper <= lower / 2, bodies.str.lower() + mark)
-    why = "Models know ordinary text better: a word in capitals is cut into more tokens."
-    return change_texts(frame, column, new, f"{column}_case", "Write {} in lower case", why)
-
-
-def prefix(frame: pd.DataFrame, column: str, mark: str) -> Suggestion | None:
-    """The words with which all texts begin."""
-    texts = frame[column]
-    bodies = texts.str.removesuffix(mark).str.lstrip()
-    start = os.path.commonprefix(bodies.tolist())
-    start = start[: start.rfind(" ") + 1]  # half a word would remain otherwise
-    if len(start) < LONG_START[column] or texts.nunique() < 2:
-        return None
-    if not bodies.str.slice(len(start)).str.strip().all():
-        return None
-    new = texts.str.replace(start, "", n=1, regex=False)
-    why = "Tuning teaches the task itself; these words only cost tokens."
-    if column == "completion":
-        why = "The model need not learn what is always the same; your program can add it."
-    title = f"Leave out {shown(start)} at the beginning of {{}}"
-    return change_texts(frame, column, new, f"{column}_prefix", title, why)
-
-
-def leading_space(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
-    """Completions that begin without a blank."""
-    texts = frame["completion"]
-    new = texts.where(texts.str[:1].isin([" ", "\n"]), " " + texts)
-    why = "Models know most words together with the blank in front of them."
-    return change_texts(frame, "completion", new, "leading_space", "Begin {} with a blank", why)

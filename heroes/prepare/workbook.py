@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import io
 import re
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -32,10 +31,7 @@ def read_workbook(data: bytes, name: str, sheet: str | None) -> Source:
     notes = [f"Read the sheet {page.title!r} of {len(names)}; --sheet chooses another."] * (
         len(names) > 1
     )
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        sheets = [part for part in archive.namelist() if part.startswith("xl/worksheets/")]
-        if any(re.search(rb"<f[ >/]", archive.read(part)) for part in sheets):
-            _refuse_formulas(data, page, name)
+    _refuse_formulas(data, page, name)
     rows = [(n, [as_text(cell) for cell in row]) for n, row in enumerate(page.iter_rows(), 1)]
     for area in page.merged_cells.ranges:
         for row in range(area.min_row, area.max_row):
@@ -43,9 +39,6 @@ def read_workbook(data: bytes, name: str, sheet: str | None) -> Source:
     if merged := [str(a) for a in page.merged_cells.sorted() if a.max_row > a.min_row]:
         some = ", ".join(merged[:10]) + (" …" if len(merged) > 10 else "")
         notes.append(f"Merged cells hold one value; each of their rows has it now: {some}.")
-    for what, shapes in (("row", page.row_dimensions), ("column", page.column_dimensions)):
-        if hidden := [key for key, shape in shapes.items() if shape.hidden]:
-            notes.append(f"Hidden {what}s are read, too: {', '.join(map(str, hidden[:10]))}.")
     frame, more = to_frame(rows, name)
     return Source(frame, "xlsx", "", (*notes, *more))
 

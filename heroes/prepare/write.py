@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import zip_longest
+from collections.abc import Iterator
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from helpers.check_example import check_example
 from helpers.check_file import check_file
 from helpers.jsonl import json_line, write_jsonl
-from helpers.report import KINDS, Report
-from helpers.rules import check_example, sandbox_findings, texts_of
-from helpers.settings import load_settings
-from helpers.tokens import counter_for
+from helpers.report import Report
+from helpers.settings import Settings, load_settings
 from heroes.prepare.chats import has_system
 from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
 
@@ -42,7 +41,8 @@ def examples(frame: pd.DataFrame, plan: Plan) -> Iterator[dict[str, Any]]:
 
 def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     """Suggest leaving out what the configured endpoint would refuse; InputError if that is all."""
-    faults = pd.Series(list(map(_fault_finder(), examples(frame, plan))), index=frame.index)
+    settings = load_settings()
+    faults = pd.Series([_fault(e, settings) for e in examples(frame, plan)], index=frame.index)
     bad = faults != ""
     if not bad.any():
         return None
@@ -53,43 +53,13 @@ def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     return drop_rows(frame, bad, "refused", "necessary", "that a job would refuse", why)
 
 
-def _fault_finder() -> Callable[[dict[str, Any]], str]:
-    """A function: an example's first fault in words, or ""."""
-    settings = load_settings()
-    counter = counter_for(settings.base_model)
-
-    def fault(example: dict[str, Any]) -> str:
-        found = [f for f in check_example(example) if KINDS[f[0]].severity == "error"]
-        if settings.endpoint == "sandbox":
-            found += sandbox_findings(example)
-        for kind, where, message in found:
-            return f"{where}: {message} {KINDS[kind].remedy}"
-        if counter is None:
-            return ""
-        texts = "\n".join(texts_of(example))
-        if markers := [token for token in counter.special_tokens if token in texts]:
-            return f"text: It holds {markers[0]!r}, which steers the model. Write it otherwise."
-        try:
-            size = counter.example(example)
-        except ValueError as error:  # the model's template refuses the roles
-            return f"messages: {error}."
-        most = f"but {settings.base_model} takes {counter.max_tokens:,}. Shorten or split it."
-        return f"length: {size:,} tokens, {most}" if size > counter.max_tokens else ""
-
-    return fault
-
-
-def parse_share(text: str) -> float | int:
-    """ "0.2" is a share, "20" a number of rows. Raises ValueError for anything else."""
-    try:
-        share = int(text) if text.strip().isdigit() else float(text)
-    except ValueError:
-        share = 0
-    if not (share >= 1 if isinstance(share, int) else 0 < share < 1):
-        raise ValueError(
-            f"{text!r} is neither a share such as 0.2 nor a number of rows such as 20."
-        )
-    return share
+def _fault(example: dict[str, Any], settings: Settings) -> str:
+    """An example's first fault in words, or ""."""
+    for problem in check_example(example, settings):
+        if problem.severity == "error":
+            place = f"{problem.field}: " if problem.field else ""
+            return f"{place}{problem.message} {problem.remedy}"
+    return ""
 
 
 def split(
@@ -102,19 +72,18 @@ def split(
     """
     questions = _questions(frame)
     keys = questions if groups is None else groups.loc[frame.index]
-    wanted = share if isinstance(share, int) else max(1, round(share * len(frame)))
+    by = "prompt" if groups is None else groups.name
     sizes = keys.value_counts().sort_index().sample(frac=1, random_state=seed)
+    if len(sizes) < 2:
+        raise InputError(f"All rows have the same {by}: they can't be split by it.")
+    wanted = share if isinstance(share, int) else max(1, round(share * len(frame)))
     chosen, total = [], 0
     for group, size in sizes.items():
         if total + size <= wanted and len(chosen) < len(sizes) - 1:
             chosen.append(group)
             total += size
     chosen = chosen or [sizes.idxmin()]
-    if len(sizes) < 2:
-        what = "prompt" if groups is None else groups.name
-        raise InputError(f"All rows have the same {what}: they can't be split by it.")
     mask = keys.isin(chosen)
-    by = "prompt" if groups is None else groups.name
     told = f"Split by {by}: {len(chosen):,} of {len(sizes):,} groups are for validation"
     if groups is not None and len(chosen) <= FEW_GROUPS:
         told += f": {', '.join(sorted(chosen))}"
@@ -137,13 +106,12 @@ def target(source: Path) -> Path:
 
 def free_paths(wanted: Path, roles: tuple[str, ...], force: bool) -> list[Path]:
     """`name.jsonl`, or `name_train.jsonl` and `name_valid.jsonl`; with " (1)" if one is taken."""
-    number = 0
-    while True:
+    for number in count():
         again = f" ({number})" if number else ""
         paths = [wanted.with_name(f"{wanted.stem}{role}{again}.jsonl") for role in roles]
         if force or not any(path.exists() for path in paths):
-            return paths
-        number += 1
+            break
+    return paths
 
 
 def is_same(source: Path, frame: pd.DataFrame, plan: Plan) -> bool:
@@ -161,9 +129,5 @@ def write(paths: list[Path], frames: list[pd.DataFrame], plan: Plan, source: Pat
         raise InputError(f"{source} would be overwritten. Choose another name with --output.")
     for path, frame in zip(paths, frames, strict=True):
         write_jsonl(path, examples(frame, plan))
-    return [check(path, training=path == paths[0]) for path in paths]
-
-
-def check(path: Path, training: bool = True) -> Report:
-    """What the configured endpoint would say."""
-    return check_file(path, training=training, settings=load_settings())
+    settings = load_settings()
+    return [check_file(path, training=path == paths[0], settings=settings) for path in paths]

@@ -16,6 +16,8 @@ from sandbox.engine.chat_format import ChatFormatError, Encoder
 MIN_EXAMPLES = 10
 MAX_LINE_BYTES = 8 * 1024 * 1024
 ROLES = ("system", "user", "assistant")
+# Exporters write an empty list of these for none at all.
+EMPTY_IS_NONE = ("tools", "functions", "tool_calls", "annotations")
 
 Format = Literal["chat", "completion"]
 Role = Literal["training", "validation"]
@@ -132,8 +134,10 @@ def parse_line(line: bytes, *, first: bool = False) -> tuple[Format, dict[str, A
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    """The example without null keys, and with text parts joined: exporters write both."""
+    """The example without keys that exporters write for nothing, and with text parts joined."""
     record = _present(record)
+    if "tools" not in record:
+        record.pop("parallel_tool_calls", None)
     if isinstance(record.get("messages"), list):
         record["messages"] = [_plain_message(message) for message in record["messages"]]
     return record
@@ -143,8 +147,6 @@ def _plain_message(message: Any) -> Any:
     if not isinstance(message, dict):
         return message
     message = _present(message)
-    if message.get("annotations") == []:  # exporters write it for answers without any
-        del message["annotations"]
     content = message.get("content")
     if isinstance(content, list) and content and all(map(_is_text_part, content)):
         message["content"] = "".join(part["text"] for part in content)
@@ -152,7 +154,11 @@ def _plain_message(message: Any) -> Any:
 
 
 def _present(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if value is not None}
+    return {
+        key: value
+        for key, value in record.items()
+        if value is not None and not (value == [] and key in EMPTY_IS_NONE)
+    }
 
 
 def _is_text_part(part: Any) -> bool:

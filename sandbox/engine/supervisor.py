@@ -160,6 +160,10 @@ class Worker:
         """Close the pipe, wait for the end, and help it along if it does not come."""
         assert self.process is not None and self.process.stdin is not None
         self.process.stdin.close()
+        if self._stopping.is_set() and not self._ready.is_set():
+            # Still loading, which can take longer than the wait: there is nothing to finish.
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
         try:
             return await asyncio.wait_for(self.process.wait(), QUIT_SECONDS)
         except TimeoutError:

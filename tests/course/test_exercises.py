@@ -22,7 +22,7 @@ from course.facts import card_text
 from course.grid import superhero_grid
 from helpers.check_file import check_file
 from helpers.data import find
-from helpers.jsonl import read_jsonl, split_by, to_completions, write_jsonl
+from helpers.jsonl import SUB_PROMPT, read_jsonl, split_by, to_completions, write_jsonl
 from helpers.pairs import add_separator, add_stop, drop_duplicates, leading_space
 from tests.support.server import Server
 
@@ -216,8 +216,8 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("8.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
     ("8.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
     ("8.1", masked(*[-100] * 5, 50, 51, -100), "the end of the answer"),
-    ("8.1", masked(*[-100] * 4, 3, 50, 51, 4), "only 4 tokens"),
-    ("8.1", masked(*[-100] * 6, 51, 4), "1 tokens too few"),
+    ("8.1", masked(*[-100] * 4, 3, 50, 51, 4), "on 4 tokens instead of 5"),
+    ("8.1", masked(*[-100] * 6, 51, 4), "on 6 tokens instead of 5"),
     ("8.1", masked(0, *[-100] * 5, 51, 4), "in other places"),
     ("8.2", (lambda logits, t: (logits / t).softmax(-1),), None),
     ("8.2", (lambda logits, t: logits.softmax(-1),), "saw 0.64 at 0.5 and 0.64 at 2"),
@@ -304,8 +304,8 @@ def test_each_exercise_has_its_texts_and_each_text_its_exercise() -> None:
         ("OPENAI_API_KEY=sk-demo—1234\n", "long dash"),
         ("OPENAI_API_KEY=sk-demo-1234\nOPENAI_BASE_URL=\n", "blank"),
         ("OPENAI_API_KEY=sk-demo1234\n", "two short dashes"),
-        ("# nothing\n", "a line for the key"),
-        ("OPENAI_API_KEY=sk-demo-1234\nCOLOUR=green\n", "the key alone"),
+        ("# nothing\n", "a line for the key, and no other, saw []"),
+        ("OPENAI_API_KEY=sk-demo-1234\nCOLOUR=green\n", "no other, saw ['COLOUR'"),
     ],
 )
 def test_an_env_file(
@@ -468,10 +468,13 @@ def test_a_check_that_checks_nothing_does_not_pass() -> None:
 
 
 def test_hints_go_up_in_three_steps(three: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
-    for level in (None, None, None, None, 1):
-        three.hint(level)
+    for _ in range(4):
+        three.hint()
     printed = capsys.readouterr().out.splitlines()
-    assert [line[:9] for line in printed] == [f"Hint {n} of" for n in (1, 2, 3, 3, 1)]
+    assert [line[:9] for line in printed] == [f"Hint {n} of" for n in (1, 2, 3, 3)]
     assert printed[1] == "Hint 2 of 3: Use a loop."
-    with pytest.raises(ValueError, match="three hints"):
-        three.hint(4)
+
+
+def test_the_grids_short_prompts_are_the_ones_that_training_files_get() -> None:
+    for row in GRID.to_dict("records"):
+        assert row["sub_prompt"] == SUB_PROMPT.format(**row)

@@ -167,14 +167,14 @@ def test_marks_and_their_count() -> None:
 
 
 def test_practice_can_only_be_solved_by_reading() -> None:
-    pairs = practice(KNOWN, with_card, 200, wrong=0.3, none=20)
-    assert pairs == practice(KNOWN, with_card, 200, wrong=0.3, none=20)
-    assert pairs != practice(KNOWN, with_card, 200, wrong=0.3, none=20, seed=1)
-    assert len(pairs) == 220
+    pairs = practice(KNOWN, with_card, 200)
+    assert pairs == practice(KNOWN, with_card, 200)
+    assert pairs != practice(KNOWN, with_card, 200, seed=1)
+    assert len(pairs) == 230
     without = [answer for prompt, answer in pairs if prompt.startswith("None|")]
-    assert without == [NO_CARD] * 20
+    assert without == [NO_CARD] * 30
     refused = [answer for _, answer in pairs].count(NO_CARD)
-    assert 20 + 40 <= refused <= 20 + 80
+    assert 30 + 50 <= refused <= 30 + 90
     for prompt, answer in pairs:
         card, question = prompt.split("|")
         name = question.removesuffix("?").split()[-1]

@@ -1,8 +1,6 @@
 """The judge passes what the grammar writes and catches every planted error."""
 
-import json
 import random
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from course.judge import hero_name, judge, reason_counts, score
-from course.powers import Catalogue, catalogue, content_words, power_names, read_catalogue
+from course.powers import Catalogue, catalogue, content_words, power_names
 from course.wording import ages, decades, gendered, sentences
 from sandbox.base_model import grammar
 
@@ -191,10 +189,8 @@ TINY: dict[str, Any] = {
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Catalogue:
-    path = tmp_path / "powers.json"
-    path.write_text(json.dumps(TINY), encoding="utf-8")
-    return read_catalogue(path)
+def tiny() -> Catalogue:
+    return Catalogue(TINY)
 
 
 def test_names_in_any_form(tiny: Catalogue) -> None:
@@ -220,33 +216,6 @@ def test_belonging(tiny: Catalogue) -> None:
 
 def test_content_words_leave_out_placeholders() -> None:
     assert content_words("{His} kites and the kite's {name}") == {"kites", "kite"}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "Invalid JSON"),
-        ("[]", "the file: Input should be an object"),
-        ('{"powers": {}}', "powers: .*at least 1 item"),
-        ('{"powers": {"a": 3}}', r"powers\.a: Input should be"),
-        ('{"powers": {"a": {"phrase": ""}}}', r"powers\.a\.phrase: String should have at least 1"),
-        ('{"powers": {"a": {"phrase": "a", "in_data_set": 1}}}', r"powers\.a\.in_data_set: .*bool"),
-        (
-            '{"powers": {"a": {"phrase": "a", "in_data_set": true}}}',
-            r"a\.sentences: Field required",
-        ),
-    ],
-)
-def test_a_wrong_file_says_where(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "powers.json"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=message):
-        read_catalogue(path)
-
-
-def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="belongs to the course"):
-        read_catalogue(tmp_path / "powers.json")
 
 
 def test_sentences_names_and_gender() -> None:

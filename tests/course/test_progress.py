@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from course import progress as module
+from course import reset as module
+from course.board import board, report
 from course.exercise import Exercise, ProgressError, expect, note_passed, numbers_of, passed
-from course.progress import board, progress, report, reset, show_progress
+from course.progress import StepProgress, progress, show_progress
+from course.reset import reset
 from course.steps import STEPS
 from helpers.data import my
 from helpers.settings import ROOT
@@ -32,7 +34,7 @@ def check(number: str, answer: int) -> None:
     Exercise(number, "x", lambda n: [expect(n == 1, "one", n)], ("a", "b", "c")).check(answer)
 
 
-def of(step: str) -> module.StepProgress:
+def of(step: str) -> StepProgress:
     return next(each for each in progress() if each.step == step)
 
 
@@ -110,10 +112,10 @@ def test_a_board_has_a_row_for_each_learner_and_counts_the_newest_report(tmp_pat
     [
         ("no json", "Invalid JSON"),
         ("[]", "ada.json is not a progress report"),
-        ('{"name": 1, "made_at": "2026-11-02T08:00Z", "steps": []}', "the field 'name'"),
-        ('{"name": "A", "made_at": "soon", "steps": []}', "the field 'made_at'"),
-        ('{"name": "A", "made_at": "2026-11-02T08:00Z", "steps": {}}', "the field 'steps'"),
-        ('{"name": "A", "made_at": "2026-11-02T08:00Z", "steps": [{}]}', "'steps.0.step'"),
+        ('{"name": 1, "made_at": "2026-11-02T08:00Z", "steps": []}', "(name: "),
+        ('{"name": "A", "made_at": "soon", "steps": []}', "(made_at: "),
+        ('{"name": "A", "made_at": "2026-11-02T08:00Z", "steps": {}}', "(steps: "),
+        ('{"name": "A", "made_at": "2026-11-02T08:00Z", "steps": [{}]}', "(steps.0.step: "),
         ("\xff", "codec can't decode"),
         (None, "No such file"),
     ],
@@ -153,7 +155,6 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.parent.mkdir()
     path.write_text("with my edits")
     monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr(module, "NOTEBOOKS", path.parent)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     return path
 

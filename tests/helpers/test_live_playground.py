@@ -12,7 +12,7 @@ from openai import OpenAI, OpenAIError
 from tqdm.notebook import tqdm_notebook
 
 from course.hero_form import HeroForm
-from helpers import live
+from helpers import display, live
 from helpers.live import LiveView, loss_svg, progress_bar
 from helpers.playground import Playground
 from tests.support.provider import Provider, completion, error
@@ -26,7 +26,7 @@ LOSSES = pd.DataFrame(
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     displayed: list[dict[str, Any]] = []
-    monkeypatch.setattr(live, "display", lambda data, raw: displayed.append(data))
+    monkeypatch.setattr(display, "display", lambda data, raw: displayed.append(data))
     return displayed
 
 

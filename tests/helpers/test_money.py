@@ -19,7 +19,6 @@ from helpers.money import (
     BudgetExceeded,
     allow,
     auto_epochs,
-    ceiling,
     estimate_answer,
     estimate_generation,
     estimate_training,
@@ -86,10 +85,7 @@ def test_prices_are_found_for_snapshots_tuned_models_and_their_provider_only() -
     assert price_of(WRITER, "other") is price_of(WRITER, "nebius") is None
     assert price_of("any-base", "sandbox").output == 0
     assert usage_cost("gpt-4.1", 1, 1) is None
-    assert usage_cost(WRITER, 1_000_000, 0, cached=1_000_000) == pytest.approx(0.01)
     assert usage_cost(WRITER, 1_000_000, 1_000_000, batch=True) == pytest.approx(0.30)
-    # No price for cached tokens in the table: they count as others.
-    assert usage_cost("gpt-4.1-mini", 1000, 0, cached=500) == usage_cost("gpt-4.1-mini", 1000, 0)
 
 
 def test_words_for_money_and_for_models_that_end() -> None:
@@ -112,8 +108,8 @@ def test_what_is_shown() -> None:
     assert "price not known" in str(estimate_generation(superhero_grid(), WRITER, provider="other"))
     answer = estimate_answer("Hello, hero!", WRITER, 1000)
     assert answer.usd == pytest.approx((10 * 0.10 + 1000 * 0.50) / 1e6)
-    epochs = [auto_epochs(n) for n in (0, 1, 10, 33, 34, 294, 8333, 8334, 100_000)]
-    assert epochs == [1, 25, 10, 3, 3, 3, 3, 2, 1]
+    epochs = [auto_epochs(n) for n in (1, 10, 33, 34, 294, 8333, 8334, 100_000)]
+    assert epochs == [25, 10, 3, 3, 3, 3, 2, 1]
 
 
 def test_training_is_billed_by_tokens_and_epochs(tmp_path: Path) -> None:
@@ -132,8 +128,6 @@ def test_training_is_billed_by_tokens_and_epochs(tmp_path: Path) -> None:
     assert not estimate_training(path, BASE, 2, exact=True).exact
     assert estimate_training(path, WRITER).usd is None
     assert estimate_training_size(4000, BASE, 2).usd == pytest.approx(2000 * 5.00 / 1e6)
-    with pytest.raises(ValueError, match="at least 1"):
-        estimate_training(path, "superhero-mini", 0)
 
 
 def test_only_the_sandbox_models_can_be_counted(counter: TokenCounter) -> None:
@@ -152,7 +146,6 @@ def test_counts_are_those_of_the_server(counter: TokenCounter, prompt: str, answ
     assert counter.example({"messages": messages}) == len(encoder.encode_chat_example(messages)[0])
     pair = {"prompt": prompt, "completion": answer}
     assert counter.example(pair) == len(encoder.encode_completion_example(**pair)[0])
-    assert counter.prompt(prompt) == len(encoder.encode_prompt(prompt))
     assert 0 <= estimate_tokens(prompt) <= len(prompt)
     assert counter.text(prompt) <= most_tokens(prompt)
 
@@ -178,8 +171,9 @@ def test_the_ceiling_reckons_with_at_least_the_real_use(
     grid = pd.DataFrame({"prompt": prompts})
     assert estimate_generation(grid, WRITER, max_tokens=max(used_out)).most_usd >= real
     assert estimate_generation(grid, WRITER).most_usd >= real
-    one = usage_cost(WRITER, counter.chat([{"role": "user", "content": prompts[0]}]), used_out[0])
-    assert estimate_answer(prompts[0], WRITER, used_out[0]).most_usd >= one
+    turns = [{"role": "user", "content": prompt} for prompt in prompts]
+    one = usage_cost(WRITER, counter.chat(turns), used_out[0])
+    assert estimate_answer("\n".join(prompts), WRITER, used_out[0]).most_usd >= one
 
     rows: list[dict[str, Any]] = [
         {"messages": [{"role": "user", "content": p}, {"role": "assistant", "content": a}]}
@@ -208,7 +202,6 @@ def test_a_ceiling_refuses_before_anything_is_called(
     monkeypatch.delenv("HEROES_MAX_USD", raising=False)
     answer = estimate_answer("Hi", WRITER, 1000)
     unknown = estimate_answer("Hi", WRITER, 1000, provider="other")
-    assert ceiling() is None
     allow(answer)
     allow(unknown)
     allow(answer, max_usd=0.01)

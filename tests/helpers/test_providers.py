@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,63 +12,12 @@ from openai import OpenAI
 from openai.resources.fine_tuning.jobs import Jobs
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.deployment import NotDeployed, model_to_call
+from helpers.deployment import NotDeployed, model_to_call, provider_frame
 from helpers.jobs import upload
-from helpers.providers import OTHER, PROVIDERS, find_provider, provider_frame
+from helpers.providers import OTHER, PROVIDERS, find_provider
+from tests.support.provider import Answer, Provider
 
-FILE = {"id": "file-1", "object": "file", "bytes": 3, "created_at": 1, "purpose": "fine-tune"}
-CHECKPOINTS = [{"id": "ftckpt_new"}, {"id": "ftckpt_old"}]
-
-
-class Elsewhere:
-    """A provider that tells no file status and wants its models deployed."""
-
-    def __init__(self, states: list[str]) -> None:
-        self.states = states
-        self.calls: list[tuple[str, str, dict[str, Any]]] = []
-
-    def answer(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        self.calls.append((method, path, body))
-        if path == "/v1/files":
-            return FILE | {"filename": "train.jsonl", "status": None}
-        if path.endswith("/checkpoints"):
-            return {"object": "list", "data": CHECKPOINTS, "has_more": False}
-        if path.startswith("/v0/models"):
-            state = self.states.pop(0)
-            return {"name": "base-LoRA:hero-XyZ", "status": state, "status_reason": "no room"}
-        raise AssertionError(path)
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[tuple[Elsewhere, OpenAI]]:
-    provider = Elsewhere(["validating", "validating", "active"])
-
-    class Handler(BaseHTTPRequestHandler):
-        def _serve(self) -> None:
-            data = self.rfile.read(int(self.headers.get("content-length") or 0))
-            json_body = self.headers.get("content-type", "") == "application/json" and data
-            body = json.loads(data) if json_body else {}
-            answer = json.dumps(provider.answer(self.command, self.path, body)).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        do_GET = do_POST = _serve
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/v1/"
-    with OpenAI(base_url=url, api_key="x", max_retries=0) as client:
-        yield provider, client
-    server.shutdown()
-    thread.join()
-    server.server_close()
+CHECKPOINTS = {"object": "list", "data": [{"id": "new"}, {"id": "old"}], "has_more": False}
 
 
 def job(**fields: Any) -> FineTuningJob:
@@ -78,35 +25,44 @@ def job(**fields: Any) -> FineTuningJob:
     return FineTuningJob.construct(**(known | fields))
 
 
-def test_a_file_without_a_status_is_ready(elsewhere, tmp_path) -> None:
+def deploy(states: list[str], **options: Any) -> tuple[Provider, str]:
+    """Deploy on a provider where the model goes through these states."""
+
+    def script(number: int, body: dict[str, Any]) -> Answer:
+        model = {"name": "hero-XyZ", "status": states[number - 1], "status_reason": "no room"}
+        return 200, {}, model if number else CHECKPOINTS
+
+    with Provider(script) as provider, OpenAI(base_url=provider.url, api_key="x") as client:
+        nebius = PROVIDERS["nebius"]
+        return provider, model_to_call(nebius, client, job(), "hero", every=0.01, **options)
+
+
+def test_the_extra_call_deploys_the_newest_checkpoint() -> None:
+    provider, name = deploy(["validating", "validating", "active"])
+    assert name == "hero-XyZ"
+    assert provider.calls[1] == {"source": "ftjob-1:new", "base_model": "base", "name": "hero"}
+    assert provider.lines[1:] == ["POST /v0/models", *["GET /v0/models/hero-XyZ"] * 2]
+    with pytest.raises(NotDeployed, match="no room"):
+        deploy(["error"])
+    with pytest.raises(NotDeployed, match="still validating"):
+        deploy(["validating"] * 50, patience=0)
+
+
+@pytest.fixture
+def client() -> Iterator[OpenAI]:
+    """A client of a provider that tells no file's status."""
+    file = {"id": "file-1", "filename": "train.jsonl", "status": None}
+    with Provider(lambda *_: (200, {}, file)) as provider:
+        yield OpenAI(base_url=provider.url, api_key="x")
+
+
+def test_a_file_without_a_status_is_ready(client: OpenAI, tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text("{}\n")
-    assert upload(elsewhere[1], path, max_wait=1).status is None
+    assert upload(client, path, max_wait=1).status is None
 
 
-def test_the_extra_call_deploys_the_newest_checkpoint(elsewhere) -> None:
-    provider, client = elsewhere
-    name = model_to_call(PROVIDERS["nebius"], client, job(), "hero", every=0.01)
-    assert name == "base-LoRA:hero-XyZ"
-    asked = [call for call in provider.calls if call[1].startswith("/v0/")]
-    request = {"source": "ftjob-1:ftckpt_new", "base_model": "base", "name": "hero"}
-    assert asked[0] == ("POST", "/v0/models", request)
-    assert [call[:2] for call in asked[1:]] == [("GET", "/v0/models/base-LoRA:hero-XyZ")] * 2
-
-
-@pytest.mark.parametrize(
-    ("states", "patience", "said"),
-    [(["error"], 10.0, "no room"), (["validating"] * 50, 0.0, "still validating")],
-)
-def test_a_deployment_may_fail(elsewhere, states: list[str], patience: float, said: str) -> None:
-    provider, client = elsewhere
-    provider.states = states
-    with pytest.raises(NotDeployed, match=said):
-        model_to_call(PROVIDERS["nebius"], client, job(), every=0.01, patience=patience)
-
-
-def test_elsewhere_the_name_of_the_job_is_enough(elsewhere) -> None:
-    client = elsewhere[1]
+def test_elsewhere_the_name_of_the_job_is_enough(client: OpenAI) -> None:
     for name in ("sandbox", "openai"):
         assert model_to_call(PROVIDERS[name], client, job()) == "ft:x"
     with pytest.raises(NotDeployed, match="deployment of ft:x|deployment"):

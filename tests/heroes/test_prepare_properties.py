@@ -46,6 +46,8 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     "jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
 }
 
+NAMES = ["a.csv", "a.tsv", "a.json", "a.jsonl", "a.txt", "a.xlsx", "a.gz", "a"]
+
 
 def accept(suggestion: Suggestion) -> bool:
     return True
@@ -103,8 +105,7 @@ def test_declining_changes_no_text(rows: list[tuple[str, str]], form: str) -> No
 
 
 @QUICK
-@given(data=st.one_of(st.binary(max_size=60), TEXTS.map(str.encode)), name=st.sampled_from(
-    ["a.csv", "a.tsv", "a.json", "a.jsonl", "a.txt", "a.xlsx", "a.gz", "a"]))  # fmt: skip
+@given(data=st.one_of(st.binary(max_size=60), TEXTS.map(str.encode)), name=st.sampled_from(NAMES))
 def test_any_bytes_are_read_or_refused_in_words(data: bytes, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name

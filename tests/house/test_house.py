@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "sandbox.engine": {"sandbox.engine", "sandbox.store"},
     "sandbox.base_model": {"sandbox.base_model"},
     "tools": {"tools", "course", "helpers", "sandbox"},
-    "bench": {"bench", "course", "helpers", "sandbox"},
+    "bench": {"bench", "course", "helpers", "sandbox", "tools"},
     "docs": {"docs", "tools", "heroes", "course", "helpers"},
     "scripts": {"course", "helpers"},
     "notebooks": {"course", "helpers"},

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import notebooks, refresh_notebooks
-from tools.conditions import Conditions, Environment
+from tools.conditions import conditions, own_environment
 from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write
 from tools.refresh_notebooks import WIDGETS, differences, short_traceback, tidy
 
@@ -231,7 +231,7 @@ def test_the_environment_hides_what_is_the_learners_and_comes_back(
     monkeypatch.setenv("OPENAI_API_KEY", "mine")
     monkeypatch.setenv("HEROES_BASE_MODEL", "mine")
     before = dict(os.environ)
-    with Environment():
+    with own_environment():
         assert "OPENAI_API_KEY" not in os.environ
         assert "HEROES_BASE_MODEL" not in os.environ
         state = Path(os.environ["HEROES_SANDBOX_STATE"])
@@ -244,7 +244,7 @@ def test_the_environment_hides_what_is_the_learners_and_comes_back(
 def test_conditions_that_cannot_be_made_are_taken_back() -> None:
     before = dict(os.environ)
     with pytest.raises(RuntimeError, match=r"did not start[\s\S]*no-such-folder"):
-        Conditions(["--base-model", "./no-such-folder"]).__enter__()
+        conditions(None, "--base-model", "./no-such-folder").__enter__()
     assert dict(os.environ) == before
 
 
@@ -260,18 +260,18 @@ CONNECTS = "from helpers.connect import connect\nclient = connect()"
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.slow
 def test_refreshing_stores_once_and_then_leaves_the_notebook_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], base_options: list[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sandboxes()
     path = tmp_path / "00_try.ipynb"  # a later number would start with trained models
     write(notebook(CONNECTS, "print(len(client.files.list().data), client.base_url)"), path)
-    assert not refresh_notebooks.refresh(path, check=True, options=base_options)
+    assert not refresh_notebooks.refresh(path, check=True)
     assert read(path).cells[1].outputs == []
-    assert refresh_notebooks.refresh(path, options=base_options)
+    assert refresh_notebooks.refresh(path)
     stored = path.read_bytes()
     assert b"Connected to the sandbox" in stored
     assert b'"0 http://127.0.0.1' in stored
-    assert refresh_notebooks.refresh(path, check=True, options=base_options)
+    assert refresh_notebooks.refresh(path, check=True)
     assert path.read_bytes() == stored, "the port alone is no reason to store"
     said = capsys.readouterr().out
     assert [word in said for word in ("out of date", "stored", "up to date")] == [True] * 3
@@ -291,22 +291,14 @@ def test_refreshing_refuses_what_must_not_be_stored(
     reasons: tuple[str, ...],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    base_options: list[str],
 ) -> None:
     path = tmp_path / "99_try.ipynb"
     write(notebook(source), path)
     before = path.read_bytes()
-    assert not refresh_notebooks.refresh(path, options=base_options)
+    assert not refresh_notebooks.refresh(path)
     assert path.read_bytes() == before
     said = capsys.readouterr().out
     assert all(reason in said for reason in reasons), said
-
-
-@pytest.fixture
-def base_options() -> list[str]:
-    """Options that give the sandbox a base model, for a checkout without the shipped one."""
-    folder = os.environ.get("TEST_BASE_MODEL")
-    return ["--base-model", folder] if folder else []
 
 
 # nbval under our conditions, in a pytest of its own.

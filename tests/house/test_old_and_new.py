@@ -27,7 +27,7 @@ from openai import AsyncOpenAI, OpenAI
 from typer.testing import CliRunner
 
 from course.judge import score
-from helpers.charts import loss_curve
+from helpers.charts_training import loss_curve
 from helpers.check_file import check_file
 from helpers.events import result_frame
 from helpers.follow import follow

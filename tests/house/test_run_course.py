@@ -14,7 +14,7 @@ from openai import OpenAI
 from helpers.settings import load_settings
 from tests.support.provider import Provider, completion, error
 from tools import notebooks, run_course
-from tools.conditions import Conditions
+from tools.conditions import conditions
 from tools.notebooks import NotebookFailed, read, write
 from tools.run_course import CourseError
 
@@ -153,7 +153,7 @@ def test_the_summary_holds_what_was_really_made(
         replace_text(my("model.json"), json.dumps(record))
     """
     add(folder, "06_prediction", textwrap.dedent(made))
-    with Conditions():
+    with conditions():
         assert run_course.main([]) == 0, capsys.readouterr().out
     said = capsys.readouterr().out
     summary = json.loads((folder / "build" / "run" / "summary.json").read_text())

@@ -25,9 +25,9 @@ def test_the_early_notebooks_start_with_an_empty_sandbox(name: str, kept: Path) 
 
 
 def test_a_state_that_was_made_is_found_again(kept: Path) -> None:
-    folder = kept / fingerprint(["--base-model", "x"])
+    folder = kept / fingerprint()
     folder.mkdir(parents=True)
-    assert state_for(Path("06_prediction.ipynb"), ["--base-model", "x"]) == folder
+    assert state_for(Path("06_prediction.ipynb")) == folder
 
 
 def test_an_outdated_state_goes_and_a_failed_one_leaves_nothing(
@@ -48,7 +48,7 @@ def test_of_two_that_ask_at_once_only_one_trains(
 ) -> None:
     made: list[Path] = []
 
-    def make(folder: Path, _: object) -> None:
+    def make(folder: Path) -> None:
         made.append(folder)
         time.sleep(0.2)
         folder.mkdir()
@@ -63,7 +63,6 @@ def test_the_name_changes_with_what_has_a_part_in_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fingerprint() == fingerprint()
-    assert fingerprint() != fingerprint(["--base-model", "x"])
     parts = {path.relative_to(trained.ROOT).as_posix() for path in trained._parts()}
     assert {"data/train.jsonl", "sandbox/engine/training.py", "helpers/jobs.py"} <= parts
     assert "sandbox/base_model/weights/model.safetensors" in parts

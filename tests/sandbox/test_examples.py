@@ -70,8 +70,9 @@ def test_null_keys_and_text_parts_mean_what_their_absence_and_their_text_mean(
     tmp_path: Path, base: Path
 ) -> None:
     parts = [{"type": "text", "text": " She "}, {"type": "text", "text": "heals.", "x": None}]
-    exported = {"refusal": None, "tool_calls": None, "weight": None, "annotations": []}
+    exported = {"refusal": None, "tool_calls": [], "weight": None, "annotations": []}
     record = chat({**USER, "name": None}, {**exported, **ASSISTANT, "content": parts}, tools=None)
+    record |= {"functions": [], "parallel_tool_calls": True}
     plain = validate_training_file(write(tmp_path / "a", *[CHAT] * 10), base)
     assert validate_training_file(write(tmp_path / "b", *[record] * 10), base) == plain
     pairs = validate_training_file(write(tmp_path / "c", *[{**PAIR, "messages": None}] * 10), base)
@@ -89,13 +90,13 @@ FAULTS = [
     (chat({"role": "robot", "content": "x"}, ASSISTANT), 'message 1: unknown role "robot"'),
     (chat({"role": {}, "content": "x"}, ASSISTANT), "message 1: unknown role {}"),
     (chat({"role": "tool", "content": "x"}, ASSISTANT), "'tool' is not supported by this model"),
-    (chat(USER, {**ASSISTANT, "tool_calls": []}), '"tool_calls" is not supported by this model'),
+    (chat(USER, {**ASSISTANT, "tool_calls": [1]}), '"tool_calls" is not supported by this model'),
     (chat(USER, {**ASSISTANT, "content": ""}), "message 2: content is empty"),
     (chat(USER, {**ASSISTANT, "content": 5}), "message 2: content is a number"),
     (chat(USER, {**ASSISTANT, "content": [{"type": "text"}]}), "content is a list"),
     (chat(USER, {"role": "assistant"}), 'message 2: key "content" is missing'),
     (chat("hello", ASSISTANT), "message 1 is a string"),
-    (chat(USER, ASSISTANT, tools=[]), "tools are not supported by this model"),
+    (chat(USER, ASSISTANT, tools=[{}]), "tools are not supported by this model"),
     ({"messages": {}}, 'key "messages" is a dictionary'),
     ({"messages": []}, 'key "messages" is an empty list'),
     ({"prompt": "x"}, 'key "completion" is missing'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import subprocess
@@ -12,13 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sandbox.engine.chat_format import Encoder
 from sandbox.engine.decode import DecodeLoop
 from sandbox.engine.forward import make_forward
 from sandbox.engine.models import load_model
-from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, TokenInfo, Usage
+from sandbox.engine.protocol import (
+    Delta,
+    EmbedRequest,
+    EngineError,
+    GenerateRequest,
+    TokenInfo,
+    Usage,
+)
 from sandbox.engine.sampler_client import SamplerClient
 from sandbox.engine.supervisor import RestartPolicy, Worker, sampler_arguments, trainer_arguments
 from tests.support.tiny import CONTEXT, make_base
@@ -315,5 +324,25 @@ def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(
                 continue
         assert caught.value.code == "engine_crashed"
         assert await whole(client, ask(base)) == expected
+
+    with_client(body)
+
+
+def test_embeddings_come_through_the_process_and_one_bad_request_harms_no_other(
+    base: Path, with_client: Callable[[Body], None]
+) -> None:
+    async def body(client: SamplerClient) -> None:
+        wanted = EmbedRequest(str(base), [[5, 6, 7], [5, 6, 7], [9, 8]])
+        vectors, bad = await asyncio.gather(
+            client.embed(wanted),
+            client.embed(EmbedRequest(str(base / "nowhere"), [[5]])),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, EngineError)
+        first, again, other = (
+            np.frombuffer(base64.b64decode(vector), dtype="<f4") for vector in vectors[0]
+        )
+        assert np.allclose(first, again) and not np.allclose(first, other)
+        assert np.linalg.norm(first) == pytest.approx(1, abs=1e-4)
 
     with_client(body)

@@ -125,7 +125,7 @@ def test_two_jobs_train_side_by_side_and_kill_9_costs_one_of_them_nothing_but_ti
         for step in (2, 20):
             await until(lambda step=step: len(steps(store, one)) >= step)
             if read(store, one).status == "running":
-                assert victim.process is not None
+                await until(lambda: victim.process is not None)
                 os.kill(victim.process.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
                 await until(lambda: not victim.ready)
         await until(lambda: all(read(store, job).status == "succeeded" for job in made))

@@ -49,6 +49,7 @@ class Provider:
 
     script: Callable[[int, dict[str, Any]], Answer]
     calls: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # such as "GET /v1/files"
     busiest: int = 0
     _open: int = 0
 
@@ -70,6 +71,7 @@ class Provider:
                 with lock:
                     number = len(outer.calls)
                     outer.calls.append(body)
+                    outer.lines.append(f"{self.command} {self.path}")
                     outer._open += 1
                     outer.busiest = max(outer.busiest, outer._open)
                 status, headers, answer = outer.script(number, body)

@@ -1,0 +1,20 @@
+"""How a notebook shows things, and the words in their place on a page where nothing runs."""
+
+from __future__ import annotations
+
+import ipywidgets
+from IPython import get_ipython
+from IPython.display import display
+
+TRAIN_COLOUR, VALID_COLOUR = "#0b6e8f", "#b8501f"  # told apart by colour-blind eyes, too
+
+
+def in_notebook() -> bool:
+    """Whether this code runs in a notebook's kernel, where widgets can be shown."""
+    return hasattr(get_ipython(), "kernel")
+
+
+def show(widget: ipywidgets.Widget, words: str) -> None:
+    """Show a widget; `words` take its place where it can't be drawn, such as in the book."""
+    data = widget._repr_mimebundle_() or {}
+    display({**data, "text/plain": words}, raw=True)
