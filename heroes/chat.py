@@ -24,8 +24,6 @@ from heroes.options import (
 from heroes.output import CommandError, note
 from heroes.paying import agree
 
-Messages = list[dict[str, str]]
-
 
 def complete(
     prompt: Annotated[
@@ -85,7 +83,7 @@ def chat(
     """
     call, options = _call(model, temperature, seed, stop)
     call |= {"max_completion_tokens": max_tokens, **options}
-    messages: Messages = [{"role": "system", "content": system}] if system else []
+    messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
     if prompt is None and not sys.stdin.isatty():
         prompt = _from_pipe()
     if prompt is None and json:
