@@ -416,6 +416,7 @@ def create_and_give_up(client: OpenAI, request: dict[str, Any]) -> Any:
         (lambda client, request: None, "the job on the server, saw no job"),
     ],
 )
+@pytest.mark.slow
 def test_a_job_is_created_once(
     live_sandbox: Server,
     live_model: str,

@@ -23,6 +23,8 @@ from course.practice import (
 from helpers.sandbox import run_keys
 from tests.support.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def client(live_sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI]:

@@ -206,6 +206,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_without_paying_twice(path: Path, how: str) -> None:
     if os.name == "nt" and how == "interrupt":
         pytest.skip("Windows cannot send Ctrl-C to one child process alone")

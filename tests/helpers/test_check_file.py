@@ -632,6 +632,7 @@ STRICTER = {"empty_answer", "empty_content", "special_token", "wrong_value", "mi
 
 @settings(suppress_health_check=FIXTURE_OK, deadline=None, max_examples=300)
 @given(example=EXAMPLE)
+@pytest.mark.slow
 def test_ok_means_that_the_sandbox_accepts(tmp_path: Path, example: Any) -> None:
     report = report_of(tmp_path, example, settings=SANDBOX)
     try:

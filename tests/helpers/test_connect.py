@@ -24,6 +24,8 @@ from helpers.sandbox import (
 )
 from helpers.settings import SettingsError
 
+pytestmark = pytest.mark.slow
+
 
 def clean_environment(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
     for name in list(os.environ):

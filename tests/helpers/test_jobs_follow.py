@@ -249,6 +249,7 @@ def test_a_failed_job_says_why(
         result_frame(client, job)
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_waited_for(
     own_server: Server, live_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

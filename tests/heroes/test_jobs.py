@@ -16,6 +16,8 @@ from tests.support.heroes_command import HeroesInProcess
 from tests.support.proxy import Proxy
 from tests.support.server import chat_examples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def train(tmp_path: Path) -> Path:

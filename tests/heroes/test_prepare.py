@@ -308,6 +308,7 @@ def test_report_for_scripts(tmp_path: Path) -> None:
     assert report["next"].startswith("heroes jobs create -t ")
 
 
+@pytest.mark.slow
 def test_many_rows(tmp_path: Path) -> None:
     rows = "".join(f'"Who is number {n}?",Number {n} flies over the town.\n' for n in range(20_000))
     done = run(save(tmp_path, "a.csv", HEADER + rows), "--yes", "--format", "completions")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from heroes.prepare.steps import Steps
 from heroes.prepare.suggestion import InputError, Plan, Suggestion
 from heroes.prepare.write import examples, is_same
 from sandbox.engine.examples import validate_training_file
+
+pytestmark = pytest.mark.slow
 
 QUICK = settings(
     deadline=None,

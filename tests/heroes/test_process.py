@@ -14,6 +14,8 @@ from helpers.jsonl import write_jsonl
 from tests.support.heroes_command import ROOT, Heroes, Terminal, interrupt
 from tests.support.server import chat_examples
 
+pytestmark = pytest.mark.slow
+
 on_a_terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
 

@@ -118,6 +118,7 @@ def test_ctrl_c_ends_the_kernel_and_nothing_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("kernels")
+@pytest.mark.slow
 def test_shown_widgets_keep_their_state_under_names_that_stay(tmp_path: Path) -> None:
     made = [run(notebook(SHOWS, "bar.value = 3"), tmp_path) for _ in range(2)]
     assert made[0].cells[1].outputs[0].data[VIEW] != made[1].cells[1].outputs[0].data[VIEW]

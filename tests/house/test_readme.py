@@ -13,6 +13,8 @@ from openai import OpenAI
 from helpers.data import DATA
 from tests.support.heroes_command import ROOT, HeroesInProcess
 
+pytestmark = pytest.mark.slow
+
 # The model's name in the README is a stand-in for the one that `jobs create` prints.
 STAND_IN = "ft:superhero-mini:…"
 

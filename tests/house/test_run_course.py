@@ -48,6 +48,7 @@ def test_a_hosted_key_costs_nothing_without_a_yes(
     assert not (folder / "build").exists()
 
 
+@pytest.mark.slow
 def test_the_road_runs_in_order_and_publishes_its_seconds_only_if_asked(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

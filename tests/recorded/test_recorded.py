@@ -14,6 +14,7 @@ from tests.recorded.recordings import RECORDINGS, path_of, read
 KINDS = ("chat", "pairs")
 
 
+@pytest.mark.slow
 def test_every_request_gets_its_recorded_answer() -> None:
     made, known = RECORDINGS["answers"](), read("answers")
     assert [entry["name"] for entry in made] == [entry["name"] for entry in known]

@@ -24,6 +24,8 @@ from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, TokenIn
 from sandbox.engine.text_stream import TextStream
 from tests.support.tiny import CONTEXT, make_base
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ["40, woman, Healing ->", "He flies", "", "A detective listens quietly to the rain é"]
 
 

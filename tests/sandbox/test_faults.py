@@ -16,6 +16,8 @@ from sandbox.config import Settings
 from tests.support.api import Api, running
 from tests.support.server import chat_lines, wait_for
 
+pytestmark = pytest.mark.slow
+
 FAULTS = "/sandbox/faults"
 
 

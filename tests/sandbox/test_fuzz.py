@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.support.api import Api
 
+pytestmark = pytest.mark.slow
+
 FEW = settings(max_examples=15)  # several requests each
 
 

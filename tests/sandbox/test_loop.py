@@ -25,6 +25,8 @@ from sandbox.engine.training_state import STATE_FOLDER, write_folder
 from sandbox.store import Store, checkpoints, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES, BATCH, EPOCHS = 22, 4, 4
 PER_EPOCH = 6  # steps: 22 / 4, rounded up
 
