@@ -73,7 +73,9 @@ async def ask_many(
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         if missing:
-            new, provider = grid.iloc[missing], settings.provider
+            new = grid.iloc[missing]
+            # On the sandbox, a hosted model's name still has its price: a rehearsal costs nothing.
+            provider = settings.provider if settings.endpoint == "hosted" else None
             estimate = estimate_generation(new, model, max_tokens=max_tokens, provider=provider)
             allow(estimate, max_usd)
             agree(estimate)

@@ -97,7 +97,8 @@ class Report:
         """The kept problems as a table, errors first, then by line."""
         names = ["severity", "line", "field", "kind", "message", "remedy"]
         rows = [[getattr(problem, name) for name in names] for problem in self._sorted()]
-        return pd.DataFrame(rows, columns=names).astype({"line": "Int64"})
+        frame = pd.DataFrame(rows, columns=names)
+        return frame.assign(line=[row[1] or "" for row in rows])  # none for the whole file
 
     def _sorted(self) -> list[Problem]:
         return sorted(self.problems, key=lambda p: (p.severity, p.line or 0))
