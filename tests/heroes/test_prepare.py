@@ -332,6 +332,8 @@ def talk(path: Path, answers: list[str]) -> tuple[int, str]:
         stdout=theirs,
         stderr=theirs,
         env={**os.environ, "TERM": "dumb"},
+        # A shell starts its background jobs, and so a test run among them, deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(theirs)
     seen, asked = "", 0
@@ -355,10 +357,12 @@ def talk(path: Path, answers: list[str]) -> tuple[int, str]:
 
 def _press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
     """Again after a while, because a signal between the question and its reading gets lost."""
-    while process.poll() is None:
+    for _ in range(12):
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5)
+            return
+    process.kill()
 
 
 @pytest.mark.parametrize(
