@@ -318,7 +318,14 @@ def test_many_rows(tmp_path: Path) -> None:
 # On a terminal ------------------------------------------------------------------------------
 
 
-COMMAND = "import typer; from heroes.prepare.command import prepare; typer.run(prepare)"
+# A shell starts its background jobs, and so a test run among them, deaf to Ctrl-C.
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import typer
+from heroes.prepare.command import prepare
+typer.run(prepare)
+"""
 
 
 def talk(path: Path, answers: list[str]) -> tuple[int, str]:
@@ -332,8 +339,6 @@ def talk(path: Path, answers: list[str]) -> tuple[int, str]:
         stdout=theirs,
         stderr=theirs,
         env={**os.environ, "TERM": "dumb"},
-        # A shell starts its background jobs, and so a test run among them, deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(theirs)
     seen, asked = "", 0
