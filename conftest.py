@@ -6,6 +6,7 @@ environment at the start of the session, and before each notebook's kernel a fre
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,8 @@ FOR_NOTEBOOKS = pytest.StashKey["NotebookConditions"]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the learner's environment before anything is collected."""
+    # A shell starts its background jobs deaf to Ctrl-C, which some tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[FOR_ALL] = ExitStack()
     config.stash[FOR_ALL].enter_context(own_environment())
     config.stash[FOR_NOTEBOOKS] = NotebookConditions()

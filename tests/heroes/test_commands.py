@@ -322,7 +322,7 @@ def test_models_faults_progress_and_explain(
     heroes: HeroesInProcess, live_model: str, tmp_path: Path
 ) -> None:
     assert live_model in heroes("models", "list").stdout
-    assert live_model not in heroes("models", "list", "--tuned").stdout
+    assert live_model not in heroes("models", "list", "--tuned").stdout.split()
     failed(heroes("models", "delete", live_model, "--yes"), "shows yours")
     failed(heroes("fault", "rain"), "There is no fault 'rain'")
     failed(heroes("fault", "rate_limit", "soon"), "write key=value")

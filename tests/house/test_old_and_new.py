@@ -14,6 +14,7 @@ import inspect
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ class World:
         while (job := self.client.fine_tuning.jobs.retrieve(job_id)).status not in ENDED:
             for other in self.client.fine_tuning.jobs.list(limit=100):
                 if other.id != job_id and other.status not in ENDED:
-                    self.client.fine_tuning.jobs.cancel(other.id)
+                    with suppress(openai.BadRequestError):  # it has ended at this moment
+                        self.client.fine_tuning.jobs.cancel(other.id)
             assert time.monotonic() < deadline, job
             time.sleep(0.2)
         assert job.status == "succeeded", job.error
@@ -200,7 +202,8 @@ def world(live_sandbox: Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield made
         for job in made.client.fine_tuning.jobs.list(limit=100):
             if job.status not in ENDED:
-                made.client.fine_tuning.jobs.cancel(job.id)
+                with suppress(openai.BadRequestError):
+                    made.client.fine_tuning.jobs.cancel(job.id)
 
 
 @pytest.fixture
