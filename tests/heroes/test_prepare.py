@@ -318,14 +318,7 @@ def test_many_rows(tmp_path: Path) -> None:
 # On a terminal ------------------------------------------------------------------------------
 
 
-# A shell starts its background jobs, and so a test run among them, deaf to Ctrl-C.
-COMMAND = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-import typer
-from heroes.prepare.command import prepare
-typer.run(prepare)
-"""
+COMMAND = "import typer; from heroes.prepare.command import prepare; typer.run(prepare)"
 
 
 def talk(path: Path, answers: list[str]) -> tuple[int, str]:
