@@ -20,6 +20,7 @@ from sandbox.store.errors import (
     ModelInUse,
     SchemaTooNew,
     StoreError,
+    storage_problem,
 )
 from sandbox.store.paging import Page
 
@@ -43,4 +44,5 @@ __all__ = [
     "jobs",
     "keys",
     "models",
+    "storage_problem",
 ]

@@ -11,6 +11,13 @@ StoreError
 └── LeaseLost       the worker no longer owns the job: stop working on it
 """
 
+import errno
+import sqlite3
+
+# The operating system's and SQLite's words for "this cannot be written now".
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
+_NOT_WRITTEN = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}
+
 
 class StoreError(Exception):
     """The parent of every error the store raises on purpose."""
@@ -66,3 +73,19 @@ class BatchStateError(StoreError):
 
 class LeaseLost(StoreError):
     """Another worker owns the job, or nobody does: the caller must stop working on it."""
+
+
+def storage_problem(error: BaseException) -> str | None:
+    """Return what keeps the state folder from being written, or None if ``error`` is another one.
+
+    Such an error passes when somebody makes room, so work that met one may be tried again.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(storage_problem, error.exceptions)), None)
+    if isinstance(error, sqlite3.Error):
+        # The lowest byte is the kind; the others say more (SQLITE_IOERR_WRITE is one of its kind).
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        return str(error) if code & 0xFF in _NOT_WRITTEN else None
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return (error.strerror or str(error)).lower()
+    return None
