@@ -22,7 +22,7 @@ from sandbox.api.errors import (
     UnsupportedParameter,
     unexpected_error,
 )
-from sandbox.store import batches, files, ids, storage_problem
+from sandbox.store import StorageError, StoreError, batches, files, ids
 from sandbox.store.batches import BatchRow, LineResult
 
 log = logging.getLogger(__name__)
@@ -83,12 +83,16 @@ class _Run:
 
     async def _ended(self) -> bool:
         """Do what there is to do; return whether the batch has come to its end."""
+        ended = True
         try:
             await self._steps()
-        except Exception as error:
-            log.exception("%s could not be run", self.id)
-            return storage_problem(error) is None and await self._failed(error)
-        return True
+        except* StorageError as errors:
+            log.error("%s waits: %s", self.id, errors.exceptions)
+            ended = False
+        except* Exception as errors:
+            log.error("%s could not be run", self.id, exc_info=errors)
+            ended = await self._failed(errors.exceptions[0])
+        return ended
 
     async def _failed(self, error: Exception) -> bool:
         """Fail the batch; return whether that could be stored."""
@@ -96,8 +100,8 @@ class _Run:
         fault = {"code": "server_error", "line": None, "message": message, "param": None}
         try:
             await run_in_threadpool(batches.fail, self.store, self.id, [fault])
-        except Exception:
-            log.exception("%s could not be failed", self.id)
+        except StoreError as problem:
+            log.error("%s could not be failed: %s", self.id, problem)
             return False
         return True
 

@@ -17,7 +17,7 @@ from sandbox.api.errors import (
     unexpected_error,
 )
 from sandbox.config import ORGANIZATION
-from sandbox.store import ids, storage_problem
+from sandbox.store import StorageError, ids
 
 log = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0  # for all that a refused client still sends
@@ -28,7 +28,7 @@ BODY_BYTES_PER_SECOND = 1024
 ANY_HOST = ("0.0.0.0", "::", "")
 
 
-class StorageFull(ServerError):
+class NoStorage(ServerError):
     """The state folder cannot be written. Asking again helps only when there is room again."""
 
     status = 507
@@ -94,13 +94,9 @@ def _answer_for(error: Exception, request_id: str, scope: Scope) -> ApiError:
         return error
     # The details stay here; the client gets the id to ask for them by.
     log.error("%s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
-    problem = storage_problem(error)
-    if problem is None:
-        return unexpected_error()
-    return StorageFull(
-        f"The sandbox cannot write to its storage ({problem}). Make room on the disk of its state "
-        "folder, then send the request again."
-    )
+    if isinstance(error, StorageError):
+        return NoStorage(f"Storage: {error}")
+    return unexpected_error()
 
 
 class _Exchange:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.context import Context
-from sandbox.store import files, jobs, models, storage_problem
+from sandbox.store import JobStateError, StorageError, files, jobs, models
 from sandbox.store.jobs import JobRow
 
 log = logging.getLogger(__name__)
@@ -46,29 +46,46 @@ async def _check_one_after_another(context: Context, pool: ThreadPoolExecutor) -
 
 
 def _check(context: Context, job_id: str) -> bool:
-    """Check a job's files; return whether its new state could be stored."""
+    """Check a job's files; return whether the outcome could be stored."""
     try:
         job = jobs.get_job(context.store, None, job_id)
         if job is not None and job.status == "validating_files":
             _validate(context, job)
-    except Exception as error:
-        log.exception("The files of %s could not be checked", job_id)
-        return storage_problem(error) is None and _give_up(context, job_id, error)
-    return True
-
-
-def _give_up(context: Context, job_id: str, error: Exception) -> bool:
-    """Fail a job whose files could not even be read; return whether that could be stored."""
-    message = f"The sandbox could not check the files ({type(error).__name__})."
-    try:
-        jobs.finish_failed(context.store, job_id, code="server_error", message=message)
-    except Exception:
-        log.exception("%s could not be failed", job_id)
+    except StorageError as error:
+        log.error("%s waits: %s", job_id, error)
         return False
+    except JobStateError:
+        log.info("%s was cancelled while its files were checked", job_id)
     return True
 
 
 def _validate(context: Context, job: JobRow) -> None:
+    """Queue a job or fail it. Raises StorageError or JobStateError."""
+    try:
+        _read_files(context, job)
+    except JobFault as fault:
+        jobs.finish_failed(
+            context.store, job.id, code=fault.code, message=fault.message, param=fault.param
+        )
+    except StorageError:
+        raise
+    except Exception as error:
+        log.exception("The files of %s could not be checked", job.id)
+        message = f"The sandbox could not check the files ({type(error).__name__})."
+        jobs.finish_failed(context.store, job.id, code="server_error", message=message)
+    else:
+        jobs.mark_queued(context.store, job.id)
+
+
+class JobFault(Exception):
+    """Why a job cannot be trained: ``code``, ``message`` and ``param`` of its error."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.param = code, message, param
+
+
+def _read_files(context: Context, job: JobRow) -> None:
     # Imported here: the tokenizer library is not needed before the first job.
     from sandbox.engine.examples import TrainingFileError, validate_training_file
 
@@ -76,19 +93,13 @@ def _validate(context: Context, job: JobRow) -> None:
     name = own.base if own else job.model
     base = next((base for base in context.bases if base.name == name), None)
     if base is None:
-        message = f"The model {job.model} is no longer there."
-        jobs.finish_failed(context.store, job.id, code="model_not_found", message=message)
-        return
+        raise JobFault("model_not_found", f"The model {job.model} is no longer there.")
     try:
         for file_id, kind in ((job.training_file, "training"), (job.validation_file, "validation")):
             if file_id is not None:
                 validate_training_file(files.file_path(context.store, file_id), base.path, kind)
-        if job.fault is not None and job.fault["name"] == "moderation":
-            message = FLAGGED_FILE.format(lines=job.fault["lines"])
-            raise TrainingFileError("invalid_training_file", message, "training_file")
     except TrainingFileError as error:
-        jobs.finish_failed(
-            context.store, job.id, code=error.code, message=error.message, param=error.param
-        )
-    else:
-        jobs.mark_queued(context.store, job.id)
+        raise JobFault(error.code, error.message, error.param) from error
+    if job.fault is not None and job.fault["name"] == "moderation":
+        message = FLAGGED_FILE.format(lines=job.fault["lines"])
+        raise JobFault("invalid_training_file", message, "training_file")
