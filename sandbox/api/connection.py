@@ -1,6 +1,7 @@
 """Connections of clients that do not say what they want."""
 
 import asyncio
+
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 

@@ -107,6 +107,17 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
         pass
 
 
+@pytest.fixture
+def job_id(store: Store) -> str:
+    row = files.add_file(store, "p", "a", "fine-tune", b"x")
+    return jobs.create_job(store, NewJob("p", "m", row.id, 1, {}, {})).id
+
+
+def make_model(store: Store, job_id: str, name: str = "ft:m:p::abc") -> models.ModelRow:
+    (store.models_dir / name[-3:]).mkdir()
+    return models.add_model(store, NewModel(name, "p", "m", job_id, name[-3:], "chat", 4))
+
+
 def test_a_key_is_found_by_its_secret_only(store: Store) -> None:
     row, secret = keys.create_key(store, "class-3", "Ada's laptop")
     assert re.fullmatch(r"sk-sandbox-[A-Za-z0-9]{40}", secret)
