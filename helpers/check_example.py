@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from helpers.dialogue import format_of, messages_of, turns_of, without_nulls
@@ -15,7 +13,6 @@ from helpers.tokens import TokenCounter, counter_for
 
 # The formats have these, but the sandbox trains without them.
 HOSTED_KEYS = ("name", "tool_calls", "function_call", "tool_call_id", "refusal")
-WORD = re.compile(" ?[^ ]+| ")  # no tokenizer joins a word to the next one
 
 
 def check_example(example: dict[str, Any], settings: Settings | None = None) -> list[Problem]:
@@ -50,33 +47,19 @@ def _sandbox_problems(example: dict[str, Any]) -> list[Problem]:
 
 def _model_problems(example: dict[str, Any], counter: TokenCounter) -> Iterator[Problem]:
     """What the model that will learn can't take. The sandbox cuts nothing off."""
-    turns, chat = turns_of(example), format_of(example) == "chat"
+    turns = turns_of(example)
     said = "\n".join(text for _, text in turns)
     if markers := [token for token in counter.special_tokens if token in said]:
         yield Problem("special_token", f"A text holds the marker {markers[0]!r}.")
     try:
-        frame = _frame_tokens(counter, tuple(role for role, _ in turns) if chat else ())
-        # Word by word a text has as many tokens or more, and words come again: this is quick.
-        words = (word for _, text in turns for word in WORD.findall(text))
-        tokens = frame + sum(_word_tokens(counter, word) for word in words)
-        if tokens > counter.max_tokens:
-            tokens = frame + sum(counter.text(text) for _, text in turns)
+        if format_of(example) == "chat":
+            messages = [{"role": role, "content": text} for role, text in turns]
+            tokens = counter.chat(messages, answer=False)
+        else:
+            tokens = counter.example(example)
     except ValueError as error:  # the model's template refuses the roles
         yield Problem("unsupported", f"{error}.")
         return
     if tokens > counter.max_tokens:
         most = f"more than the model's {counter.max_tokens:,}"
         yield Problem("too_long", f"The example has {tokens:,} tokens, {most}.")
-
-
-@lru_cache(maxsize=20_000)
-def _word_tokens(counter: TokenCounter, word: str) -> int:
-    return counter.text(word)
-
-
-@lru_cache
-def _frame_tokens(counter: TokenCounter, roles: tuple[str, ...]) -> int:
-    """Tokens around the texts: of the chat template, or around a pair (no roles)."""
-    if not roles:
-        return counter.example({"prompt": "", "completion": ""})
-    return counter.chat([{"role": role, "content": ""} for role in roles], answer=False)

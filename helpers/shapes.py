@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from helpers.json_lines import parse_line
-from helpers.near_json import JsonFault
+from helpers.json_lines import JsonFault, parse_line
 
 
 class Strict(BaseModel):
