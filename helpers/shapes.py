@@ -1,15 +1,27 @@
-"""The shape of one training example, without null keys: OpenAI's formats as pydantic models."""
+"""The shape of one training example: OpenAI's formats as pydantic models, and what breaks them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 from helpers.json_lines import JsonFault, parse_line
+from helpers.report import WORDS, Problem, shorten, type_name
 
 
 def shape(*, extra: Literal["forbid", "allow"] = "forbid", **fields: Any) -> type[BaseModel]:
@@ -93,3 +105,36 @@ ChatExample = shape(
     parallel_tool_calls=(bool, True),
 )
 PairExample = shape(prompt=str, completion=str)
+
+ROLES = ("system", "user", "assistant")
+TOP_KEYS = set(ChatExample.model_fields)
+MESSAGE_KEYS = {key for message in MESSAGES for key in message.model_fields} - {"refusal"}
+
+
+def shape_problems(example: dict[str, Any], model: type[BaseModel]) -> Iterator[Problem]:
+    """Where an example, without null keys, has not the shape of a model."""
+    try:
+        model.model_validate(example)
+        return
+    except ValidationError as errors:
+        found, table = errors.errors(include_url=False), WORDS["pydantic"]
+    for error in found:
+        place, value, context = list(error["loc"]), error["input"], error.get("ctx", {})
+        kind, message = table.get(error["type"], table["other"])
+        if tag := context.get("discriminator", "").strip("'"):
+            place, value = [*place, tag], value.get(tag)
+            if tag == "role" and kind == "wrong_value":
+                kind, message = "unknown_role", "Unknown role {value}."
+        if place[-1] == "arguments":
+            kind = "bad_arguments"
+        words = {"key": str(place[-1])[:40], "value": shorten(value), "found": type_name(value)}
+        unknown_key = kind == "extra_key" and len(place) == 1
+        field = shorten(place[0]) if unknown_key else _field(place)
+        yield Problem(kind, message.format(**context, **words), field)
+
+
+def _field(place: list[str | int]) -> str:
+    """A place of pydantic's in words, without the role or type that it names after a number."""
+    words = "".join(f"[{s}]" if isinstance(s, int) else f".{s[:40]}" for s in place)
+    words = re.sub(r"((?:messages|<parts>)\[\d+\])\.\w+(?=\.)", r"\1", words)
+    return re.sub(r"\.<\w+>", "", words).removeprefix(".")
