@@ -53,6 +53,7 @@ COMES_WITH = {
     "jupyter_client": "nbclient",
     "docutils": "sphinx",
     "starlette": "fastapi",
+    "h11": "uvicorn",
     "httpx2": "openai",
     "pydantic_core": "pydantic",
     "huggingface_hub": "transformers",
