@@ -9,12 +9,11 @@ from openai import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from sandbox.api.body import parse
 from sandbox.api.catalog import FoundModel, find_model
 from sandbox.api.context import Context
 from sandbox.api.disconnect import unless_gone
 from sandbox.api.generation import check_bias
-from sandbox.api.parameters import Sampling, refuse_unsupported
+from sandbox.api.parameters import Sampling
 from sandbox.api.stream import start_stream
 
 Asked = TypeVar("Asked", bound=Sampling)
@@ -51,15 +50,11 @@ class Opened(Generic[Asked]):
     project: str
 
 
-async def open_request(
-    context: Context, project: str, kind: type[Asked], data: dict[str, Any]
-) -> Opened[Asked]:
-    """Check the body of a request for text. Raises BadRequest or ModelNotFound."""
-    data = refuse_unsupported(data)
-    asked = parse(kind, data)
+async def open_request(context: Context, project: str, asked: Asked) -> Opened[Asked]:
+    """Check a request for text against its model. Raises BadRequest or ModelNotFound."""
     model = await run_in_threadpool(find_model, context, project, asked.model)
     check_bias(asked.logit_bias, model)
-    return Opened(asked, model, context.seeds.choose(asked.seed, data), project)
+    return Opened(asked, model, context.seeds.choose(asked.seed, asked.given), project)
 
 
 async def respond(request: Request, answer: StreamableAnswer) -> dict[str, Any] | Response:

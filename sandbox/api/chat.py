@@ -7,30 +7,34 @@ from starlette.responses import Response
 
 from sandbox.api.answering import Opened, open_request, respond
 from sandbox.api.auth import Project
-from sandbox.api.body import read_object
+from sandbox.api.body import JsonRoute, parse
 from sandbox.api.chat_answer import ChatAnswer
 from sandbox.api.chat_request import ChatRequest
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.openapi import body_of
 from sandbox.engine.protocol import GenerateRequest
 
-router = APIRouter(prefix="/chat/completions", tags=["completions"])
+router = APIRouter(prefix="/chat/completions", tags=["completions"], route_class=JsonRoute)
 
 
-@router.post("", openapi_extra=body_of(ChatRequest), response_model=None)
+@router.post("", response_model=None)
 async def create_chat_completion(
-    request: Request, project: Project, context: ContextOf
+    asked: ChatRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """The model's answer to a conversation, at once or as a stream of chunks."""
-    data = await read_object(request, context.settings.max_body_bytes)
-    return await respond(request, await prepare(context, project, data))
+    return await respond(request, await _open(context, project, asked))
 
 
 async def prepare(
     context: Context, project: str, data: dict[str, Any], background: bool = False
 ) -> ChatAnswer:
     """Check the body of a request and return its answer on its way. Raises ApiError."""
-    opened = await open_request(context, project, ChatRequest, data)
+    return await _open(context, project, parse(ChatRequest, data), background)
+
+
+async def _open(
+    context: Context, project: str, asked: ChatRequest, background: bool = False
+) -> ChatAnswer:
+    opened = await open_request(context, project, asked)
     return ChatAnswer(context.sampler, opened.asked, _engine_request(opened, background))
 
 

@@ -7,33 +7,36 @@ from starlette.responses import Response
 
 from sandbox.api.answering import Opened, open_request, respond
 from sandbox.api.auth import Project
-from sandbox.api.body import read_object
+from sandbox.api.body import JsonRoute, parse
 from sandbox.api.catalog import FoundModel
 from sandbox.api.completion_answer import CompletionAnswer
 from sandbox.api.completion_request import CompletionRequest
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, UnsupportedParameter
-from sandbox.api.openapi import body_of
 from sandbox.engine.protocol import GenerateRequest
 
-router = APIRouter(prefix="/completions", tags=["completions"])
+router = APIRouter(prefix="/completions", tags=["completions"], route_class=JsonRoute)
 
 
-@router.post("", openapi_extra=body_of(CompletionRequest), response_model=None)
+@router.post("", response_model=None)
 async def create_completion(
-    request: Request, project: Project, context: ContextOf
+    asked: CompletionRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """How the model goes on with one prompt or with several, at once or as a stream."""
-    data = await read_object(request, context.settings.max_body_bytes)
-    return await respond(request, await prepare(context, project, data))
+    return await respond(request, await _open(context, project, asked))
 
 
 async def prepare(
     context: Context, project: str, data: dict[str, Any], background: bool = False
 ) -> CompletionAnswer:
     """Check the body of a request and return its answer on its way. Raises ApiError."""
-    opened = await open_request(context, project, CompletionRequest, data)
-    asked = opened.asked
+    return await _open(context, project, parse(CompletionRequest, data), background)
+
+
+async def _open(
+    context: Context, project: str, asked: CompletionRequest, background: bool = False
+) -> CompletionAnswer:
+    opened = await open_request(context, project, asked)
     if asked.best_of is not None and asked.best_of != asked.n:
         raise UnsupportedParameter("best_of", "Ask for 'n' texts and choose among them yourself.")
     _check_tokens(asked, opened.model)

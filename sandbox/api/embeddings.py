@@ -12,25 +12,23 @@ from starlette.concurrency import run_in_threadpool
 
 from sandbox.api import wire
 from sandbox.api.auth import Project
-from sandbox.api.body import parse, read_object
+from sandbox.api.body import JsonRoute, parse
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf, Sampler
 from sandbox.api.disconnect import unless_gone
 from sandbox.api.embedding_request import EmbeddingRequest
 from sandbox.api.generation import translate
-from sandbox.api.openapi import body_of
 from sandbox.engine.protocol import EmbedRequest, EngineError
 
-router = APIRouter(prefix="/embeddings", tags=["embeddings"])
+router = APIRouter(prefix="/embeddings", tags=["embeddings"], route_class=JsonRoute)
 
 
-@router.post("", openapi_extra=body_of(EmbeddingRequest))
+@router.post("")
 async def create_embeddings(
-    request: Request, project: Project, context: ContextOf
+    asked: EmbeddingRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """One vector for each text: texts of like content have vectors of like direction."""
-    data = await read_object(request, context.settings.max_body_bytes)
-    answer = await prepare(context, project, data)
+    answer = await _open(context, project, asked)
     return await unless_gone(request, answer.whole())
 
 
@@ -42,7 +40,10 @@ async def prepare(
     The sampler embeds in small portions between the tokens it writes: nobody has to wait for
     long, so ``background`` makes no difference here.
     """
-    asked = parse(EmbeddingRequest, data)
+    return await _open(context, project, parse(EmbeddingRequest, data))
+
+
+async def _open(context: Context, project: str, asked: EmbeddingRequest) -> "EmbeddingAnswer":
     model = await run_in_threadpool(find_model, context, project, asked.model)
     request = EmbedRequest(str(model.path), asked.input, asked.dimensions)
     return EmbeddingAnswer(context.sampler, asked, request)

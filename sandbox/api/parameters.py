@@ -1,9 +1,16 @@
 """The parameters of chat completions and completions: types, ranges, and what is refused."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sandbox.api.body import Strict
 from sandbox.api.errors import UnsupportedParameter
@@ -112,6 +119,22 @@ class Sampling(Strict):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_given(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        # Not ValueErrors but ApiErrors: pydantic lets them pass as they are.
+        given = refuse_unsupported(data) if isinstance(data, dict) else data
+        asked = handler(given)
+        asked._given = given
+        return asked
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The request as its client has written it: what a seed is made of."""
+        return self._given
 
     @model_validator(mode="after")
     def _stream_options_need_stream(self) -> "Sampling":
