@@ -14,7 +14,6 @@ from sandbox.api import errors
 from sandbox.api.errors import ApiError, error_response
 from tests.support.api import Api
 
-
 BODY_PATHS = [
     "/fine_tuning/jobs",
     "/batches",
