@@ -1,4 +1,4 @@
-"""JSON bodies: any bytes come in, checked parameters or a clear 400 come out.
+"""JSON bodies: any bytes come in, checked parameters or a clear 400 come out; objects go out.
 
 A route of the class `JsonRoute` takes its body as a pydantic model, as FastAPI does everywhere.
 What this module adds is the hosted API's manner: one reading of JSON for all routes, whatever
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from openai import BaseModel as OpenAIModel
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 from starlette.responses import Response
@@ -103,6 +104,14 @@ async def no_body(request: Request) -> None:
     content = await read_bytes(request, _limit(request))
     if content.strip() not in (b"", b"{}"):
         raise BadRequest("This address takes no parameters in its body.")
+
+
+def dump(answer: OpenAIModel) -> dict[str, Any]:
+    """Return an object of the SDK as plain data, with the fields that were set.
+
+    So what the specification calls optional is absent rather than null.
+    """
+    return answer.model_dump(mode="json", exclude_unset=True, warnings=False)
 
 
 def _limit(request: Request) -> int:

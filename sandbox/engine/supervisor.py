@@ -203,7 +203,7 @@ class Worker:
 def sampler_arguments(preload: Iterable[Path]) -> list[str]:
     """Arguments of Python that start the sampler process."""
     flags = [part for folder in preload for part in ("--preload", str(folder))]
-    return ["-m", "sandbox.engine.sampler", *flags]
+    return ["-m", "sandbox.engine.sampler.worker", *flags]
 
 
 def trainer_arguments(

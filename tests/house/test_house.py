@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "heroes": {"heroes", "course", "helpers"},
     "sandbox": {"sandbox"},
     "sandbox.store": {"sandbox.store"},
-    "sandbox.engine": {"sandbox.engine", "sandbox.store"},
+    "sandbox.engine": {"sandbox.engine", "sandbox.parameters", "sandbox.store"},
     "sandbox.base_model": {"sandbox.base_model"},
     "tools": {"tools", "course", "helpers", "sandbox"},
     "bench": {"bench", "course", "helpers", "sandbox", "tools"},

@@ -16,20 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sandbox.engine.chat_format import Encoder
-from sandbox.engine.decode import DecodeLoop
-from sandbox.engine.forward import make_forward
-from sandbox.engine.models import load_model
-from sandbox.engine.protocol import (
+from sandbox.engine.parent.sampler import SamplerClient
+from sandbox.engine.sampler.decode import DecodeLoop
+from sandbox.engine.sampler.forward import make_forward
+from sandbox.engine.sampler.messages import (
     Delta,
-    EmbedRequest,
+    Embed,
     EngineError,
-    GenerateRequest,
+    Generate,
     TokenInfo,
     Usage,
 )
-from sandbox.engine.sampler_client import SamplerClient
+from sandbox.engine.sampler.models import load_model
 from sandbox.engine.supervisor import RestartPolicy, Worker, sampler_arguments, trainer_arguments
+from sandbox.engine.text.encoder import Encoder
+from tests.support.generate import ask
 from tests.support.tiny import CONTEXT, make_base
 
 FAST = RestartPolicy(first_wait=0.01, longest_wait=0.05, limit=3)
@@ -169,7 +170,12 @@ def test_waits_grow_up_to_a_limit() -> None:
 
 
 def test_arguments() -> None:
-    assert sampler_arguments([Path("a")]) == ["-m", "sandbox.engine.sampler", "--preload", "a"]
+    assert sampler_arguments([Path("a")]) == [
+        "-m",
+        "sandbox.engine.sampler.worker",
+        "--preload",
+        "a",
+    ]
     arguments = trainer_arguments(Path("state"), {"tiny": Path("b")})
     start = ["-m", "sandbox.engine.trainer", "--state", "state"]
     assert arguments == [*start, "--name", "trainer-1", "--base", "tiny=b"]
@@ -177,7 +183,7 @@ def test_arguments() -> None:
 
 def test_the_api_side_loads_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys, sandbox.engine.sampler_client, sandbox.engine.examples\n"
+        "import sys, sandbox.engine.parent.sampler, sandbox.engine.examples\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -194,13 +200,7 @@ def base(tiny: Path) -> Path:
     return tiny
 
 
-def ask(base: Path, **settings: Any) -> GenerateRequest:
-    return GenerateRequest(
-        str(base), **{"prompt": "He flies", "seed": 1, "max_tokens": 12, **settings}
-    )
-
-
-async def whole(client: SamplerClient, request: GenerateRequest) -> tuple[list[Delta], Usage]:
+async def whole(client: SamplerClient, request: Generate) -> tuple[list[Delta], Usage]:
     pieces = [piece async for piece in client.generate(request)]
     assert isinstance(pieces[-1], Usage)
     return [piece for piece in pieces if isinstance(piece, Delta)], pieces[-1]
@@ -213,7 +213,7 @@ Body = Callable[[SamplerClient], Coroutine[Any, Any, None]]
 CHATTER = """
 import os, sys, threading
 def chatter():
-    if 'sandbox.engine.decode' in sys.modules:
+    if 'sandbox.engine.sampler.decode' in sys.modules:
         print('hello from a library', flush=True)
         os.write(1, b'hello from below')
     timer = threading.Timer(0.02, chatter)
@@ -245,10 +245,10 @@ def test_the_process_answers_as_the_loop_in_process(
 ) -> None:
     chat = [{"role": "user", "content": "40, woman ->"}]
     requests = [
-        ask(base, prompt=chat, n=2, top_logprobs=2, stream=False),
-        ask(base, stop=("e",), temperature=0.5, top_p=0.9),
-        ask(base, echo=True, top_logprobs=0, presence_penalty=0.5, frequency_penalty=0.5),
-        ask(base, prompt=[0, 60, 61], logit_bias={70: 5.0}),
+        ask(chat, base, n=2, top_logprobs=2, stream=False),
+        ask(folder=base, stop=("e",), temperature=0.5, top_p=0.9),
+        ask(folder=base, echo=True, top_logprobs=0, presence_penalty=0.5, frequency_penalty=0.5),
+        ask([0, 60, 61], base, logit_bias={70: 5.0}),
     ]
     loop = DecodeLoop(make_forward(load_model(base)), Encoder(base))
     expected: dict[int, list[Any]] = {i: [] for i in range(len(requests))}
@@ -290,17 +290,17 @@ def test_closing_the_stream_cancels_and_errors_stay_apart(
     (broken / "config.json").write_text("{}")
 
     async def body(client: SamplerClient) -> None:
-        stream = client.generate(ask(base, max_tokens=None, logit_bias=ENDLESS))
+        stream = client.generate(ask(folder=base, max_tokens=None, logit_bias=ENDLESS))
         assert isinstance(await anext(stream), Delta)
         await stream.aclose()
-        steady = asyncio.create_task(whole(client, ask(base, max_tokens=150, logit_bias=ENDLESS)))
+        steady = asyncio.create_task(
+            whole(client, ask(folder=base, max_tokens=150, logit_bias=ENDLESS))
+        )
         for request, code in [
-            (ask(base, max_tokens=CONTEXT), "context_length_exceeded"),
-            (ask(broken), "model_unavailable"),
-            (ask(tmp_path / "nowhere"), "model_unavailable"),
-            (ask(base, prompt={"not": "a prompt"}), "invalid_request"),
-            (ask(base, temperature="hot"), "invalid_request"),
-            (ask(base, prompt=[{"role": "user"}]), "invalid_request"),
+            (ask(folder=base, max_tokens=CONTEXT), "context_length_exceeded"),
+            (ask(folder=broken), "model_unavailable"),
+            (ask(folder=tmp_path / "nowhere"), "model_unavailable"),
+            (ask([{"role": "user"}], base), "engine_failed"),
         ]:
             with pytest.raises(EngineError) as caught:
                 await whole(client, request)
@@ -314,8 +314,8 @@ def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(
     base: Path, with_client: Callable[[Body], None]
 ) -> None:
     async def body(client: SamplerClient) -> None:
-        expected = await whole(client, ask(base))
-        stream = client.generate(ask(base, max_tokens=None, n=64, logit_bias=ENDLESS))
+        expected = await whole(client, ask(folder=base))
+        stream = client.generate(ask(folder=base, max_tokens=None, n=64, logit_bias=ENDLESS))
         await anext(stream)
         assert client.pid is not None
         os.kill(client.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
@@ -323,7 +323,7 @@ def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(
             async for _ in stream:
                 continue
         assert caught.value.code == "engine_crashed"
-        assert await whole(client, ask(base)) == expected
+        assert await whole(client, ask(folder=base)) == expected
 
     with_client(body)
 
@@ -332,10 +332,10 @@ def test_embeddings_come_through_the_process_and_one_bad_request_harms_no_other(
     base: Path, with_client: Callable[[Body], None]
 ) -> None:
     async def body(client: SamplerClient) -> None:
-        wanted = EmbedRequest(str(base), [[5, 6, 7], [5, 6, 7], [9, 8]])
+        wanted = Embed(str(base), [[5, 6, 7], [5, 6, 7], [9, 8]])
         vectors, bad = await asyncio.gather(
             client.embed(wanted),
-            client.embed(EmbedRequest(str(base / "nowhere"), [[5]])),
+            client.embed(Embed(str(base / "nowhere"), [[5]])),
             return_exceptions=True,
         )
         assert isinstance(bad, EngineError)

@@ -9,11 +9,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine.protocol import (
+from sandbox.engine.sampler.messages import (
     Delta,
-    EmbedRequest,
+    Embed,
     EngineError,
-    GenerateRequest,
+    Generate,
     Output,
     Usage,
     dump_embed,
@@ -59,7 +59,7 @@ class SamplerClient:
         await self._worker.stop()
         self._fail_all()
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
         """Yield the pieces of the answer, its ``Usage`` last. Waits until the sampler is ready.
 
         Closing the iterator early cancels the request. Raises EngineError.
@@ -72,7 +72,7 @@ class SamplerClient:
                 if output.usage is not None:
                     yield output.usage
 
-    async def embed(self, request: EmbedRequest) -> tuple[list[str], Usage]:
+    async def embed(self, request: Embed) -> tuple[list[str], Usage]:
         """Return one vector for each text, in base64, and the token counts. Raises EngineError."""
         number = next(self._numbers)
         async with aclosing(self._ask(number, dump_embed(number, request))) as outputs:

@@ -16,10 +16,10 @@ There is one ``outputs`` line per decoding step, for all requests together.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from sandbox.parameters import Sampling
 
 
 class EngineError(Exception):
@@ -36,36 +36,28 @@ class EngineError(Exception):
 
 
 @dataclass(frozen=True)
-class GenerateRequest:
+class Generate:
     """One question to a model.
 
-    ``prompt`` is a list of chat messages, a text, or token ids. ``max_tokens`` None means up to
-    the end of the context. With ``stream`` off, the deltas come all at once at the end.
+    ``prompt`` is a list of chat messages, a text, or token ids. With ``stream`` off, the deltas
+    come all at once at the end.
     """
 
-    model_path: str
+    folder: str  # of the model
     prompt: list[dict[str, Any]] | str | list[int]
-    max_tokens: int | None = None
-    n: int = 1
-    temperature: float = 1.0
-    top_p: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    top_logprobs: int | None = None
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    logit_bias: dict[int, float] = field(default_factory=dict)
-    echo: bool = False
+    sampling: Sampling
+    echo: bool = False  # begin the answer with the prompt
     stream: bool = True
     group: str = ""  # whose request it is: groups get their turns evenly
     background: bool = False  # those that somebody waits for go first
+    adapter: str | None = None  # folder of the LoRA adapter on the model
 
 
 @dataclass(frozen=True)
-class EmbedRequest:
+class Embed:
     """Texts (or their token ids) to be turned into vectors; ``dimensions`` None keeps them all."""
 
-    model_path: str
+    folder: str  # of the model
     inputs: list[str] | list[list[int]]
     dimensions: int | None = None
 
@@ -117,25 +109,31 @@ def dump_line(message: dict[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def dump_generate(request_id: int, request: GenerateRequest) -> bytes:
+def dump_generate(request_id: int, request: Generate) -> bytes:
     """The line that starts a request."""
-    return dump_line({"op": "generate", "id": request_id, "request": asdict(request)})
+    return dump_line(
+        {
+            "op": "generate",
+            "id": request_id,
+            "request": {**vars(request), "sampling": request.sampling.model_dump()},
+        }
+    )
 
 
-def dump_embed(request_id: int, request: EmbedRequest) -> bytes:
+def dump_embed(request_id: int, request: Embed) -> bytes:
     """The line that asks for vectors."""
     return dump_line({"op": "embed", "id": request_id, "request": asdict(request)})
 
 
-def load_embed_request(wire: Any) -> EmbedRequest:
+def load_embed_request(wire: Any) -> Embed:
     """The request in an ``embed`` message. Raises EngineError when it has another shape."""
     try:
-        request = EmbedRequest(**wire)
+        request = Embed(**wire)
     except TypeError as error:
         raise EngineError("invalid_request", f"The request is not well-formed: {error!r}") from None
     inputs, dimensions = request.inputs, request.dimensions
     fits = (
-        isinstance(request.model_path, str)
+        isinstance(request.folder, str)
         and isinstance(inputs, list)
         and all(isinstance(one, str) or _is_ids(one) for one in inputs)
         and (dimensions is None or (_is_int(dimensions) and dimensions >= 1))
@@ -145,30 +143,15 @@ def load_embed_request(wire: Any) -> EmbedRequest:
     return request
 
 
-def load_request(wire: Any) -> GenerateRequest:
-    """The request in a ``generate`` message. Raises EngineError when it has another shape.
-
-    One request of a wrong shape must not get into the batch, where it would hurt the others.
-    """
+def load_request(wire: Any) -> Generate:
+    """The request in a ``generate`` message. Raises EngineError when it has another shape."""
     try:
-        bias = {int(token): float(value) for token, value in wire["logit_bias"].items()}
-        request = GenerateRequest(**{**wire, "stop": tuple(wire["stop"]), "logit_bias": bias})
+        given = wire["sampling"]
+        bias = {int(token): value for token, value in given["logit_bias"].items()}
+        changes = {"stop": tuple(given["stop"]), "logit_bias": bias}
+        return Generate(**{**wire, "sampling": Sampling.model_construct(**{**given, **changes})})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineError("invalid_request", f"The request is not well-formed: {error!r}") from None
-    for name, fits in _SHAPES.items():
-        if not fits(getattr(request, name)):
-            raise EngineError("invalid_request", f"The request's {name} is not well-formed.")
-    return request
-
-
-def _is_prompt(value: Any) -> bool:
-    if isinstance(value, str):
-        return True
-    if not isinstance(value, list):
-        return False
-    return _is_ids(value) or all(
-        isinstance(item, dict) and {"role", "content"} <= item.keys() for item in value
-    )
 
 
 def _is_ids(value: Any) -> bool:
@@ -177,28 +160,6 @@ def _is_ids(value: Any) -> bool:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-_SHAPES: dict[str, Callable[[Any], bool]] = {
-    "model_path": lambda value: isinstance(value, str),
-    "prompt": _is_prompt,
-    "max_tokens": lambda value: value is None or (_is_int(value) and value >= 0),
-    "n": lambda value: _is_int(value) and value >= 1,
-    "temperature": lambda value: _is_number(value) and value >= 0,
-    "top_p": lambda value: _is_number(value) and 0 <= value <= 1,
-    "seed": lambda value: value is None or _is_int(value),
-    "stop": lambda value: all(isinstance(text, str) for text in value),
-    "top_logprobs": lambda value: value is None or (_is_int(value) and value >= 0),
-    "presence_penalty": _is_number,
-    "frequency_penalty": _is_number,
-    "group": lambda value: isinstance(value, str),
-    "background": lambda value: isinstance(value, bool),
-    "logit_bias": lambda value: all(math.isfinite(number) for number in value.values()),
-}
 
 
 def dump_outputs(outputs: list[Output]) -> bytes:

@@ -1,4 +1,4 @@
-"""The sampler process: ``python -m sandbox.engine.sampler [--preload FOLDER ...]``.
+"""The sampler process: ``python -m sandbox.engine.sampler.worker [--preload FOLDER ...]``.
 
 Reads requests as JSON lines on standard input, answers on standard output (``protocol.py``), and
 ends when standard input closes.
@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sandbox.engine.protocol import (
+from sandbox.engine.sampler.messages import (
     EngineError,
     Output,
     dump_line,
@@ -23,7 +23,7 @@ from sandbox.engine.protocol import (
 from sandbox.engine.worker_io import CLOSED, claim_stdout, read_messages
 
 if TYPE_CHECKING:
-    from sandbox.engine.models import ModelShelf
+    from sandbox.engine.sampler.models import ModelShelf
 
 Inbox = queue.SimpleQueue[dict[str, Any]]
 
@@ -77,10 +77,10 @@ class Sampler:
         try:
             if op == "embed":
                 wanted = load_embed_request(wire)
-                self._shelf.embedder(wanted.model_path).add(request_id, wanted)
+                self._shelf.embedder(wanted.folder).add(request_id, wanted)
             else:
                 request = load_request(wire)
-                self._shelf.get(request.model_path).add(request_id, request)
+                self._shelf.get(request.folder).add(request_id, request)
         except EngineError as error:
             self._write(dump_outputs([Output(request_id, error=error)]))
         # A request of a kind nobody thought of must not take the others down with it.
@@ -102,7 +102,7 @@ def main() -> None:
     options = parser.parse_args()
     out = claim_stdout()
     # Only now: what large libraries print while they are loaded must not reach the parent.
-    from sandbox.engine.models import ModelShelf
+    from sandbox.engine.sampler.models import ModelShelf
 
     inbox: Inbox = queue.SimpleQueue()
     read_messages(inbox)
