@@ -13,7 +13,7 @@ from sandbox import __version__
 from sandbox.api import batches, chat, completions, embeddings, files, jobs, models
 from sandbox.api.batch_runner import run_batches
 from sandbox.api.context import Context, ContextOf, Sampler
-from sandbox.api.errors import install_handlers
+from sandbox.api.errors import ERRORS, install_handlers
 from sandbox.api.faults import routes as fault_routes
 from sandbox.api.faults.middleware import FaultsHappen
 from sandbox.api.middleware import Envelope
@@ -97,7 +97,7 @@ def _lifespan(context: Context, workers: Sequence[Worker]) -> Any:
 
 
 def _routes() -> APIRouter:
-    routes = APIRouter(prefix="/v1")
+    routes = APIRouter(prefix="/v1", responses=ERRORS)
     for module in (files, jobs, models, chat, completions, embeddings, batches, fault_routes):
         routes.include_router(module.router)
     return routes
