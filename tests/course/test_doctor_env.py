@@ -150,6 +150,7 @@ def test_a_blocked_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert only(doctor.check_loopback).level == "fail"
 
 
+@pytest.mark.slow
 def test_a_torch_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.sys, "executable", str(Path(os.devnull)))
     results = [result for result in examine() if result.what == "torch"]

@@ -66,6 +66,7 @@ def shown_by(client: BlockingKernelClient, source: str) -> list[dict[str, str]]:
     return shown
 
 
+@pytest.mark.slow
 def test_it_is_shown_the_same_way_every_time_and_random_numbers_go_on(
     client: BlockingKernelClient,
 ) -> None:

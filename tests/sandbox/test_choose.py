@@ -20,6 +20,9 @@ from sandbox.engine.sampling import (
     sample,
 )
 
+# Torch takes seconds to import.
+pytestmark = pytest.mark.slow
+
 LOGITS = arrays(np.float64, (3, 100), elements=st.floats(-20, 20, width=16))
 
 

@@ -23,6 +23,9 @@ from sandbox.engine.protocol import (
 )
 from tests.support.tiny import CONTEXT, make_base
 
+# Torch takes seconds to import.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
