@@ -62,6 +62,7 @@ def test_examples_and_masks_are_the_jobs() -> None:
         assert [0] * len(note) + [1] * (len(ids) - len(note)) == their_mask
 
 
+@pytest.mark.slow
 def test_a_model_that_never_chatted_gets_a_plain_template() -> None:
     from transformers import AutoTokenizer
 

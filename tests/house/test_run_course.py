@@ -113,6 +113,7 @@ def ask(status: int, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return run_course.predict(client, load_settings(), MODEL), provider.calls[0]
 
 
+@pytest.mark.slow
 def test_the_prediction_is_asked_with_the_bare_note_and_its_failures_are_explained() -> None:
     text, request = ask(200, completion("A hero. "))
     assert text == "A hero."
