@@ -373,6 +373,7 @@ def _press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
         (["^C"], 130, None),
     ],
 )
+@pytest.mark.slow
 def test_each_suggestion_is_asked_about(
     answers: list[str], code: int, rows: int | None, tmp_path: Path
 ) -> None:

@@ -16,6 +16,9 @@ from sandbox.engine.sampler.models import ModelShelf, load_model
 from sandbox.engine.text.encoder import Encoder
 from tests.support.tiny import CONTEXT, make_base
 
+# Torch takes seconds to import.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
