@@ -20,8 +20,9 @@ from course.grid import superhero_grid
 from helpers.ask import ask_many
 from helpers.connect import connect, connect_async
 from helpers.settings import load_settings
-from sandbox.engine.models import ModelShelf
-from sandbox.engine.protocol import GenerateRequest
+from sandbox.engine.sampler.messages import Generate
+from sandbox.engine.sampler.models import ModelShelf
+from sandbox.parameters import Sampling
 
 
 def side_by_side(grid: pd.DataFrame) -> None:
@@ -55,8 +56,8 @@ def in_process(grid: pd.DataFrame) -> None:
     loop = ModelShelf().get(str(WEIGHTS))
     for index, prompt in enumerate(grid["prompt"]):
         messages = [{"role": "user", "content": prompt}]
-        request = GenerateRequest(str(WEIGHTS), messages, max_tokens=300, seed=index, stream=False)
-        loop.add(index, request)
+        sampling = Sampling(max_tokens=300, seed=index)
+        loop.add(index, Generate(str(WEIGHTS), messages, sampling, stream=False))
     while loop.busy:
         loop.step()
 

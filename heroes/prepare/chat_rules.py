@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.dialogue import text_of
-from helpers.rules import MESSAGE_KEYS, ROLES
+from helpers.shapes import MESSAGE_KEYS, ROLES
 from heroes.prepare.suggestion import Found, Plan, keep, listed, shown
 
 

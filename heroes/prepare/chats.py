@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers.dialogue import without_nulls
 from helpers.report import type_name
-from helpers.rules import ROLES
+from helpers.shapes import ROLES
 from heroes.prepare.columns import NAMES, find
 from heroes.prepare.suggestion import (
     TEXTS,

@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.json_lines import parse_object, whole_fault
-from helpers.near_json import JsonFault, syntax_fault
+from helpers.json_lines import JsonFault, parse_line, parse_object, whole_fault
 from heroes.prepare.suggestion import InputError, note
 
 
@@ -21,8 +20,10 @@ def read_json(text: str, *, is_jsonl: bool) -> tuple[pd.DataFrame, str, list[str
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
         if body.startswith("[") and isinstance(error, json.JSONDecodeError):
-            fault = syntax_fault(body, error)
-            raise InputError("json_fault", f"line {error.lineno}", fault=fault) from None
+            try:
+                parse_line(body)
+            except JsonFault as fault:
+                raise InputError("json_fault", f"line {error.lineno}", fault=fault) from None
         value = None  # the reader of lines says what it is
     if value is None or (is_jsonl and isinstance(value, dict) and "\n" not in body):
         return _table(_lines(text), "line"), "jsonl", []

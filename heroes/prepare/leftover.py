@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from helpers.dialogue import texts_of
-from helpers.rules import TOP_KEYS
+from helpers.shapes import TOP_KEYS
 from heroes.prepare.columns import COURSE_GRID, NOT_USED
 from heroes.prepare.suggestion import Found, Plan
 from heroes.prepare.tables import plain

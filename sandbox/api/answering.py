@@ -14,10 +14,10 @@ from sandbox.api.catalog import FoundModel, find_model
 from sandbox.api.context import Context
 from sandbox.api.disconnect import unless_gone
 from sandbox.api.generation import check_bias
-from sandbox.api.parameters import Sampling, refuse_unsupported
+from sandbox.api.parameters import TextRequest, refuse_unsupported
 from sandbox.api.stream import start_stream
 
-Asked = TypeVar("Asked", bound=Sampling)
+Asked = TypeVar("Asked", bound=TextRequest)
 
 
 class Answer(Protocol):
@@ -30,7 +30,7 @@ class Answer(Protocol):
 class StreamableAnswer(Answer, Protocol):
     """An answer that can also be had piece by piece."""
 
-    asked: Sampling
+    asked: TextRequest
 
     def chunks(self) -> AsyncGenerator[BaseModel, None]:
         """Yield the answer as chunks. Raises ApiError."""

@@ -12,7 +12,7 @@ from sandbox.api.chat_answer import ChatAnswer
 from sandbox.api.chat_request import ChatRequest
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.openapi import body_of
-from sandbox.engine.protocol import GenerateRequest
+from sandbox.engine.sampler.messages import Generate
 
 router = APIRouter(prefix="/chat/completions", tags=["completions"])
 
@@ -34,21 +34,16 @@ async def prepare(
     return ChatAnswer(context.sampler, opened.asked, _engine_request(opened, background))
 
 
-def _engine_request(opened: Opened[ChatRequest], background: bool) -> GenerateRequest:
+def _engine_request(opened: Opened[ChatRequest], background: bool) -> Generate:
     asked = opened.asked
-    return GenerateRequest(
-        model_path=str(opened.model.path),
+    return Generate(
+        folder=str(opened.model.path),
         prompt=[message.plain() for message in asked.messages],
-        max_tokens=asked.max_completion_tokens or asked.max_tokens,
-        n=asked.n,
-        temperature=asked.temperature,
-        top_p=asked.top_p,
-        seed=opened.seed,
-        stop=tuple(asked.stop),
-        top_logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
-        presence_penalty=asked.presence_penalty,
-        frequency_penalty=asked.frequency_penalty,
-        logit_bias=asked.logit_bias,
+        sampling=asked.sampling(
+            max_tokens=asked.max_completion_tokens or asked.max_tokens,
+            seed=opened.seed,
+            top_logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
+        ),
         stream=asked.stream,
         group=opened.project,
         background=background,

@@ -23,7 +23,7 @@ from sandbox.api import wire
 from sandbox.api.chat_request import ChatRequest
 from sandbox.api.context import Sampler
 from sandbox.api.generation import run_all
-from sandbox.engine.protocol import Delta, GenerateRequest, TokenInfo, Usage
+from sandbox.engine.sampler.messages import Delta, Generate, TokenInfo, Usage
 from sandbox.store import ids
 
 
@@ -39,7 +39,7 @@ class _Collected:
 class ChatAnswer:
     """One chat completion on its way, in either of its two shapes."""
 
-    def __init__(self, sampler: Sampler, asked: ChatRequest, request: GenerateRequest) -> None:
+    def __init__(self, sampler: Sampler, asked: ChatRequest, request: Generate) -> None:
         self.sampler, self.asked, self.request = sampler, asked, request
         self.head: dict[str, Any] = {
             "id": ids.chat_completion_id(),

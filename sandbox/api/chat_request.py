@@ -5,19 +5,16 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from sandbox.api.messages import ChatMessage
-from sandbox.api.parameters import Sampling
-
-MOST_TOP_LOGPROBS = 20
+from sandbox.api.parameters import TextRequest
 
 
-class ChatRequest(Sampling):
+class ChatRequest(TextRequest):
     """The parameters of a chat completion."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool = False
-    top_logprobs: Annotated[int, Field(ge=0, le=MOST_TOP_LOGPROBS)] | None = None
 
     @model_validator(mode="after")
     def _check_together(self) -> "ChatRequest":

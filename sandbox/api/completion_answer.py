@@ -14,7 +14,7 @@ from sandbox.api import wire
 from sandbox.api.completion_request import CompletionRequest
 from sandbox.api.context import Sampler
 from sandbox.api.generation import Item, run_all
-from sandbox.engine.protocol import Delta, GenerateRequest, TokenInfo, Usage
+from sandbox.engine.sampler.messages import Delta, Generate, TokenInfo, Usage
 from sandbox.store import ids
 
 UTF8 = codecs.getincrementaldecoder("utf-8")
@@ -38,7 +38,7 @@ class CompletionAnswer:
         self,
         sampler: Sampler,
         asked: CompletionRequest,
-        requests: list[GenerateRequest],
+        requests: list[Generate],
     ) -> None:
         self.sampler, self.asked, self.requests = sampler, asked, requests
         self.collected = self._nothing_yet()
@@ -97,7 +97,7 @@ class CompletionAnswer:
         self, index: int, text: str, tokens: list[TokenInfo], finish_reason: str | None
     ) -> CompletionChoice:
         logprobs = None
-        if self.asked.logprobs is not None:
+        if self.asked.top_logprobs is not None:
             logprobs = self._logprobs(self.collected[index], tokens)
         fields = {
             "index": index,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from sandbox.api.parameters import Sampling
+from sandbox.api.parameters import TextRequest
 
 MOST_CHOICES = 2048
 DEFAULT_MAX_TOKENS = 16
@@ -49,12 +49,12 @@ Prompts = Annotated[
 ]
 
 
-class CompletionRequest(Sampling):
+class CompletionRequest(TextRequest):
     """The parameters of a completion."""
 
     prompt: Prompts = [""]  # none: as at the start of a document
     max_tokens: Annotated[int, Field(ge=0)] = DEFAULT_MAX_TOKENS
-    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=5)] | None = Field(None, alias="logprobs")
     echo: bool = False
     best_of: Annotated[int, Field(ge=1, le=20)] | None = None
 

@@ -14,7 +14,7 @@ from sandbox.api.completion_request import CompletionRequest
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, UnsupportedParameter
 from sandbox.api.openapi import body_of
-from sandbox.engine.protocol import GenerateRequest
+from sandbox.engine.sampler.messages import Generate
 
 router = APIRouter(prefix="/completions", tags=["completions"])
 
@@ -50,27 +50,18 @@ def _check_tokens(asked: CompletionRequest, model: FoundModel) -> None:
         )
 
 
-def _engine_requests(opened: Opened[CompletionRequest], background: bool) -> list[GenerateRequest]:
+def _engine_requests(opened: Opened[CompletionRequest], background: bool) -> list[Generate]:
     """Return one request for each prompt; the same prompt gives the same text."""
-    asked = opened.asked
+    sampling = opened.asked.sampling(seed=opened.seed)
     return [
-        GenerateRequest(
-            model_path=str(opened.model.path),
+        Generate(
+            folder=str(opened.model.path),
             prompt=prompt,
-            max_tokens=asked.max_tokens,
-            n=asked.n,
-            temperature=asked.temperature,
-            top_p=asked.top_p,
-            seed=opened.seed,
-            stop=tuple(asked.stop),
-            top_logprobs=asked.logprobs,
-            presence_penalty=asked.presence_penalty,
-            frequency_penalty=asked.frequency_penalty,
-            logit_bias=asked.logit_bias,
-            echo=asked.echo,
-            stream=asked.stream,
+            sampling=sampling,
+            echo=opened.asked.echo,
+            stream=opened.asked.stream,
             group=opened.project,
             background=background,
         )
-        for prompt in asked.prompt
+        for prompt in opened.asked.prompt
     ]

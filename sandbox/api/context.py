@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from sandbox.api.faults.box import FaultBox
     from sandbox.api.seeds import Seeds
     from sandbox.api.validation import Validator
-    from sandbox.engine.protocol import Delta, EmbedRequest, GenerateRequest, Usage
+    from sandbox.engine.sampler.messages import Delta, Embed, Generate, Usage
 
 
 class Sampler(Protocol):
     """The part of the sampler client that the routes use."""
 
-    def generate(self, request: "GenerateRequest") -> AsyncIterator["Delta | Usage"]:
+    def generate(self, request: "Generate") -> AsyncIterator["Delta | Usage"]:
         """Yield the pieces of the answer and, last, the token counts."""
 
-    async def embed(self, request: "EmbedRequest") -> tuple[list[str], "Usage"]:
+    async def embed(self, request: "Embed") -> tuple[list[str], "Usage"]:
         """Return the vectors in base64, and the token counts."""
 
 

@@ -19,7 +19,7 @@ from sandbox.api.disconnect import unless_gone
 from sandbox.api.embedding_request import EmbeddingRequest
 from sandbox.api.generation import translate
 from sandbox.api.openapi import body_of
-from sandbox.engine.protocol import EmbedRequest, EngineError
+from sandbox.engine.sampler.messages import Embed, EngineError
 
 router = APIRouter(prefix="/embeddings", tags=["embeddings"])
 
@@ -44,7 +44,7 @@ async def prepare(
     """
     asked = parse(EmbeddingRequest, data)
     model = await run_in_threadpool(find_model, context, project, asked.model)
-    request = EmbedRequest(str(model.path), asked.input, asked.dimensions)
+    request = Embed(str(model.path), asked.input, asked.dimensions)
     return EmbeddingAnswer(context.sampler, asked, request)
 
 
@@ -54,7 +54,7 @@ class EmbeddingAnswer:
 
     sampler: Sampler
     asked: EmbeddingRequest
-    request: EmbedRequest
+    request: Embed
 
     async def whole(self) -> dict[str, Any]:
         """Return the vectors with the token counts. Raises ApiError."""

@@ -13,14 +13,14 @@ from sandbox.api.errors import (
     EngineUnavailable,
     ServerError,
 )
-from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
+from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Usage
 
 Item = tuple[int, Delta | Usage]  # the number of the request, and a piece of its answer
 QUEUE_LENGTH = 256
 
 
 async def run_all(
-    sampler: Sampler, requests: Sequence[GenerateRequest], param: str
+    sampler: Sampler, requests: Sequence[Generate], param: str
 ) -> AsyncIterator[Item]:
     """Yield the pieces of all answers as they come. Closing this cancels what still runs.
 
@@ -54,7 +54,7 @@ async def _feed(
     queue: "asyncio.Queue[Item | Exception | None]",
     sampler: Sampler,
     number: int,
-    request: GenerateRequest,
+    request: Generate,
 ) -> None:
     end: Exception | None = None
     try:

@@ -1,16 +1,14 @@
 """The parameters of chat completions and completions: types, ranges, and what is refused."""
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import model_validator
 
 from sandbox.api.body import Strict
 from sandbox.api.errors import UnsupportedParameter
 from sandbox.api.metadata import Metadata
+from sandbox.parameters import Sampling
 
-MOST_STOPS = 4
-LARGEST_INT64 = 2**63 - 1
 NO_TOOLS = "The sandbox's models cannot call tools."
 
 # Parameters of the hosted API that the sandbox cannot do: the values that ask for nothing, and
@@ -47,44 +45,6 @@ def refuse_unsupported(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in REFUSED}
 
 
-def _check_stop(value: Any) -> list[str]:
-    stops = [value] if isinstance(value, str) else value
-    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
-        raise ValueError("it must be a string or a list of strings")
-    if len(stops) > MOST_STOPS:
-        raise ValueError(f"at most {MOST_STOPS} stop sequences are allowed, these are {len(stops)}")
-    if "" in stops:
-        raise ValueError("a stop sequence cannot be empty")
-    return stops
-
-
-def _check_bias(value: Any) -> dict[int, float]:
-    if not isinstance(value, dict):
-        raise ValueError("it must be an object that maps token ids to numbers")
-    bias: dict[int, float] = {}
-    for token, weight in value.items():
-        if not re.fullmatch(r"[0-9]{1,9}", token):
-            raise ValueError(f"'{token[:40]}' is not a token id")
-        number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not number or not -100 <= weight <= 100:
-            raise ValueError(f"the bias of token {token} must be a number from -100 to 100")
-        bias[int(token)] = float(weight)
-    return bias
-
-
-STOP_SCHEMA = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "array", "items": {"type": "string"}, "maxItems": MOST_STOPS},
-    ]
-}
-BIAS_SCHEMA = {"type": "object", "additionalProperties": {"type": "number"}}
-
-Stop = Annotated[list[str], BeforeValidator(_check_stop), WithJsonSchema(STOP_SCHEMA)]
-Bias = Annotated[dict[int, float], BeforeValidator(_check_bias), WithJsonSchema(BIAS_SCHEMA)]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
-
-
 class StreamOptions(Strict):
     """What a stream carries beside the text."""
 
@@ -92,18 +52,10 @@ class StreamOptions(Strict):
     include_obfuscation: Literal[False] = False
 
 
-class Sampling(Strict):
+class TextRequest(Sampling):
     """What both kinds of completions have in common."""
 
     model: str
-    n: Annotated[int, Field(ge=1, le=128)] = 1
-    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
-    top_p: Annotated[float, Field(ge=0, le=1)] = 1.0
-    stop: Stop = []
-    seed: Annotated[int, Field(ge=-LARGEST_INT64 - 1, le=LARGEST_INT64)] | None = None
-    presence_penalty: Penalty = 0.0
-    frequency_penalty: Penalty = 0.0
-    logit_bias: Bias = {}
     stream: bool = False
     stream_options: StreamOptions | None = None
     # These change no text: they are labels for the hosted provider's own records.
@@ -114,7 +66,7 @@ class Sampling(Strict):
     prompt_cache_retention: str | None = None
 
     @model_validator(mode="after")
-    def _stream_options_need_stream(self) -> "Sampling":
+    def _stream_options_need_stream(self) -> "TextRequest":
         if self.stream_options is not None and not self.stream:
             raise ValueError("'stream_options' is only allowed when 'stream' is true")
         return self
@@ -123,3 +75,8 @@ class Sampling(Strict):
     def usage_wanted(self) -> bool:
         """Whether a stream is to end with the token counts."""
         return self.stream_options is not None and self.stream_options.include_usage
+
+    def sampling(self, **changes: Any) -> Sampling:
+        """Return the part that the engine needs; ``changes`` have been checked already."""
+        fields = {name: getattr(self, name) for name in Sampling.model_fields}
+        return Sampling.model_construct(**fields | changes)

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from sandbox.api.app import create_app
 from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
-from sandbox.engine.sampler_client import SamplerClient
+from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.supervisor import Worker, trainer_arguments
 from sandbox.store import Store, files, jobs, models
 from sandbox.store.lock import StateLock, StateLocked

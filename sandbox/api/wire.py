@@ -17,7 +17,7 @@ from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from sandbox.config import ORGANIZATION
-from sandbox.engine.protocol import Usage
+from sandbox.engine.sampler.messages import Usage
 from sandbox.store.batches import BatchRow
 from sandbox.store.checkpoints import CheckpointRow
 from sandbox.store.events import EventRow

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sandbox.engine.chat_format import ChatFormatError, Encoder
+from sandbox.engine.text.encoder import ChatFormatError, Encoder
 
 MIN_EXAMPLES = 10
 MAX_LINE_BYTES = 8 * 1024 * 1024

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from sandbox.engine.chat_format import Encoder
 from sandbox.engine.examples import TrainingFileError
 from sandbox.engine.hyperparameters import Hyperparameters, resolve
 from sandbox.engine.lease import LEASE_SECONDS, Lease
-from sandbox.engine.models import load_model
+from sandbox.engine.sampler.models import load_model
+from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.training import Run, StepReport, TrainingFailed, add_lora, uses_lora
 from sandbox.engine.training_data import ExampleSet
 from sandbox.engine.training_state import save_model_folder

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sandbox.engine.lease import LEASE_SECONDS
-from sandbox.engine.protocol import dump_line
-from sandbox.engine.worker_io import CLOSED, claim_stdout, read_messages
+from sandbox.engine.worker_io import CLOSED, claim_stdout, dump_line, read_messages
 from sandbox.store import Store, ids, jobs
 
 LOOK_SECONDS = 0.25  # between two looks at the queue
@@ -52,7 +51,7 @@ def _watch(inbox: queue.SimpleQueue[dict[str, Any]], stopping: threading.Event) 
 
 def _warm_up(folder: Path) -> None:
     """Load a base once, so that the first job does not wait for imports and a cold disk."""
-    from sandbox.engine.models import load_model
+    from sandbox.engine.sampler.models import load_model
 
     try:
         load_model(folder, for_training=True)

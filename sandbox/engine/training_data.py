@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from sandbox.engine.chat_format import Encoder
 from sandbox.engine.examples import TrainingExample, read_examples
+from sandbox.engine.text.encoder import Encoder
 
 IGNORED = -100  # the label that the loss leaves out
 

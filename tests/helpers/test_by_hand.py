@@ -44,7 +44,7 @@ def test_examples_and_masks_are_the_jobs() -> None:
     """The chat template through transformers, as in the notebook, against the job's encoder."""
     from transformers import AutoTokenizer
 
-    from sandbox.engine.chat_format import Encoder
+    from sandbox.engine.text.encoder import Encoder
 
     folder = by_hand.base_model_folder()
     tokenizer, encoder = AutoTokenizer.from_pretrained(folder), Encoder(folder)

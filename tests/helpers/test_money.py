@@ -36,7 +36,7 @@ from helpers.prices import (
 from helpers.providers import PROVIDERS
 from helpers.settings import ROOT, SettingsError
 from helpers.tokens import FOLDERS, TokenCounter, counter_for, estimate_tokens, most_tokens
-from sandbox.engine.chat_format import Encoder
+from sandbox.engine.text.encoder import Encoder
 
 WRITER, BASE = "gpt-6-luna", "gpt-4.1-mini-2025-04-14"
 # Any text: code, other scripts, emoji, names of special tokens, halves of UTF-16 pairs.

@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletion
 
 from sandbox.api import batch_file
 from sandbox.api.batch_file import check_file, read_lines
-from sandbox.engine.protocol import Delta, GenerateRequest, Usage
+from sandbox.engine.sampler.messages import Delta, Generate, Usage
 from sandbox.store import Store
 from tests.support.api import Api, running_api
 from tests.support.scripted import ScriptedSampler
@@ -257,7 +257,7 @@ class SlowSampler(ScriptedSampler):
     def __init__(self, seconds: float = 0.02) -> None:
         self.seconds = seconds
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
         await asyncio.sleep(self.seconds)
         async for piece in super().generate(request):
             yield piece

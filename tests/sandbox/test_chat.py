@@ -13,7 +13,7 @@ import pytest
 from openai import APIError, BadRequestError, NotFoundError, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Usage
+from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Usage
 from tests.support.api import Api, NoSampler, running_api
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
@@ -255,7 +255,7 @@ class Endless:
     def __init__(self) -> None:
         self.begun, self.closed = threading.Event(), threading.Event()
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
         try:
             while True:
                 self.begun.set()
@@ -292,7 +292,7 @@ class Failing:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
         yield Delta(0, "Once", [], None)
         raise self.error
 

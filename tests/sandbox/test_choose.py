@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,20 +12,25 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sandbox.api.seeds import REMEMBERED, Seeds
-from sandbox.engine.sampling import (
+from sandbox.engine.sampler.choose import (
     CANDIDATES,
-    SamplingState,
+    ChoiceState,
     likeliest,
     log_probabilities,
     random_generator,
     sample,
 )
+from sandbox.parameters import Sampling
 
 LOGITS = arrays(np.float64, (3, 100), elements=st.floats(-20, 20, width=16))
 
 
-def states(count: int, **settings: float) -> list[SamplingState]:
-    return [SamplingState(random_generator(7, i), **settings) for i in range(count)]
+def state(seed: int, choice: int = 0, **settings: Any) -> ChoiceState:
+    return ChoiceState(Sampling(**settings), random_generator(seed, choice))
+
+
+def states(count: int, **settings: Any) -> list[ChoiceState]:
+    return [state(7, i, **settings) for i in range(count)]
 
 
 def by_hand(logits: np.ndarray, temperature: float, top_p: float, point: float) -> int:
@@ -45,7 +51,7 @@ def by_hand(logits: np.ndarray, temperature: float, top_p: float, point: float) 
     return kept[-1]
 
 
-@given(LOGITS, st.floats(0.05, 3), st.floats(0, 1))
+@given(LOGITS, st.floats(0.05, 2), st.floats(0, 1))
 def test_the_batched_draw_follows_the_definition(
     logits: np.ndarray, temperature: float, top_p: float
 ) -> None:
@@ -88,17 +94,17 @@ def test_a_row_draws_the_same_alone_and_in_a_batch() -> None:
 
 
 def test_penalties_follow_the_counts() -> None:
-    state = SamplingState(random_generator(0, 0), presence_penalty=0.5, frequency_penalty=0.25)
-    state.said.update({1: 3, 2: 1})
+    one = state(0, presence_penalty=0.5, frequency_penalty=0.25)
+    one.said.update({1: 3, 2: 1})
     logits = np.zeros(4)
-    state.adjust(logits)
+    one.adjust(logits)
     assert logits.tolist() == [0, -0.5 - 0.75, -0.5 - 0.25, 0]
 
 
 def test_a_penalty_makes_the_likeliest_token_give_way() -> None:
-    state = SamplingState(random_generator(0, 0), temperature=0, presence_penalty=2)
+    one = state(0, temperature=0, presence_penalty=2)
     logits = np.array([[3.0, 2.0, 0.0]])
-    assert [int(sample(logits, [state])[0]) for _ in range(3)] == [0, 1, 0]
+    assert [int(sample(logits, [one])[0]) for _ in range(3)] == [0, 1, 0]
     assert logits.tolist() == [[3, 2, 0]]
 
 

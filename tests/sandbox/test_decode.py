@@ -14,14 +14,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.engine import naive
-from sandbox.engine.chat_format import Encoder
-from sandbox.engine.decode import DecodeLoop
-from sandbox.engine.forward import Forward, GeneralForward, LlamaForward, make_forward
-from sandbox.engine.kv_cache import SlotCache
-from sandbox.engine.models import ModelShelf, load_model
-from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, TokenInfo, Usage
-from sandbox.engine.text_stream import TextStream
+from sandbox.engine.sampler import naive
+from sandbox.engine.sampler.cache import SlotCache
+from sandbox.engine.sampler.decode import DecodeLoop
+from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, make_forward
+from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
+from sandbox.engine.sampler.models import ModelShelf, load_model
+from sandbox.engine.sampler.text_stream import TextStream
+from sandbox.engine.text.encoder import Encoder
+from sandbox.parameters import Sampling
+from tests.support.generate import ask, changed
 from tests.support.tiny import CONTEXT, make_base
 
 pytestmark = pytest.mark.slow
@@ -49,11 +51,7 @@ def loop(forward: Forward, encoder: Encoder) -> DecodeLoop:
     return DecodeLoop(forward, encoder)
 
 
-def ask(prompt: Any = "He flies", **settings: Any) -> GenerateRequest:
-    return GenerateRequest("unused", prompt, **{"seed": 1, "max_tokens": 12, **settings})
-
-
-def answer(loop: DecodeLoop, *requests: GenerateRequest) -> list[tuple[list[Delta], Usage]]:
+def answer(loop: DecodeLoop, *requests: Generate) -> list[tuple[list[Delta], Usage]]:
     """Run requests together to their ends."""
     deltas: dict[int, list[Delta]] = {i: [] for i in range(len(requests))}
     usage: dict[int, Usage] = {}
@@ -72,11 +70,11 @@ def text_of(deltas: list[Delta], choice: int = 0) -> str:
     return "".join(delta.text for delta in deltas if delta.choice == choice)
 
 
-def texts(loop: DecodeLoop, *requests: GenerateRequest) -> list[str]:
+def texts(loop: DecodeLoop, *requests: Generate) -> list[str]:
     return [text_of(deltas) for deltas, _ in answer(loop, *requests)]
 
 
-def many(count: int) -> list[GenerateRequest]:
+def many(count: int) -> list[Generate]:
     """Requests of all lengths and temperatures."""
     draw = random.Random(0)
     return [
@@ -149,7 +147,7 @@ def decoded(encoder: Encoder, tokens: list[int]) -> str:
 
 def test_the_general_forward_computes_the_same(base: Path, encoder: Encoder) -> None:
     model = load_model(base)
-    requests = [replace(request, temperature=0, top_p=1.0) for request in many(9)]
+    requests = [changed(request, temperature=0, top_p=1.0) for request in many(9)]
     general = DecodeLoop(GeneralForward(model), encoder)
     written_out = DecodeLoop(LlamaForward(model), encoder)
     assert texts(general, *requests) == texts(written_out, *requests)
@@ -165,7 +163,7 @@ def test_other_models_take_the_general_way(tmp_path: Path, changes: dict[str, An
     forward = make_forward(load_model(folder))
     assert isinstance(forward, GeneralForward)
     loop = DecodeLoop(forward, Encoder(folder))
-    requests = [replace(request, temperature=0) for request in many(4)]
+    requests = [changed(request, temperature=0) for request in many(4)]
     assert texts(loop, *requests) == [texts(loop, request)[0] for request in requests]
 
 
@@ -176,7 +174,7 @@ def test_choices_differ_and_repeat(loop: DecodeLoop) -> None:
     assert found == [text_of(second, i) for i in range(4)]
     assert len(set(found)) > 1
     assert usage.completion_tokens == 48
-    [other] = texts(loop, replace(request, n=1, seed=2))
+    [other] = texts(loop, changed(request, n=1, seed=2))
     assert other not in found
 
 
@@ -188,7 +186,7 @@ def test_no_seed_is_a_new_text_each_time(loop: DecodeLoop) -> None:
 def test_a_request_without_streaming_brings_each_choice_once(loop: DecodeLoop) -> None:
     request = ask(n=3, stream=False)
     [(deltas, _)] = answer(loop, request)
-    [(streamed, _)] = answer(loop, replace(request, stream=True))
+    [(streamed, _)] = answer(loop, changed(request, stream=True))
     assert [delta.choice for delta in deltas] == [0, 1, 2]
     assert [delta.text for delta in deltas] == [text_of(streamed, i) for i in range(3)]
     assert all(delta.finish_reason for delta in deltas)
@@ -220,7 +218,7 @@ def test_a_stop_string_across_tokens_never_shows(loop: DecodeLoop, stream: bool)
     for length in (1, 3, 7):
         for start in range(0, len(whole) - length, 5):
             stop = whole[start : start + length]
-            [(deltas, _)] = answer(loop, replace(request, stop=("\x00", stop), stream=stream))
+            [(deltas, _)] = answer(loop, changed(request, stop=("\x00", stop), stream=stream))
             assert text_of(deltas) == whole[: whole.index(stop)]
             assert deltas[-1].finish_reason == "stop"
             tokens = "".join(token.text for delta in deltas for token in delta.tokens)
@@ -257,13 +255,14 @@ def test_logprobs_are_those_of_the_model_itself(loop: DecodeLoop) -> None:
         assert info.top == sorted(info.top, key=lambda entry: -entry[2])
         assert info.logprob is not None
         assert info.logprob <= info.top[0][2] < 0
-    hot = replace(plain, temperature=2.0, presence_penalty=1.0)
+    hot = changed(plain, temperature=2.0, presence_penalty=1.0)
     [(other, _)] = answer(loop, hot)
     assert other[0].tokens[0].top == infos[0].top
 
 
 def test_all_logprobs_together_are_one(loop: DecodeLoop, encoder: Encoder) -> None:
-    [(deltas, _)] = answer(loop, ask(max_tokens=1, top_logprobs=encoder.vocab_size))
+    everything = Sampling.model_construct(max_tokens=1, top_logprobs=encoder.vocab_size)
+    [(deltas, _)] = answer(loop, replace(ask(), sampling=everything))
     total = sum(np.exp(entry[2]) for entry in deltas[0].tokens[0].top)
     assert total == pytest.approx(1.0)
 
@@ -312,12 +311,12 @@ def test_token_ids_are_a_prompt_too(loop: DecodeLoop, encoder: Encoder) -> None:
         (ask(max_tokens=CONTEXT), "context_length_exceeded", f"{CONTEXT} in the completion"),
         (ask([999_999]), "invalid_request", "Token 999999 does not exist"),
         (ask([]), "invalid_request", "The prompt is empty"),
-        (ask(logit_bias={-3: 1.0}), "invalid_request", "Token -3 does not exist"),
+        (ask(logit_bias={330: 1.0}), "invalid_request", "Token 330 does not exist"),
     ],
     ids=["prompt", "messages", "completion", "unknown token", "nothing", "bias"],
 )
 def test_what_cannot_be_answered(
-    loop: DecodeLoop, request_: GenerateRequest, code: str, words: str
+    loop: DecodeLoop, request_: Generate, code: str, words: str
 ) -> None:
     with pytest.raises(EngineError, match=words) as caught:
         loop.add(1, request_)
@@ -372,7 +371,7 @@ def test_one_with_many_questions_does_not_hold_up_the_others(
 
 def test_the_background_gets_the_same_texts(loop: DecodeLoop) -> None:
     requests = many(8)
-    behind = [replace(request, background=True) for request in requests]
+    behind = [changed(request, background=True) for request in requests]
     assert texts(loop, *behind) == texts(loop, *requests)
 
 

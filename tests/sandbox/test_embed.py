@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sandbox.engine.chat_format import Encoder
-from sandbox.engine.embedding import EmbedLoop
-from sandbox.engine.forward import GeneralForward, make_forward
-from sandbox.engine.models import ModelShelf, load_model
-from sandbox.engine.protocol import (
-    EmbedRequest,
-    EngineError,
-    Output,
-    dump_outputs,
-    load_embed_request,
-    load_outputs,
-)
+from sandbox.engine.sampler.embed import EmbedLoop
+from sandbox.engine.sampler.forward import GeneralForward, make_forward
+from sandbox.engine.sampler.messages import Embed, EngineError, Output
+from sandbox.engine.sampler.models import ModelShelf, load_model
+from sandbox.engine.text.encoder import Encoder
 from tests.support.tiny import CONTEXT, make_base
 
 
@@ -36,7 +28,7 @@ def loop(folder: Path) -> EmbedLoop:
 
 def run(loop: EmbedLoop, *inputs: object, **options: object) -> Output:
     """The output of one request, run to its end."""
-    loop.add(1, EmbedRequest("", list(inputs), **options))
+    loop.add(1, Embed("", list(inputs), **options))
     found: list[Output] = []
     while loop.busy:
         found += loop.step()
@@ -93,7 +85,7 @@ def test_fewer_dimensions_are_cut_and_made_long_again(loop: EmbedLoop) -> None:
 
 def test_too_many_dimensions_are_refused(loop: EmbedLoop) -> None:
     with pytest.raises(EngineError, match="less than or equal to 64") as caught:
-        loop.add(1, EmbedRequest("", ["x"], 65))
+        loop.add(1, Embed("", ["x"], 65))
     assert caught.value.code == "invalid_dimensions"
 
 
@@ -101,26 +93,26 @@ def test_too_long_a_text_is_named(loop: EmbedLoop) -> None:
     fitting = [7] * (CONTEXT - 1)
     assert vectors(run(loop, fitting)).shape == (1, 64)
     with pytest.raises(EngineError, match=r"input\[1\] resulted in 192 tokens") as caught:
-        loop.add(1, EmbedRequest("", [fitting, [7] * CONTEXT]))
+        loop.add(1, Embed("", [fitting, [7] * CONTEXT]))
     assert caught.value.code == "context_length_exceeded"
 
 
 def test_unknown_tokens_and_no_text_are_refused(loop: EmbedLoop) -> None:
     with pytest.raises(EngineError, match="Token 99999 does not exist"):
-        loop.add(1, EmbedRequest("", [[5, 99999]]))
+        loop.add(1, Embed("", [[5, 99999]]))
     with pytest.raises(EngineError, match="no text"):
-        loop.add(1, EmbedRequest("", []))
+        loop.add(1, Embed("", []))
 
 
 def test_too_many_tokens_in_one_request(loop: EmbedLoop) -> None:
     with pytest.raises(EngineError, match="max 300000 tokens per request"):
-        loop.add(1, EmbedRequest("", [[7] * 190] * 1600))
+        loop.add(1, Embed("", [[7] * 190] * 1600))
 
 
 def test_two_requests_take_turns_and_one_can_be_cancelled(loop: EmbedLoop) -> None:
     long = [[7 + i % 5] * 150 for i in range(60)]
-    loop.add(1, EmbedRequest("", long))
-    loop.add(2, EmbedRequest("", ["short"]))
+    loop.add(1, Embed("", long))
+    loop.add(2, Embed("", ["short"]))
     first = [output for _ in range(2) for output in loop.step()]
     assert [output.id for output in first] == [2]  # it did not wait for the long one
     loop.cancel(1)
@@ -149,26 +141,3 @@ def test_a_diverged_model_fails_its_request_only(folder: Path) -> None:
     model.model.norm.weight.data.fill_(float("nan"))
     output = run(EmbedLoop(make_forward(model), Encoder(folder)), "x")
     assert output.error is not None and output.error.code == "model_unavailable"
-
-
-def test_vectors_travel_between_the_processes(loop: EmbedLoop) -> None:
-    output = run(loop, "x", "y")
-    (back,) = load_outputs(json.loads(dump_outputs([output])))
-    assert back == output
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        None,
-        {},
-        {"model_path": 1, "inputs": ["x"]},
-        {"model_path": "m", "inputs": "x"},
-        {"model_path": "m", "inputs": [1.5]},
-        {"model_path": "m", "inputs": ["x"], "dimensions": 0},
-        {"model_path": "m", "inputs": ["x"], "more": 1},
-    ],
-)
-def test_a_request_of_another_shape_is_refused(wire: object) -> None:
-    with pytest.raises(EngineError, match="not well-formed"):
-        load_embed_request(wire)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from sandbox.engine.chat_format import ChatFormatError, Detokenizer, Encoder, context_length
+from sandbox.engine.text.encoder import ChatFormatError, Detokenizer, Encoder, context_length
 from tests.support.tiny import SPECIAL, make_base
 
 QUESTION = {"role": "user", "content": "40, woman, Healing ->"}

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sandbox.engine import fine_tuning, hyperparameters, training
-from sandbox.engine.chat_format import Encoder
 from sandbox.engine.examples import TrainingExample
 from sandbox.engine.fine_tuning import run_job, run_job_inline
+from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.training_data import IGNORED, LengthGroupedOrder, collate
 from sandbox.engine.training_state import STATE_FOLDER, write_folder
 from sandbox.store import Store, checkpoints, events, files, jobs, models

@@ -18,7 +18,7 @@ from openai import OpenAI
 from sandbox.api.app import create_app
 from sandbox.api.context import Sampler
 from sandbox.config import BaseModel, Settings, load_base_model
-from sandbox.engine.protocol import Delta, EmbedRequest, EngineError, GenerateRequest, Usage
+from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, Usage
 from sandbox.store import Store, keys
 from tests.support.scripted import ScriptedSampler
 from tests.support.tiny import kept_base
@@ -27,12 +27,12 @@ from tests.support.tiny import kept_base
 class NoSampler:
     """What the application has when its model's process is gone for good."""
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
-        raise EngineError("model_unavailable", f"{request.model_path} cannot be loaded.")
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
+        raise EngineError("model_unavailable", f"{request.folder} cannot be loaded.")
         yield  # pragma: no cover - makes this a generator
 
-    async def embed(self, request: EmbedRequest) -> tuple[list[str], Usage]:
-        raise EngineError("model_unavailable", f"{request.model_path} cannot be loaded.")
+    async def embed(self, request: Embed) -> tuple[list[str], Usage]:
+        raise EngineError("model_unavailable", f"{request.folder} cannot be loaded.")
 
 
 @contextmanager

@@ -11,11 +11,11 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sandbox.engine.protocol import (
+from sandbox.engine.sampler.messages import (
     Delta,
-    EmbedRequest,
+    Embed,
     EngineError,
-    GenerateRequest,
+    Generate,
     TokenInfo,
     Usage,
 )
@@ -32,20 +32,20 @@ class ScriptedSampler:
     comes first.
     """
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[Delta | Usage]:
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
         """Yield the answer word by word, or each choice whole without `stream`; last the usage."""
         prompt = prompt_words(request.prompt)
         check_length(prompt)
         count = 0
-        for choice in range(request.n):
+        for choice in range(request.sampling.n):
             deltas = _choice(request, prompt, choice)
             count += len(deltas)
             for delta in deltas if request.stream else [_joined(deltas)]:
                 yield delta
-        echoed = len(prompt) * request.n if request.echo else 0
-        yield Usage(len(prompt), 0 if request.max_tokens == 0 else count - echoed)
+        echoed = len(prompt) * request.sampling.n if request.echo else 0
+        yield Usage(len(prompt), 0 if request.sampling.max_tokens == 0 else count - echoed)
 
-    async def embed(self, request: EmbedRequest) -> tuple[list[str], Usage]:
+    async def embed(self, request: Embed) -> tuple[list[str], Usage]:
         """One vector of unit length for each input, made of its hash."""
         inputs = [prompt_words(text) for text in request.inputs]
         for words in inputs:
@@ -78,14 +78,14 @@ def check_length(words: list[str]) -> None:
         )
 
 
-def _choice(request: GenerateRequest, prompt: list[str], choice: int) -> list[Delta]:
-    first = ((request.seed or 0) + choice) % len(WORDS)
+def _choice(request: Generate, prompt: list[str], choice: int) -> list[Delta]:
+    first = ((request.sampling.seed or 0) + choice) % len(WORDS)
     words = WORDS[first:] + WORDS[:first]
-    wanted = len(words) if request.max_tokens is None else request.max_tokens
+    wanted = len(words) if request.sampling.max_tokens is None else request.sampling.max_tokens
     reason = "length" if wanted < len(words) else "stop"
     said = _spaced(words[:wanted])
     text = "".join(said)
-    ends = [text.index(stop) for stop in request.stop if stop in text]
+    ends = [text.index(stop) for stop in request.sampling.stop if stop in text]
     if ends:
         said, reason = _cut(said, min(ends)), "stop"
     if request.echo:
@@ -108,11 +108,11 @@ def _cut(pieces: list[str], length: int) -> list[str]:
     return [piece for piece in kept if piece]
 
 
-def _tokens(request: GenerateRequest, text: str) -> list[TokenInfo]:
-    if request.top_logprobs is None:
+def _tokens(request: Generate, text: str) -> list[TokenInfo]:
+    if request.sampling.top_logprobs is None:
         return []
     top = [(text, list(text.encode()), -0.25), (" or", list(b" or"), -2.5), (" not", [], -3.0)]
-    return [TokenInfo(text, list(text.encode()), -0.25, top[: request.top_logprobs])]
+    return [TokenInfo(text, list(text.encode()), -0.25, top[: request.sampling.top_logprobs])]
 
 
 def _joined(deltas: list[Delta]) -> Delta:

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from sandbox.engine.chat_format import ChatFormatError, Encoder
-from sandbox.engine.forward import Forward
-from sandbox.engine.kv_cache import BLOCK, SlotCache
-from sandbox.engine.protocol import Delta, EngineError, GenerateRequest, Output, TokenInfo, Usage
-from sandbox.engine.sampling import (
+from sandbox.engine.sampler.cache import BLOCK, SlotCache
+from sandbox.engine.sampler.choose import (
+    ChoiceState,
     Floats,
-    SamplingState,
     likeliest,
     log_probabilities,
     random_generator,
     sample,
 )
-from sandbox.engine.text_stream import TextStream
+from sandbox.engine.sampler.forward import Forward
+from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Output, TokenInfo, Usage
+from sandbox.engine.sampler.text_stream import TextStream
+from sandbox.engine.text.encoder import ChatFormatError, Encoder
 
 MAX_SLOTS = 64
 BACKGROUND_SHARE = 0.75  # of the slots; the rest is free for those who wait for their answer
@@ -38,7 +38,7 @@ class _Job:
     """One request on its way: its prompt, its choices still at work, and what is not sent yet."""
 
     id: int
-    request: GenerateRequest
+    request: Generate
     prompt: tuple[int, ...]
     max_new: int
     open: int  # choices that have not finished
@@ -55,7 +55,7 @@ class _Choice:
     job: _Job
     index: int
     turn: int  # how many others its group had here when it came
-    state: SamplingState
+    state: ChoiceState
     stream: TextStream
     new: int = 0  # tokens so far
     last: int = 0  # the newest token, not yet read by the model
@@ -84,14 +84,14 @@ class DecodeLoop:
         """Whether ``step`` has anything to do or to report."""
         return bool(self._waiting or self._active or self._changed)
 
-    def add(self, request_id: int, request: GenerateRequest) -> None:
+    def add(self, request_id: int, request: Generate) -> None:
         """Queue a request. Raises EngineError when it cannot be answered."""
         prompt, start = self._encode(request)
         budget = self._budget(request, prompt)
-        job = _Job(request_id, request, tuple(prompt), budget, request.n, start)
+        job = _Job(request_id, request, tuple(prompt), budget, request.sampling.n, start)
         group = request.group
         turn = sum(c.job.request.group == group for c in (*self._active, *self._waiting))
-        for index in range(request.n):
+        for index in range(request.sampling.n):
             self._waiting.append(self._new_choice(job, index, turn + index))
         # First those that somebody waits for, and among them whoever has the fewest at work:
         # one with a hundred questions does not hold up one who has a single one.
@@ -122,7 +122,7 @@ class DecodeLoop:
             self._cache.clear()
         return self._report()
 
-    def _encode(self, request: GenerateRequest) -> tuple[list[int], int]:
+    def _encode(self, request: Generate) -> tuple[list[int], int]:
         """Token ids of the prompt, and where the user's part of them begins."""
         prompt = request.prompt
         try:
@@ -137,7 +137,9 @@ class DecodeLoop:
             raise EngineError("invalid_request", str(error)) from None
         if not ids:
             raise EngineError("invalid_request", "The prompt is empty: give at least one token.")
-        wrong = [i for i in (*ids, *request.logit_bias) if not 0 <= i < self.encoder.vocab_size]
+        wrong = [
+            i for i in (*ids, *request.sampling.logit_bias) if not 0 <= i < self.encoder.vocab_size
+        ]
         if wrong:
             raise EngineError(
                 "invalid_request",
@@ -146,9 +148,10 @@ class DecodeLoop:
             )
         return ids, start
 
-    def _budget(self, request: GenerateRequest, prompt: list[int]) -> int:
+    def _budget(self, request: Generate, prompt: list[int]) -> int:
         """How many tokens each choice may generate."""
-        context, given, wanted = self.encoder.context_length, len(prompt), request.max_tokens
+        context, given = self.encoder.context_length, len(prompt)
+        wanted = request.sampling.max_tokens
         is_chat = isinstance(request.prompt, list) and isinstance(request.prompt[0], dict)
         part = "messages" if is_chat else "prompt"
         room = context - given
@@ -169,16 +172,9 @@ class DecodeLoop:
         return room if wanted is None else wanted
 
     def _new_choice(self, job: _Job, index: int, turn: int) -> _Choice:
-        request = job.request
-        state = SamplingState(
-            random_generator(request.seed, index),
-            request.temperature,
-            request.top_p,
-            request.presence_penalty,
-            request.frequency_penalty,
-            request.logit_bias,
-        )
-        return _Choice(job, index, turn, state, TextStream(self.encoder, request.stop))
+        sampling = job.request.sampling
+        state = ChoiceState(sampling, random_generator(sampling.seed, index))
+        return _Choice(job, index, turn, state, TextStream(self.encoder, sampling.stop))
 
     def _next_groups(self) -> Iterator[tuple[bool, list[_Choice]]]:
         """The waiting choices that may join now, in order; echoes (``full``) apart."""
@@ -217,7 +213,7 @@ class DecodeLoop:
 
     @staticmethod
     def _echoes(choice: _Choice) -> bool:
-        return choice.job.request.echo and choice.job.request.top_logprobs is not None
+        return choice.job.request.echo and choice.job.request.sampling.top_logprobs is not None
 
     def _join(self, group: list[_Choice], full: bool) -> None:
         """Read the prompts of new choices (equal ones once) and draw their first tokens."""
@@ -263,7 +259,9 @@ class DecodeLoop:
         if broken.any():
             logits = np.where(broken[:, None], 0.0, logits)
         tokens = sample(logits, [choice.state for choice in choices])
-        wanting = [i for i, c in enumerate(choices) if c.job.request.top_logprobs is not None]
+        wanting = [
+            i for i, c in enumerate(choices) if c.job.request.sampling.top_logprobs is not None
+        ]
         logprobs = dict(zip(wanting, log_probabilities(logits[wanting]), strict=True))
         for i, (choice, token) in enumerate(zip(choices, tokens.tolist(), strict=True)):
             if broken[i]:
@@ -303,7 +301,7 @@ class DecodeLoop:
         if logprobs is None:
             return TokenInfo(text, list(raw), None, [])
         top = []
-        for other in likeliest(logprobs, choice.job.request.top_logprobs or 0).tolist():
+        for other in likeliest(logprobs, choice.job.request.sampling.top_logprobs or 0).tolist():
             bytes_of = self.encoder.token_bytes(other)
             named = bytes_of.decode("utf-8", errors="replace")
             top.append((named, list(bytes_of), float(logprobs[other])))

@@ -10,11 +10,11 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from sandbox.engine.chat_format import Encoder
-from sandbox.engine.decode import DecodeLoop
-from sandbox.engine.embedding import EmbedLoop
-from sandbox.engine.forward import make_forward
-from sandbox.engine.protocol import EngineError
+from sandbox.engine.sampler.decode import DecodeLoop
+from sandbox.engine.sampler.embed import EmbedLoop
+from sandbox.engine.sampler.forward import make_forward
+from sandbox.engine.sampler.messages import EngineError
+from sandbox.engine.text.encoder import Encoder
 
 MAX_LOADED = 8  # models kept in memory, beside those that are answering
 

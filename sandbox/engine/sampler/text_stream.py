@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from sandbox.engine.chat_format import Detokenizer, Encoder
-from sandbox.engine.protocol import TokenInfo
+from sandbox.engine.sampler.messages import TokenInfo
+from sandbox.engine.text.encoder import Detokenizer, Encoder
 
 
 class TextStream:

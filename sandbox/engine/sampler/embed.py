@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from sandbox.engine.chat_format import Encoder
-from sandbox.engine.decode import PREFILL_TOKENS
-from sandbox.engine.forward import Forward
-from sandbox.engine.kv_cache import SlotCache
-from sandbox.engine.protocol import EmbedRequest, EngineError, Output, Usage
+from sandbox.engine.sampler.cache import SlotCache
+from sandbox.engine.sampler.decode import PREFILL_TOKENS
+from sandbox.engine.sampler.forward import Forward
+from sandbox.engine.sampler.messages import Embed, EngineError, Output, Usage
+from sandbox.engine.text.encoder import Encoder
 
 MOST_TOKENS = 300_000  # in one request
 SAMPLE = 8192  # token vectors that are enough to see what they share
@@ -37,7 +37,7 @@ class _Job:
     """One request on its way: the texts as token ids, and the vectors so far."""
 
     id: int
-    request: EmbedRequest
+    request: Embed
     inputs: list[list[int]]
     vectors: list[str] = field(default_factory=list)
 
@@ -57,7 +57,7 @@ class EmbedLoop:
         """Whether ``step`` has anything to do."""
         return bool(self._jobs)
 
-    def add(self, request_id: int, request: EmbedRequest) -> None:
+    def add(self, request_id: int, request: Embed) -> None:
         """Queue a request. Raises EngineError when it cannot be answered."""
         if not request.inputs:
             raise EngineError("invalid_request", "There is no text: give at least one.")

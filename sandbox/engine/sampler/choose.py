@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.parameters import Sampling
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -27,39 +29,37 @@ def random_generator(seed: int | None, choice: int) -> np.random.Generator:
 
 
 @dataclass
-class SamplingState:
+class ChoiceState:
     """How one choice is sampled, and what it has said so far (for the penalties)."""
 
+    sampling: Sampling
     rng: np.random.Generator
-    temperature: float = 1.0
-    top_p: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    logit_bias: dict[int, float] = field(default_factory=dict)
     said: Counter[int] = field(default_factory=Counter)
 
     @property
     def adjusts(self) -> bool:
         """Whether the logits must be changed before sampling."""
-        return bool(self.logit_bias or self.presence_penalty or self.frequency_penalty)
+        wanted = self.sampling
+        return bool(wanted.logit_bias or wanted.presence_penalty or wanted.frequency_penalty)
 
     def adjust(self, logits: Floats) -> None:
         """Apply the bias and the penalties of OpenAI's API to one row of logits, in place."""
-        if self.logit_bias:
-            logits[list(self.logit_bias)] += list(self.logit_bias.values())
-        if self.said and (self.presence_penalty or self.frequency_penalty):
+        wanted = self.sampling
+        if wanted.logit_bias:
+            logits[list(wanted.logit_bias)] += list(wanted.logit_bias.values())
+        if self.said and (wanted.presence_penalty or wanted.frequency_penalty):
             counts = np.fromiter(self.said.values(), np.float64)
-            logits[list(self.said)] -= self.presence_penalty + self.frequency_penalty * counts
+            logits[list(self.said)] -= wanted.presence_penalty + wanted.frequency_penalty * counts
 
 
-def sample(logits: Floats, states: list[SamplingState]) -> Ints:
+def sample(logits: Floats, states: list[ChoiceState]) -> Ints:
     """Choose one token for each row of logits [B, V]; temperature 0 takes the likeliest."""
     if any(state.adjusts for state in states):
         logits = logits.copy()
         for row, state in zip(logits, states, strict=True):
             state.adjust(row)
     tokens = np.argmax(logits, axis=1)
-    drawn = np.flatnonzero([state.temperature > 0 for state in states])
+    drawn = np.flatnonzero([state.sampling.temperature > 0 for state in states])
     if len(drawn):
         chosen = [states[i] for i in drawn]
         scores = logits[drawn] if len(drawn) < len(states) else logits
@@ -69,12 +69,12 @@ def sample(logits: Floats, states: list[SamplingState]) -> Ints:
     return tokens
 
 
-def _draw(logits: Floats, states: list[SamplingState]) -> Ints:
-    temperature = np.array([state.temperature for state in states])[:, None]
+def _draw(logits: Floats, states: list[ChoiceState]) -> Ints:
+    temperature = np.array([state.sampling.temperature for state in states])[:, None]
     # Subtracting first keeps tiny temperatures from overflowing.
     weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
     totals = weights.sum(axis=1)
-    top_p = np.array([state.top_p for state in states])
+    top_p = np.array([state.sampling.top_p for state in states])
     points = np.array([state.rng.random() for state in states])
     tokens, found = _search_likeliest(weights, totals, top_p, points)
     for row in np.flatnonzero(~found):  # rare: the draw lies beyond the candidates

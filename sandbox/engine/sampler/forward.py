@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from sandbox.engine.kv_cache import SlotCache, step_mask
+from sandbox.engine.sampler.cache import SlotCache, step_mask
 
 SMALL = 20_000_000  # parameters
 

@@ -1,0 +1,1 @@
+"""The sampler: one process that answers requests with models in memory."""
