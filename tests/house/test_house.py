@@ -21,7 +21,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINES = {
     "helpers": (3_642, 150),
     "course": (2_590, 230),
-    "heroes": (3_590, 151),
+    "heroes": (3_507, 150),
     "tools bench docs scripts": (2_490, 225),
     "sandbox": (11_800, 470),
 }
