@@ -26,7 +26,7 @@ from sandbox.store.batches import BatchRow, NewBatch
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
 # How long the answer to a cancel waits for the batch to end.
 PATIENCE_SECONDS = 2.0
-Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
+Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"]
 
 
 class OutputExpiresAfter(Strict):
