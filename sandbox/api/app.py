@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from sandbox import __version__
-from sandbox.api import batches, chat, completions, embeddings, files, jobs, models
+from sandbox.api import batches, chat, completions, embeddings, files, jobs, models, responses
 from sandbox.api.batch_runner import BatchRunner
 from sandbox.api.context import Context, Sampler
 from sandbox.api.docs import render
@@ -99,7 +99,17 @@ def create_app(
 
 def _routes() -> APIRouter:
     routes = APIRouter(prefix="/v1", responses=ERRORS)
-    for module in (files, jobs, models, chat, completions, embeddings, batches, fault_routes):
+    for module in (
+        files,
+        jobs,
+        models,
+        chat,
+        completions,
+        embeddings,
+        responses,
+        batches,
+        fault_routes,
+    ):
         routes.include_router(module.router)
     return routes
 

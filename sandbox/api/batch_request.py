@@ -8,7 +8,7 @@ from sandbox.api.body import Strict
 from sandbox.api.metadata import Metadata
 from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
 
-Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
+Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"]
 
 
 class OutputExpiresAfter(Strict):

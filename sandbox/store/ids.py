@@ -40,6 +40,14 @@ def batch_id() -> str:
     return "batch_" + random_text(24)
 
 
+def response_id() -> str:
+    return "resp_" + secrets.token_hex(24)
+
+
+def message_id() -> str:
+    return "msg_" + secrets.token_hex(24)
+
+
 def batch_request_id() -> str:
     return "batch_req_" + random_text(24)
 

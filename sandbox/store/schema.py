@@ -169,7 +169,22 @@ TURNS = (
     "ALTER TABLE models ADD COLUMN adapter TEXT",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES, TURNS)
+RESPONSES = (
+    # Answers of /v1/responses: those that a conversation may go on from.
+    """
+    CREATE TABLE responses (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        items TEXT NOT NULL,
+        answer TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX responses_by_time ON responses (created_at)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES, TURNS, RESPONSES)
 # What a database of ours has had from the first edition on, when it was not marked as ours yet.
 FIRST_TABLES = {"keys", "files", "jobs", "events", "checkpoints", "models"}
 # The states of jobs and batches. Printed, such a tuple is what SQL's IN takes.
