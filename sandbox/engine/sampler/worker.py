@@ -67,11 +67,9 @@ def _add(models: ModelCache, ask: Ask) -> list[Output]:
             models.embedder(request.folder).add(ask.id, request)
         else:
             models.get(request.folder, request.adapter).add(ask.id, request)
-    except EngineError as error:
-        return [Output(ask.id, error=error)]
     # A request of a kind nobody thought of must not take the others down with it.
     except Exception as error:  # noqa: BLE001
-        traceback.print_exc()
-        failure = EngineError("engine_failed", f"{type(error).__name__}: {error}")
-        return [Output(ask.id, error=failure)]
+        if not isinstance(error, EngineError):
+            traceback.print_exc()
+        return [Output(ask.id, error=EngineError.of(error))]
     return []
