@@ -17,7 +17,7 @@ from sandbox.api.uploads import PURPOSES, Upload, receive_upload
 from sandbox.store import FileInUse, files
 from sandbox.store.batches import OUTPUT_PURPOSE
 from sandbox.store.files import FileRow
-from sandbox.store.jobs.transitions import RESULT_PURPOSE
+from sandbox.store.jobs import RESULT_PURPOSE
 
 router = APIRouter(prefix="/files", tags=["files"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import threading
 from typing import Literal, Self
@@ -59,6 +58,6 @@ class Lease:
             except LeaseLost:
                 self._lost = True
                 return
-            except sqlite3.OperationalError as error:
+            except OSError as error:
                 # A busy or full disk; the lease outlives a few missed beats.
                 print(f"The lease was not renewed: {error}", file=sys.stderr)

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sandbox.engine.lease import LEASE_SECONDS
-from sandbox.engine.sampler.messages import dump_line
-from sandbox.engine.worker_io import CLOSED, claim_stdout, read_messages
+from sandbox.engine.worker_io import CLOSED, claim_stdout, dump_line, read_messages
 from sandbox.store import Store, ids, jobs
 
 LOOK_SECONDS = 0.25  # between two looks at the queue

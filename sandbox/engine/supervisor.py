@@ -200,12 +200,6 @@ class Worker:
         return "\n".join(self._last_words)
 
 
-def sampler_arguments(preload: Iterable[Path]) -> list[str]:
-    """Arguments of Python that start the sampler process."""
-    flags = [part for folder in preload for part in ("--preload", str(folder))]
-    return ["-m", "sandbox.engine.sampler.worker", *flags]
-
-
 def trainer_arguments(
     state_dir: Path, bases: dict[str, Path], name: str = "trainer-1"
 ) -> list[str]:

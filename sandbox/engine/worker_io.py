@@ -13,6 +13,11 @@ CLOSED: dict[str, Any] = {"op": "closed"}
 CHUNK = 65536  # bytes
 
 
+def dump_line(message: dict[str, Any]) -> bytes:
+    """One message as a line of ASCII."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
 def claim_stdout() -> BinaryIO:
     """Keep standard output for messages; whatever else is printed goes to standard error.
 

@@ -1,11 +1,11 @@
 """Everything the sandbox remembers: one SQLite database and the files beside it.
 
-One door, ``Store``; one submodule for each noun. Their functions take the store first and give
-frozen rows back::
+One door, ``Store``; one submodule for each noun. Their functions take the store first and return
+frozen rows::
 
     store = Store(Path(".sandbox"))
     key, secret = keys.create_key(store, "learner", "my laptop")
-    job = jobs.claim_next_job(store, owner="trainer-1", lease_seconds=30)
+    job = jobs.next_job(store, held=[])
 """
 
 from sandbox.store import batches, checkpoints, events, files, ids, jobs, keys, models
@@ -18,10 +18,16 @@ from sandbox.store.errors import (
     LeaseLost,
     MissingFile,
     ModelInUse,
+    NotOurState,
     SchemaTooNew,
+    StateDamaged,
+    StateRefused,
+    StorageError,
+    StorageFull,
+    StorageReadOnly,
     StoreError,
 )
-from sandbox.store.paging import Page
+from sandbox.store.rows import Page
 
 __all__ = [
     "BatchStateError",
@@ -31,8 +37,14 @@ __all__ = [
     "LeaseLost",
     "MissingFile",
     "ModelInUse",
+    "NotOurState",
     "Page",
     "SchemaTooNew",
+    "StateDamaged",
+    "StateRefused",
+    "StorageError",
+    "StorageFull",
+    "StorageReadOnly",
     "Store",
     "StoreError",
     "batches",

@@ -4,22 +4,24 @@ Each answer is kept in a row of its own as soon as it is there, so a crash loses
 batch ends, the rows become its two files, in the order of the lines, in one transaction.
 """
 
-import json
+import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from sandbox.store import files, ids
+from sandbox.store import files, ids, rows
 from sandbox.store.database import Store
-from sandbox.store.errors import BatchStateError
+from sandbox.store.errors import BatchStateError, storage_errors
 from sandbox.store.files import UNFINISHED_BATCH
-from sandbox.store.paging import Page, page_of_project
+from sandbox.store.rows import Page, Row
 
 OUTPUT_PURPOSE = "batch_output"
 WINDOW_SECONDS = 24 * 60 * 60
-PORTION = 500  # answers read from the database at a time
+CHUNK = 500  # answers read from the database at a time
+ENDED = ("completed", "failed", "expired", "cancelled")
 ENDED_AT = {"completed": "completed_at", "expired": "expired_at", "cancelled": "cancelled_at"}
 
 
@@ -36,8 +38,11 @@ class NewBatch:
 
 
 @dataclass(frozen=True)
-class BatchRow:
+class BatchRow(Row):
     """One batch; times are Unix seconds. ``failed`` counts lines, as ``completed`` does."""
+
+    TABLE = "batches"
+    JSON = ("metadata", "errors")
 
     n: int  # order of creation
     id: str
@@ -70,7 +75,7 @@ class BatchRow:
 
 @dataclass(frozen=True)
 class LineResult:
-    """The answer to one line: what stands in the output file, or (not ``ok``) the error file."""
+    """The answer to one line, as the output file has it, or (not ``ok``) the error file."""
 
     line: int
     ok: bool
@@ -81,62 +86,44 @@ class LineResult:
 
 def create_batch(store: Store, new: NewBatch) -> BatchRow:
     """Record a batch as ``validating``. Raises MissingFile."""
-    batch_id, now = ids.batch_id(), int(time.time())
-    metadata = None if new.metadata is None else json.dumps(new.metadata)
+    now = int(time.time())
+    times = {"created_at": now, "expires_at": now + WINDOW_SECONDS}
     with store.write() as db:
         files.require_file(db, new.project, new.input_file)
-        db.execute(
-            "INSERT INTO batches (id, project, created_at, endpoint, input_file, "
-            "completion_window, output_seconds, metadata, status, expires_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'validating', ?)",
-            (
-                batch_id,
-                new.project,
-                now,
-                new.endpoint,
-                new.input_file,
-                new.completion_window,
-                new.output_seconds,
-                metadata,
-                now + WINDOW_SECONDS,
-            ),
-        )
-        return _require(db, batch_id)
+        values = {"id": ids.batch_id(), "status": "validating", **times, **vars(new)}
+        return rows.insert(db, BatchRow, **values)
 
 
 def get_batch(store: Store, project: str | None, batch_id: str) -> BatchRow | None:
     """Return a batch, or None. The project None stands for any: for the runner only."""
+    where = "id = :id AND (:project IS NULL OR project = :project)"
     with store.read() as db:
-        row = db.execute(
-            "SELECT * FROM batches WHERE id = ? AND (? IS NULL OR project = ?)",
-            (batch_id, project, project),
-        ).fetchone()
-    return _row(row) if row else None
+        return rows.one(db, BatchRow, where, id=batch_id, project=project)
 
 
 def list_batches(
     store: Store, project: str, *, after: str | None = None, limit: int = 20
 ) -> Page[BatchRow]:
     """Return one page of a project's batches, newest first. Raises InvalidCursor."""
-    return page_of_project(store, "batches", project, _row, after=after, limit=limit)
+    with store.read() as db:
+        scope = "project = :project"
+        return rows.page(db, BatchRow, scope, after=after, limit=limit, project=project)
 
 
 def list_unfinished(store: Store) -> list[BatchRow]:
     """Return the batches of all projects that have not ended, oldest first."""
     with store.read() as db:
-        query = f"SELECT * FROM batches WHERE status IN {UNFINISHED_BATCH} ORDER BY n"
-        return [_row(row) for row in db.execute(query)]
+        return rows.many(db, BatchRow, f"status IN {UNFINISHED_BATCH}")
 
 
 def fail(store: Store, batch_id: str, errors: list[dict[str, Any]]) -> BatchRow:
-    """End a batch whose file is not good (or which nobody can run); no line of it is answered."""
-    return _step(
-        store,
-        batch_id,
-        "status = 'failed', failed_at = :now, errors = :errors",
-        UNFINISHED_BATCH,
-        errors=json.dumps(errors),
-    )
+    """End a batch whose file is not good (or whose model is gone); no line of it is answered."""
+    with store.write() as db:
+        row = rows.require(db, BatchRow, batch_id)
+        if row.status in ENDED:
+            return row
+        values = {"status": "failed", "failed_at": int(time.time()), "errors": errors}
+        return rows.update(db, BatchRow, batch_id, **values)
 
 
 def start(store: Store, batch_id: str, total: int, model: str) -> BatchRow:
@@ -145,9 +132,11 @@ def start(store: Store, batch_id: str, total: int, model: str) -> BatchRow:
     A batch that has left ``validating`` meanwhile, cancelled for instance, keeps its state.
     """
     with store.write() as db:
-        db.execute("UPDATE batches SET total = ?, model = ? WHERE id = ?", (total, model, batch_id))
-    step = "status = 'in_progress', in_progress_at = :now"
-    return _step(store, batch_id, step, "('validating')")
+        row = rows.update(db, BatchRow, batch_id, total=total, model=model)
+        if row.status != "validating":
+            return row
+        now = int(time.time())
+        return rows.update(db, BatchRow, batch_id, status="in_progress", in_progress_at=now)
 
 
 def add_result(store: Store, batch_id: str, result: LineResult) -> None:
@@ -156,7 +145,8 @@ def add_result(store: Store, batch_id: str, result: LineResult) -> None:
     A batch that is being cancelled takes none any more: its files are about to be written.
     """
     with store.write() as db:
-        if _require(db, batch_id).status != "in_progress":
+        row = rows.require(db, BatchRow, batch_id)
+        if row.status != "in_progress":
             return
         added = db.execute(
             "INSERT INTO batch_lines (batch_id, line, ok, content) VALUES (?, ?, ?, ?) "
@@ -164,43 +154,44 @@ def add_result(store: Store, batch_id: str, result: LineResult) -> None:
             (batch_id, result.line, result.ok, result.content),
         )
         if added.rowcount:
-            db.execute(
-                "UPDATE batches SET completed = completed + ?, failed = failed + ?, "
-                "input_tokens = input_tokens + ?, output_tokens = output_tokens + ? WHERE id = ?",
-                (
-                    result.ok,
-                    not result.ok,
-                    result.input_tokens,
-                    result.output_tokens,
-                    batch_id,
-                ),
+            rows.update(
+                db,
+                BatchRow,
+                batch_id,
+                completed=row.completed + result.ok,
+                failed=row.failed + (not result.ok),
+                input_tokens=row.input_tokens + result.input_tokens,
+                output_tokens=row.output_tokens + result.output_tokens,
             )
 
 
 def answered_lines(store: Store, batch_id: str) -> set[int]:
     """Return the numbers of the lines that have their answer."""
     with store.read() as db:
-        rows = db.execute("SELECT line FROM batch_lines WHERE batch_id = ?", (batch_id,))
-        return {row["line"] for row in rows}
+        found = db.execute("SELECT line FROM batch_lines WHERE batch_id = ?", (batch_id,))
+        return {row["line"] for row in found}
 
 
 def request_cancel(store: Store, batch_id: str) -> BatchRow:
     """Ask for the end of a batch. Raises BatchStateError when it is ending or has ended."""
-    row = _step(
-        store,
-        batch_id,
-        "status = 'cancelling', cancelling_at = :now",
-        "('validating', 'in_progress')",
-    )
-    if row.status != "cancelling":
-        raise BatchStateError(batch_id, row.status, "cancelled")
-    return row
+    with store.write() as db:
+        row = rows.require(db, BatchRow, batch_id)
+        if row.status == "cancelling":
+            return row
+        if row.status not in ("validating", "in_progress"):
+            raise BatchStateError(batch_id, row.status, "cancelled")
+        now = int(time.time())
+        return rows.update(db, BatchRow, batch_id, status="cancelling", cancelling_at=now)
 
 
 def mark_finalizing(store: Store, batch_id: str) -> BatchRow:
     """Record that every line has its answer and the files are being written."""
-    step = "status = 'finalizing', finalizing_at = COALESCE(finalizing_at, :now)"
-    return _step(store, batch_id, step, "('in_progress')")
+    with store.write() as db:
+        row = rows.require(db, BatchRow, batch_id)
+        if row.status != "in_progress":
+            return row
+        now = int(time.time())
+        return rows.update(db, BatchRow, batch_id, status="finalizing", finalizing_at=now)
 
 
 def finish(store: Store, batch_id: str, status: str) -> BatchRow:
@@ -208,73 +199,51 @@ def finish(store: Store, batch_id: str, status: str) -> BatchRow:
 
     A file without a line is not made.
     """
-    output, errors = (_write_file(store, batch_id, ok) for ok in (True, False))
-    with store.write() as db:
-        row = _require(db, batch_id)
-        for file_id, size, kind in ((*output, "output"), (*errors, "error")):
-            if file_id is not None:
-                _insert_file(db, row, file_id, size, kind)
-        db.execute(
-            f"UPDATE batches SET status = ?, {ENDED_AT[status]} = ?, output_file = ?, "
-            "error_file = ? WHERE id = ?",
-            (status, int(time.time()), output[0], errors[0], batch_id),
-        )
+    parts = [_write_part(store, batch_id, ok) for ok in (True, False)]
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(files.placed(store, part)) if part else None for part in parts]
+        db = stack.enter_context(store.write())
+        row = rows.require(db, BatchRow, batch_id)
+        values: dict[str, Any] = {"status": status, ENDED_AT[status]: int(time.time())}
+        for kind, file in zip(("output", "error"), made, strict=True):
+            if file is not None:
+                _insert_file(db, row, kind, *file)
+                values[f"{kind}_file"] = file[0]
         db.execute("DELETE FROM batch_lines WHERE batch_id = ?", (batch_id,))
-        return _require(db, batch_id)
+        return rows.update(db, BatchRow, batch_id, **values)
 
 
-def _write_file(store: Store, batch_id: str, ok: bool) -> tuple[str | None, int]:
-    """Put the answers of one kind into a file, in place but without a row; its id and size."""
+def _write_part(store: Store, batch_id: str, ok: bool) -> Path | None:
+    """Write the answers of one kind, in the order of their lines, into a temporary file."""
     part = files.part_path(store)
-    with part.open("w", encoding="utf-8", newline="\n") as out:
-        out.writelines(f"{content}\n" for content in _contents(store, batch_id, ok))
-    if part.stat().st_size == 0:
-        part.unlink()
-        return None, 0
-    file_id = ids.file_id()
-    return file_id, files.place_content(store, file_id, part)
+    try:
+        with storage_errors(part), part.open("w", encoding="utf-8", newline="\n") as out:
+            out.writelines(f"{content}\n" for content in _contents(store, batch_id, ok))
+    except Exception:
+        part.unlink(missing_ok=True)
+        raise
+    if part.stat().st_size > 0:
+        return part
+    part.unlink()
+    return None
 
 
 def _contents(store: Store, batch_id: str, ok: bool) -> Iterator[str]:
     line = 0
     while True:
         with store.read() as db:
-            rows = db.execute(
+            found = db.execute(
                 "SELECT line, content FROM batch_lines WHERE batch_id = ? AND ok = ? "
                 "AND line > ? ORDER BY line LIMIT ?",
-                (batch_id, ok, line, PORTION),
+                (batch_id, ok, line, CHUNK),
             ).fetchall()
-        if not rows:
+        if not found:
             return
-        yield from (row["content"] for row in rows)
-        line = rows[-1]["line"]
+        yield from (row["content"] for row in found)
+        line = found[-1]["line"]
 
 
-def _insert_file(db: sqlite3.Connection, row: BatchRow, file_id: str, size: int, kind: str) -> None:
+def _insert_file(db: sqlite3.Connection, row: BatchRow, kind: str, file_id: str, size: int) -> None:
     expires = None if row.output_seconds is None else int(time.time()) + row.output_seconds
     name = f"{row.id}_{kind}.jsonl"
     files.insert_file(db, file_id, row.project, name, OUTPUT_PURPOSE, size, expires)
-
-
-def _step(store: Store, batch_id: str, change: str, states: str, **values: object) -> BatchRow:
-    """Change a batch that is in one of these states; return it as it is then."""
-    with store.write() as db:
-        db.execute(
-            f"UPDATE batches SET {change} WHERE id = :id AND status IN {states}",
-            {**values, "id": batch_id, "now": int(time.time())},
-        )
-        return _require(db, batch_id)
-
-
-def _require(db: sqlite3.Connection, batch_id: str) -> BatchRow:
-    row = db.execute("SELECT * FROM batches WHERE id = ?", (batch_id,)).fetchone()
-    if row is None:
-        raise KeyError(batch_id)
-    return _row(row)
-
-
-def _row(row: sqlite3.Row) -> BatchRow:
-    fields = dict(row)
-    for name in ("metadata", "errors"):
-        fields[name] = json.loads(fields[name]) if fields[name] is not None else None
-    return BatchRow(**fields)

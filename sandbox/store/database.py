@@ -1,24 +1,38 @@
-"""The one door to the database: connections, transactions, migrations."""
+"""The one door to the database: opening a state directory, connections, transactions."""
 
 import contextlib
+import logging
+import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from sandbox.store.errors import SchemaTooNew
-from sandbox.store.schema import MIGRATIONS
+from sandbox.store import ids
+from sandbox.store.errors import NotOurState, SchemaTooNew, StateDamaged, storage_errors
+from sandbox.store.schema import APPLICATION_ID, FIRST_TABLES, MIGRATIONS
+
+log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30.0
+CLOCK_SLACK_SECONDS = 3600
+NEWEST = " UNION ALL ".join(
+    f"SELECT MAX(created_at) FROM (SELECT created_at FROM {table} ORDER BY n DESC LIMIT 100)"
+    for table in ("files", "jobs", "events")
+)
 
 
 class Store:
     """The database and the folders of one state directory.
 
-    Safe to use from several threads and several processes at once. Opening it makes the folders
-    and brings the schema up to date. Raises SchemaTooNew.
+    Safe to use from several threads and several processes at once. Opening it makes what is
+    missing and brings the schema up to date; the folders and the database are closed to other
+    users of the machine. A directory that is not ours is left as it is.
+
+    Raises StateRefused (not ours, or too new) or StorageError (full, read-only, damaged).
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -26,29 +40,29 @@ class Store:
         self.files_dir = self.state_dir / "files"
         self.jobs_dir = self.state_dir / "jobs"
         self.models_dir = self.state_dir / "models"
-        # Not for other users of the machine: it holds what the learners upload.
-        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for folder in (self.files_dir, self.jobs_dir, self.models_dir):
-            folder.mkdir(exist_ok=True)
         self.path = self.state_dir / "sandbox.db"
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._migrate()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: all of it is kept, or (after an error) none of it.
 
         The write lock is taken before the first read, so that what the block has read is still
-        true when it writes.
+        true when it writes. Raises StorageError when the disk is full, read-only or damaged.
         """
         with self._transaction("BEGIN IMMEDIATE") as db:
             yield db
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Run a block of queries that all see the same moment."""
+        """Run a block of queries that all see the same moment. Raises StorageError."""
         with self._transaction("BEGIN") as db:
             yield db
 
@@ -68,19 +82,16 @@ class Store:
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        db = self._take()
-        try:
-            db.execute(begin)
+        with storage_errors(self.path):
+            db = self._take()
             try:
+                db.execute(begin)
                 yield db
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                # Closing rolls back, and leaves no connection in doubt.
+                db.close()
                 raise
-            db.execute("COMMIT")
-        except BaseException:
-            # A connection in doubt is closed: closing also ends whatever was left open in it.
-            db.close()
-            raise
         self._give(db)
 
     def _take(self) -> sqlite3.Connection:
@@ -89,7 +100,7 @@ class Store:
                 raise sqlite3.ProgrammingError(f"The store {self.state_dir} is closed.")
             if self._idle:
                 return self._idle.pop()
-        return self._connect()
+        return _connect(self.path)
 
     def _give(self, db: sqlite3.Connection) -> None:
         with self._lock:
@@ -98,48 +109,146 @@ class Store:
                 return
         db.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        db.row_factory = sqlite3.Row
-        try:
-            _use_wal(db)
-            # NORMAL never loses a commit when a process dies, only when the power does, and it
-            # spares the disk a flush at every training step.
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("PRAGMA foreign_keys=ON")
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _migrate(self) -> None:
+    def _open(self) -> None:
+        folders = (self.files_dir, self.jobs_dir, self.models_dir)
+        with storage_errors(self.state_dir):
+            # In this order: content comes after the database, also if another process makes both.
+            filled = [folder for folder in folders if _has_content(folder)]
+            if not self.path.exists():
+                if filled:
+                    raise NotOurState(
+                        f"{filled[0]} has content, but {self.path} is missing. Put the database "
+                        "back, or choose another folder with --state. Nothing was changed."
+                    )
+                self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _create(self.path)
+        with storage_errors(self.path), contextlib.closing(_connect(self.path, None)) as db:
+            _version_of_ours(db, self.path)
+        with storage_errors(self.state_dir):
+            _close_to_others(self.path, 0o600)
+            for folder in (self.state_dir, *folders):
+                folder.mkdir(exist_ok=True)
+                _close_to_others(folder, 0o700)
+        self._check()
         with self.write() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise SchemaTooNew(
-                    f"{self.path} was made by a newer version of the sandbox (schema {version}, "
-                    f"this one knows {len(MIGRATIONS)}). Update, or use another --state folder."
-                )
-            for statements in MIGRATIONS[version:]:
-                for statement in statements:
-                    db.execute(statement)
-            # Part of the same transaction: the schema and its number can never disagree.
-            db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+            _bring_up_to_date(db, _version_of_ours(db, self.path))
+
+    def _check(self) -> None:
+        """Look for damage and for a wrong clock. Raises StateDamaged; warns of the clock."""
+        with self.read() as db:
+            [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise StateDamaged(StateDamaged.advice.format(path=self.path, why=found))
+            newest = max(row[0] or 0 for row in db.execute(NEWEST))
+        if newest > time.time() + CLOCK_SLACK_SECONDS:
+            log.warning(
+                "This machine's clock says %s, but %s has entries of %s. Set the clock: until then "
+                "times are wrong, and files and batches expire too late.",
+                time.strftime("%Y-%m-%d %H:%M"),
+                self.path,
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(newest)),
+            )
 
 
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging, waiting while another process makes the same switch.
+def _connect(path: Path, journal: str | None = "WAL") -> sqlite3.Connection:
+    # Read and write, but never make: a database that is gone is an error, not a new one.
+    db = sqlite3.connect(
+        f"{path.as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    db.row_factory = sqlite3.Row
+    try:
+        if journal is not None:
+            _set_journal(db, journal)
+        # NORMAL never loses a commit when a process dies, only when the power does, and it
+        # spares the disk a flush at every training step.
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA foreign_keys=ON")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _set_journal(db: sqlite3.Connection, journal: str) -> None:
+    """Choose the kind of journal, waiting while another process makes the same switch.
 
     SQLite's own busy timeout does not cover this one statement.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA journal_mode={journal}")
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(0.01)
+
+
+def _create(path: Path) -> None:
+    """Make a database under another name and put it in place, unless another process was first.
+
+    So an empty database is never one that is still being made.
+    """
+    part = path.with_name(f"{path.name}.{ids.random_text(8)}.part")
+    try:
+        part.touch(mode=0o600)
+        db = _connect(part, journal="MEMORY")
+        try:
+            db.execute("BEGIN")
+            _bring_up_to_date(db, 0)
+            db.execute("COMMIT")
+        finally:
+            db.close()
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return
+        except OSError:  # FAT, for one, has no links
+            os.rename(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _bring_up_to_date(db: sqlite3.Connection, version: int) -> None:
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            db.execute(statement)
+    # Part of the same transaction: the schema and its number can never disagree.
+    db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+    db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+def _version_of_ours(db: sqlite3.Connection, path: Path) -> int:
+    """Return the number of a database's schema. Raises NotOurState or SchemaTooNew."""
+    [application] = db.execute("PRAGMA application_id").fetchone()
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_master")}
+    # The first edition did not mark its databases.
+    marked = application == APPLICATION_ID or (application == 0 and version > 0)
+    if not (marked and tables >= FIRST_TABLES):
+        raise NotOurState(
+            f"{path} {'is not a database of the sandbox' if tables else 'is empty'}. Put the right "
+            "one back, or choose another folder with --state. Nothing was changed."
+        )
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(
+            f"{path} was made by a newer version of the sandbox (schema {version}, this one knows "
+            f"{len(MIGRATIONS)}). Update, or use another --state folder."
+        )
+    return int(version)
+
+
+def _has_content(folder: Path) -> bool:
+    return folder.is_dir() and next(folder.iterdir(), None) is not None
+
+
+def _close_to_others(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        # FAT, for one, knows no permissions and refuses.
+        with contextlib.suppress(PermissionError):
+            path.chmod(mode)

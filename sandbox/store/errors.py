@@ -1,23 +1,74 @@
 """What can go wrong in the store.
 
 StoreError
-├── SchemaTooNew    the database was made by a newer version of the sandbox
-├── InvalidCursor   the "after" of a list names nothing that is in the list
-├── MissingFile     a job or batch names a file that is not there
-├── FileInUse       the file belongs to a job or batch that has not finished
-├── ModelInUse      the model is being tuned further by a job that has not finished
-├── JobStateError   the job's state does not allow this step
-├── BatchStateError the batch's state does not allow this step
-└── LeaseLost       the worker no longer owns the job: stop working on it
+├── StateRefused        the state directory cannot be opened as it is
+│   ├── NotOurState     it holds something else, or content without a database
+│   └── SchemaTooNew    it was made by a newer version of the sandbox
+├── StorageError        the disk does not do what the store needs; an OSError too
+│   ├── StorageFull     there is no room left
+│   ├── StorageReadOnly nothing may be written there
+│   └── StateDamaged    the database is damaged
+├── InvalidCursor       the "after" of a list names nothing that is in the list
+├── MissingFile         a job or batch names a file that is not there
+├── FileInUse           the file belongs to a job or batch that has not finished
+├── ModelInUse          the model is being tuned further by a job that has not finished
+├── JobStateError       the job's state does not allow this step
+├── BatchStateError     the batch's state does not allow this step
+└── LeaseLost           the worker no longer owns the job: stop working on it
 """
+
+import contextlib
+import errno
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 
 
 class StoreError(Exception):
     """The parent of every error the store raises on purpose."""
 
 
-class SchemaTooNew(StoreError):
+class StateRefused(StoreError):
+    """The state directory cannot be opened as it is; the message says what to do."""
+
+
+class NotOurState(StateRefused):
+    """The directory holds a database that is empty or not ours, or content without a database."""
+
+
+class SchemaTooNew(StateRefused):
     """The database was made by a newer version of the sandbox."""
+
+
+class StorageError(StoreError, OSError):
+    """The disk does not do what the store needs; the message says where and what to do."""
+
+    advice = "The sandbox could not use {path} ({why}). If it is a busy disk, try again."
+
+
+class StorageFull(StorageError):
+    """There is no room left."""
+
+    advice = "No room is left to write to {path} ({why}). Free some disk space, then try again."
+
+
+class StorageReadOnly(StorageError):
+    """Nothing may be written there."""
+
+    advice = (
+        "The sandbox may not write to {path} ({why}). Check who owns it and whether the disk is "
+        "mounted read-only, or choose another folder with --state."
+    )
+
+
+class StateDamaged(StorageError):
+    """The database is damaged: its content cannot be trusted any more."""
+
+    advice = (
+        "{path} is damaged ({why}). Nothing in the folder was changed. Put back a copy of the "
+        "database, or save what can be read with `sqlite3 {path} .recover`, or start anew with "
+        "another folder (--state)."
+    )
 
 
 class InvalidCursor(StoreError):
@@ -66,3 +117,44 @@ class BatchStateError(StoreError):
 
 class LeaseLost(StoreError):
     """Another worker owns the job, or nobody does: the caller must stop working on it."""
+
+
+OF_ERRNO = {
+    errno.ENOSPC: StorageFull,
+    errno.EDQUOT: StorageFull,
+    errno.EROFS: StorageReadOnly,
+    errno.EACCES: StorageReadOnly,
+    errno.EPERM: StorageReadOnly,
+    errno.EIO: StorageError,
+}
+OF_SQLITE = {
+    sqlite3.SQLITE_FULL: StorageFull,
+    sqlite3.SQLITE_READONLY: StorageReadOnly,
+    sqlite3.SQLITE_PERM: StorageReadOnly,
+    sqlite3.SQLITE_CANTOPEN: StorageReadOnly,
+    sqlite3.SQLITE_CORRUPT: StateDamaged,
+    sqlite3.SQLITE_NOTADB: StateDamaged,
+    sqlite3.SQLITE_IOERR: StorageError,
+    sqlite3.SQLITE_BUSY: StorageError,
+    sqlite3.SQLITE_LOCKED: StorageError,
+}
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the disk at ``path``, or of the database that it is, into StorageErrors."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        kind = OF_ERRNO.get(error.errno or 0)
+        if kind is None:
+            raise
+        raise kind(kind.advice.format(path=path, why=error.strerror)) from error
+    except sqlite3.Error as error:
+        # The low byte is the kind of error. Misuse of Python's module has none.
+        kind = OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        if kind is None:
+            raise
+        raise kind(kind.advice.format(path=path, why=error)) from error

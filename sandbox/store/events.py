@@ -1,19 +1,24 @@
-"""What happened to a job, line by line, in order."""
+"""What happened to a job, line by line, in order. After a job's end nothing is added."""
 
-import json
 import sqlite3
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.store import ids
+from sandbox.store import ids, rows
 from sandbox.store.database import Store
-from sandbox.store.paging import Page, select_page
+from sandbox.store.errors import JobStateError
+from sandbox.store.rows import Page, Row
+
+FINISHED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
-class EventRow:
+class EventRow(Row):
     """One event. ``type`` is "message" or "metrics", ``level`` is "info", "warn" or "error"."""
+
+    TABLE = "events"
+    JSON = ("data",)
 
     id: str
     job_id: str
@@ -33,8 +38,9 @@ def append_event(
     type: str = "message",
     data: dict[str, Any] | None = None,
 ) -> EventRow:
-    """Append one event to a job."""
+    """Append one event to a job. Raises JobStateError when the job has ended."""
     with store.write() as db:
+        require_unfinished(db, job_id)
         return insert_event(db, job_id, message, level=level, type=type, data=data)
 
 
@@ -44,9 +50,16 @@ def append_metrics(
     """Append the metrics of a training step; do nothing and return False if it has them.
 
     A job that goes on from a checkpoint repeats steps that were already reported.
+    Raises JobStateError when the job has ended.
     """
     with store.write() as db:
-        return insert_metrics(db, job_id, step, message, data)
+        require_unfinished(db, job_id)
+        known = rows.one(
+            db, EventRow, "job_id = :job_id AND step = :step", job_id=job_id, step=step
+        )
+        if known is None:
+            insert_event(db, job_id, message, type="metrics", data=data, step=step)
+        return known is None
 
 
 def list_events(
@@ -54,17 +67,14 @@ def list_events(
 ) -> Page[EventRow]:
     """Return one page of a job's events, newest first. Raises InvalidCursor."""
     with store.read() as db:
-        rows, more = select_page(db, "events", "job_id = ?", (job_id,), after=after, limit=limit)
-    return Page([_row(row) for row in rows], more)
+        return rows.page(db, EventRow, "job_id = :job", after=after, limit=limit, job=job_id)
 
 
 def list_metrics(store: Store, job_id: str) -> list[EventRow]:
     """Return all metrics events of a job in the order of their steps."""
     with store.read() as db:
-        rows = db.execute(
-            "SELECT * FROM events WHERE job_id = ? AND step IS NOT NULL ORDER BY step", (job_id,)
-        ).fetchall()
-    return [_row(row) for row in rows]
+        where = "job_id = :job AND step IS NOT NULL"
+        return rows.many(db, EventRow, where, order="step", job=job_id)
 
 
 def insert_event(
@@ -77,33 +87,25 @@ def insert_event(
     data: dict[str, Any] | None = None,
     step: int | None = None,
 ) -> EventRow:
-    """Append an event inside a transaction."""
-    event = EventRow(ids.event_id(), job_id, int(time.time()), level, type, message, data)
-    db.execute(
-        "INSERT INTO events (id, job_id, created_at, level, type, message, data, step) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (event.id, job_id, event.created_at, level, type, message, _dump(data), step),
+    """Append an event inside a transaction, which has checked that the job has not ended."""
+    return rows.insert(
+        db,
+        EventRow,
+        id=ids.event_id(),
+        job_id=job_id,
+        created_at=int(time.time()),
+        level=level,
+        type=type,
+        message=message,
+        data=data,
+        step=step,
     )
-    return event
 
 
-def insert_metrics(
-    db: sqlite3.Connection, job_id: str, step: int, message: str, data: dict[str, Any]
-) -> bool:
-    """Append the metrics of a step inside a transaction, once only."""
-    known = db.execute(
-        "SELECT 1 FROM events WHERE job_id = ? AND step = ?", (job_id, step)
-    ).fetchone()
-    if known is None:
-        insert_event(db, job_id, message, type="metrics", data=data, step=step)
-    return known is None
-
-
-def _dump(data: dict[str, Any] | None) -> str | None:
-    return None if data is None else json.dumps(data, allow_nan=False)
-
-
-def _row(row: sqlite3.Row) -> EventRow:
-    fields = {field: row[field] for field in EventRow.__dataclass_fields__}
-    fields["data"] = json.loads(row["data"]) if row["data"] else None
-    return EventRow(**fields)
+def require_unfinished(db: sqlite3.Connection, job_id: str) -> None:
+    """Check inside a transaction that a job has not ended. Raises JobStateError, KeyError."""
+    found = db.execute("SELECT status FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    if found is None:
+        raise KeyError(job_id)
+    if found["status"] in FINISHED:
+        raise JobStateError(job_id, found["status"], "continued")

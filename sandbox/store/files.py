@@ -4,19 +4,20 @@ The content is in place before the row is committed, so a row always has its con
 crash leaves behind is content without a row; ``sweep`` removes it.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.store import ids
+from sandbox.store import ids, rows
 from sandbox.store.database import Store
-from sandbox.store.errors import FileInUse, MissingFile
-from sandbox.store.paging import Page, page_of_project
+from sandbox.store.errors import FileInUse, MissingFile, storage_errors
+from sandbox.store.rows import Page, Row
 
-PART_SUFFIX = ".part"
-LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?)"
+LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 UNFINISHED = "('validating_files', 'queued', 'running', 'paused')"
 UNFINISHED_BATCH = "('validating', 'in_progress', 'finalizing', 'cancelling')"
 # Inside a query of files: the unfinished jobs and batches that need the file.
@@ -28,8 +29,10 @@ NEEDED_BY = (
 
 
 @dataclass(frozen=True)
-class FileRow:
+class FileRow(Row):
     """One file of a project; times are Unix seconds."""
+
+    TABLE = "files"
 
     id: str
     project: str
@@ -48,21 +51,18 @@ def add_file(
     content: Path | bytes,
     expires_at: int | None = None,
 ) -> FileRow:
-    """Keep a file. A path is moved (it must lie in ``store.files_dir``), bytes are written."""
-    file_id = ids.file_id()
-    size = place_content(store, file_id, content)
-    with store.write() as db:
+    """Keep a file. A path is moved (it must lie in ``store.files_dir``), bytes are written.
+
+    Raises StorageError when there is no room for it; then nothing is left of it.
+    """
+    with placed(store, content) as (file_id, size), store.write() as db:
         return insert_file(db, file_id, project, filename, purpose, size, expires_at)
 
 
 def get_file(store: Store, project: str, file_id: str) -> FileRow | None:
     """Return a project's file, or None if there is none of this id (any more)."""
     with store.read() as db:
-        row = db.execute(
-            f"SELECT * FROM files WHERE id = ? AND project = ? AND {LIVE}",
-            (file_id, project, int(time.time())),
-        ).fetchone()
-    return _row(row) if row else None
+        return _find(db, project, file_id)
 
 
 def list_files(
@@ -75,67 +75,72 @@ def list_files(
     purpose: str | None = None,
 ) -> Page[FileRow]:
     """Return one page of a project's files. Raises InvalidCursor for an unknown ``after``."""
-    filters, values = LIVE, (int(time.time()),)
-    if purpose is not None:
-        filters, values = f"{LIVE} AND purpose = ?", (*values, purpose)
-    return page_of_project(
-        store,
-        "files",
-        project,
-        _row,
-        filters=filters,
-        filter_values=values,
-        after=after,
-        limit=limit,
-        newest_first=newest_first,
-    )
+    with store.read() as db:
+        return rows.page(
+            db,
+            FileRow,
+            "project = :project",
+            filters=f"{LIVE} AND (:purpose IS NULL OR purpose = :purpose)",
+            after=after,
+            limit=limit,
+            newest_first=newest_first,
+            project=project,
+            purpose=purpose,
+            now=int(time.time()),
+        )
 
 
 def delete_file(store: Store, project: str, file_id: str) -> bool:
     """Delete a file; return False if there is none.
 
-    The row stays, marked: it may be the cursor of a list that is being walked while its files
-    are deleted. Raises FileInUse when an unfinished job or batch
-    needs the file.
+    The row stays, marked: it may be the cursor of a list that is being paged through while its
+    files are deleted. Raises FileInUse when an unfinished job or batch needs the file.
     """
-    now = int(time.time())
     with store.write() as db:
-        user = db.execute(
-            f"SELECT ({NEEDED_BY} LIMIT 1) AS id FROM files WHERE id = ? AND project = ?",
-            (file_id, project),
-        ).fetchone()
-        if user and user["id"]:
-            raise FileInUse(file_id, user["id"])
-        changed = db.execute(
-            f"UPDATE files SET deleted_at = ? WHERE id = ? AND project = ? AND {LIVE}",
-            (now, file_id, project, now),
-        )
-    if changed.rowcount:
-        _remove(file_path(store, file_id))
-    return changed.rowcount == 1
+        if _find(db, project, file_id) is None:
+            return False
+        query = f"SELECT ({NEEDED_BY} LIMIT 1) AS user FROM files WHERE id = ?"
+        user = db.execute(query, (file_id,)).fetchone()["user"]
+        if user is not None:
+            raise FileInUse(file_id, user)
+        rows.update(db, FileRow, file_id, deleted_at=int(time.time()))
+    _remove(file_path(store, file_id))
+    return True
 
 
 def file_path(store: Store, file_id: str) -> Path:
-    """Return where a file's content lies. The id must be one that the store has given out."""
+    """Return the path of a file's content. The id must be one that the store has given out."""
     return store.files_dir / file_id
 
 
 def part_path(store: Store) -> Path:
     """Return a new temporary path for content that is still arriving."""
-    return store.files_dir / (ids.random_text(24) + PART_SUFFIX)
+    return store.files_dir / f"{ids.random_text(24)}.part"
 
 
-def place_content(store: Store, file_id: str, content: Path | bytes) -> int:
-    """Put content where ``file_id`` will look for it, safely on disk; return its size."""
-    part = content
-    if isinstance(content, bytes):
-        part = part_path(store)
-        part.write_bytes(content)
-    with open(part, "rb+") as handle:
-        os.fsync(handle.fileno())
-        size = os.fstat(handle.fileno()).st_size
-    os.replace(part, file_path(store, file_id))
-    return size
+@contextlib.contextmanager
+def placed(store: Store, content: Path | bytes) -> Iterator[tuple[str, int]]:
+    """Put content safely on disk under a new id; give the id and the size.
+
+    The block records the file. If it raises, the content is removed. Raises StorageError.
+    """
+    part = part_path(store) if isinstance(content, bytes) else content
+    file_id = ids.file_id()
+    path = file_path(store, file_id)
+    try:
+        with storage_errors(store.files_dir):
+            if isinstance(content, bytes):
+                part.write_bytes(content)
+            with open(part, "rb+") as handle:
+                os.fsync(handle.fileno())
+                size = os.fstat(handle.fileno()).st_size
+            part.chmod(0o600)
+            os.replace(part, path)
+        yield file_id, size
+    except Exception:
+        _remove(part)
+        _remove(path)
+        raise
 
 
 def insert_file(
@@ -148,30 +153,30 @@ def insert_file(
     expires_at: int | None = None,
 ) -> FileRow:
     """Add the row of a file whose content is already in place, inside a transaction."""
-    row = FileRow(file_id, project, filename, purpose, size, int(time.time()), expires_at)
-    db.execute(
-        "INSERT INTO files (id, project, filename, purpose, bytes, created_at, expires_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (row.id, project, filename, purpose, size, row.created_at, expires_at),
+    return rows.insert(
+        db,
+        FileRow,
+        id=file_id,
+        project=project,
+        filename=filename,
+        purpose=purpose,
+        bytes=size,
+        created_at=int(time.time()),
+        expires_at=expires_at,
     )
-    return row
 
 
 def require_file(db: sqlite3.Connection, project: str, file_id: str) -> None:
     """Check inside a transaction that a project has a file. Raises MissingFile."""
-    found = db.execute(
-        f"SELECT 1 FROM files WHERE id = ? AND project = ? AND {LIVE}",
-        (file_id, project, int(time.time())),
-    ).fetchone()
-    if found is None:
+    if _find(db, project, file_id) is None:
         raise MissingFile(file_id)
 
 
 def sweep(store: Store) -> None:
     """Delete expired files that no unfinished job or batch needs, and content that has no row.
 
-    Only for a process that holds the state directory alone: an upload in another one would be
-    taken for a leftover.
+    Touches only names of the shapes that the store gives. Only for a process that holds the
+    state directory alone: an upload in another one would be taken for a leftover.
     """
     now = int(time.time())
     with store.write() as db:
@@ -180,10 +185,15 @@ def sweep(store: Store) -> None:
             f"AND NOT EXISTS ({NEEDED_BY})",
             (now, now),
         )
-        kept = {row["id"] for row in db.execute("SELECT id FROM files WHERE deleted_at IS NULL")}
+        kept = {row.id for row in rows.many(db, FileRow, "deleted_at IS NULL")}
     for path in store.files_dir.iterdir():
-        if path.name not in kept:
+        if ids.FILE.fullmatch(path.name) and path.name not in kept and not path.is_dir():
             _remove(path)
+
+
+def _find(db: sqlite3.Connection, project: str, file_id: str) -> FileRow | None:
+    where, now = f"id = :id AND project = :project AND {LIVE}", int(time.time())
+    return rows.one(db, FileRow, where, id=file_id, project=project, now=now)
 
 
 def _remove(path: Path) -> None:
@@ -192,7 +202,3 @@ def _remove(path: Path) -> None:
     except PermissionError:
         # Windows refuses while somebody is still reading it; the next sweep finds it.
         return
-
-
-def _row(row: sqlite3.Row) -> FileRow:
-    return FileRow(**{field: row[field] for field in FileRow.__dataclass_fields__})

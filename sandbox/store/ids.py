@@ -5,6 +5,10 @@ import secrets
 import string
 
 ALPHABET = string.ascii_letters + string.digits
+# The names of what the store keeps in its folders; a sweep touches no others.
+FILE = re.compile(r"file-[A-Za-z0-9]{24}|[A-Za-z0-9]{24}\.part")
+JOB = re.compile(r"ftjob-[A-Za-z0-9]{24}")
+MODEL_FOLDER = re.compile(r"ftjob-[A-Za-z0-9]{24}-[0-9]+(\.part|\.old)?")
 
 
 def random_text(length: int) -> str:
@@ -63,5 +67,5 @@ def checkpoint_model_name(base: str, project: str, suffix: str | None, step: int
 
 
 def clean_suffix(suffix: str | None) -> str:
-    """Return the suffix as it stands in a model name: lower case, other characters as "-"."""
+    """Return the suffix as it is written in a model name: lower case, other characters as "-"."""
     return re.sub(r"[^a-z0-9-]", "-", (suffix or "").lower())

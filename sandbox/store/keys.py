@@ -2,20 +2,22 @@
 
 import hashlib
 import re
-import sqlite3
 import time
 from dataclasses import dataclass
 
-from sandbox.store import ids
+from sandbox.store import ids, rows
 from sandbox.store.database import Store
+from sandbox.store.rows import Row
 
 PREFIX = "sk-sandbox-"
 PROJECT = re.compile(r"[a-z0-9-]{1,32}")
 
 
 @dataclass(frozen=True)
-class KeyRow:
+class KeyRow(Row):
     """What is known of a key. The secret itself is not: only its last four characters."""
+
+    TABLE = "keys"
 
     id: str
     project: str
@@ -32,46 +34,35 @@ def create_key(store: Store, project: str, name: str) -> tuple[KeyRow, str]:
     """
     if not PROJECT.fullmatch(project):
         raise ValueError(f"A project name has 1 to 32 of a-z, 0-9 and '-'; this is {project!r}.")
-    secret = PREFIX + ids.random_text(40)
-    row = KeyRow(ids.key_id(), project, name, secret[-4:], int(time.time()), None)
+    secret, now = PREFIX + ids.random_text(40), int(time.time())
+    values = {"id": ids.key_id(), "project": project, "name": name, "created_at": now}
     with store.write() as db:
-        db.execute(
-            "INSERT INTO keys (id, project, name, digest, last4, created_at) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (row.id, project, name, _digest(secret), row.last4, row.created_at),
-        )
+        row = rows.insert(db, KeyRow, **values, digest=_digest(secret), last4=secret[-4:])
     return row, secret
 
 
 def find_key(store: Store, secret: str) -> KeyRow | None:
     """Return the live key with this secret, or None if it is unknown or revoked."""
+    where = "digest = :digest AND revoked_at IS NULL"
     with store.read() as db:
-        row = db.execute(
-            "SELECT * FROM keys WHERE digest = ? AND revoked_at IS NULL", (_digest(secret),)
-        ).fetchone()
-    return _row(row) if row else None
+        return rows.one(db, KeyRow, where, digest=_digest(secret))
 
 
 def list_keys(store: Store) -> list[KeyRow]:
     """Return every key, oldest first, the revoked ones too."""
     with store.read() as db:
-        return [_row(row) for row in db.execute("SELECT * FROM keys ORDER BY n")]
+        return rows.many(db, KeyRow, "1")
 
 
 def revoke_key(store: Store, key_id: str) -> bool:
     """Make a key useless from now on; return False if there is no such live key."""
     with store.write() as db:
-        changed = db.execute(
-            "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
-            (int(time.time()), key_id),
-        )
-        return changed.rowcount == 1
+        live = rows.one(db, KeyRow, "id = :id AND revoked_at IS NULL", id=key_id)
+        if live is not None:
+            rows.update(db, KeyRow, key_id, revoked_at=int(time.time()))
+        return live is not None
 
 
 def _digest(secret: str) -> str:
     # The secrets are 40 random characters: a plain hash cannot be guessed back.
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _row(row: sqlite3.Row) -> KeyRow:
-    return KeyRow(**{field: row[field] for field in KeyRow.__dataclass_fields__})

@@ -6,23 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.store import ids, rows
 from sandbox.store.database import Store
 from sandbox.store.errors import ModelInUse
 from sandbox.store.files import UNFINISHED
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """A tuned model. ``base`` is the name of the base model it descends from."""
-
-    name: str
-    project: str
-    created_at: int
-    base: str
-    job_id: str
-    path: str  # the folder's name under store.models_dir
-    format: str  # "chat" or "completion": what it was tuned on
-    step: int
+from sandbox.store.rows import Row
 
 
 @dataclass(frozen=True)
@@ -31,11 +19,29 @@ class NewModel:
 
     name: str
     project: str
+    base: str  # the name of the base model it descends from
+    job_id: str
+    path: str  # the folder's name under store.models_dir
+    format: str  # "chat" or "completion": what it was tuned on
+    step: int
+    adapter: str | None = None  # the folder of a LoRA adapter, if it is one on its base model
+
+
+@dataclass(frozen=True)
+class ModelRow(Row):
+    """A tuned model. ``created_at`` is in Unix seconds; the other fields are NewModel's."""
+
+    TABLE = "models"
+
+    name: str
+    project: str
+    created_at: int
     base: str
     job_id: str
     path: str
     format: str
     step: int
+    adapter: str | None
 
 
 def add_model(store: Store, model: NewModel) -> ModelRow:
@@ -47,24 +53,19 @@ def add_model(store: Store, model: NewModel) -> ModelRow:
 def get_model(store: Store, project: str, name: str) -> ModelRow | None:
     """Return a project's model, or None."""
     with store.read() as db:
-        row = db.execute(
-            "SELECT * FROM models WHERE name = ? AND project = ?", (name, project)
-        ).fetchone()
-    return _row(row) if row else None
+        return _find(db, project, name)
 
 
 def list_models(store: Store, project: str) -> list[ModelRow]:
     """Return a project's models, oldest first."""
     with store.read() as db:
-        rows = db.execute("SELECT * FROM models WHERE project = ? ORDER BY n", (project,))
-        return [_row(row) for row in rows]
+        return rows.many(db, ModelRow, "project = :project", project=project)
 
 
 def list_models_of_job(store: Store, job_id: str) -> list[ModelRow]:
     """Return the models one job has made, in the order of their steps."""
     with store.read() as db:
-        rows = db.execute("SELECT * FROM models WHERE job_id = ? ORDER BY step", (job_id,))
-        return [_row(row) for row in rows]
+        return rows.many(db, ModelRow, "job_id = :job", order="step", job=job_id)
 
 
 def delete_model(store: Store, project: str, name: str) -> bool:
@@ -73,58 +74,42 @@ def delete_model(store: Store, project: str, name: str) -> bool:
     Raises ModelInUse when an unfinished job tunes it further.
     """
     with store.write() as db:
-        job = db.execute(
-            f"SELECT id FROM jobs WHERE project = ? AND model = ? AND status IN {UNFINISHED}",
-            (project, name),
-        ).fetchone()
-        if job:
+        model = _find(db, project, name)
+        if model is None:
+            return False
+        query = f"SELECT id FROM jobs WHERE project = ? AND model = ? AND status IN {UNFINISHED}"
+        job = db.execute(query, (project, name)).fetchone()
+        if job is not None:
             raise ModelInUse(name, job["id"])
-        row = db.execute(
-            "SELECT path FROM models WHERE name = ? AND project = ?", (name, project)
-        ).fetchone()
-        db.execute("DELETE FROM models WHERE name = ? AND project = ?", (name, project))
-    if row is None:
-        return False
+        db.execute("DELETE FROM models WHERE name = ?", (name,))
     # Windows refuses while the sampler has it open; the next sweep finds what is left.
-    shutil.rmtree(store.models_dir / row["path"], ignore_errors=True)
+    shutil.rmtree(model_path(store, model), ignore_errors=True)
     return True
 
 
 def model_path(store: Store, model: ModelRow) -> Path:
-    """Return the Hugging Face folder of a model."""
+    """Return the folder of a model."""
     return store.models_dir / model.path
 
 
 def sweep(store: Store) -> None:
     """Delete model folders that have no row (a crash or an open file left them).
 
-    Only for a process that holds the state directory alone.
+    Touches only names of the shape that jobs give. Only for a process that holds the state
+    directory alone.
     """
     with store.read() as db:
-        kept = {row["path"] for row in db.execute("SELECT path FROM models")}
+        kept = {row.path for row in rows.many(db, ModelRow, "1")}
     for path in store.models_dir.iterdir():
-        if path.name not in kept:
+        if ids.MODEL_FOLDER.fullmatch(path.name) and path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def insert_model(db: sqlite3.Connection, model: NewModel) -> ModelRow:
     """Record a model inside a transaction."""
-    db.execute(
-        "INSERT INTO models (name, project, created_at, base, job_id, path, format, step) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        (
-            model.name,
-            model.project,
-            int(time.time()),
-            model.base,
-            model.job_id,
-            model.path,
-            model.format,
-            model.step,
-        ),
-    )
-    return _row(db.execute("SELECT * FROM models WHERE name = ?", (model.name,)).fetchone())
+    known = rows.one(db, ModelRow, "name = :name", name=model.name)
+    return known or rows.insert(db, ModelRow, created_at=int(time.time()), **vars(model))
 
 
-def _row(row: sqlite3.Row) -> ModelRow:
-    return ModelRow(**{field: row[field] for field in ModelRow.__dataclass_fields__})
+def _find(db: sqlite3.Connection, project: str, name: str) -> ModelRow | None:
+    return rows.one(db, ModelRow, "name = :name AND project = :project", name=name, project=project)

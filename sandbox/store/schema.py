@@ -105,7 +105,7 @@ FIRST = (
     "CREATE INDEX models_by_project ON models (project, n)",
 )
 
-# What a job was asked to suffer, for practice: a JSON object, or nothing.
+# The fault that a job was created with, for practice: a JSON object, or nothing.
 JOB_FAULTS = ("ALTER TABLE jobs ADD COLUMN fault TEXT",)
 
 BATCHES = (
@@ -142,7 +142,7 @@ BATCHES = (
     """,
     "CREATE INDEX batches_by_project ON batches (project, n)",
     "CREATE INDEX batches_by_status ON batches (status, n)",
-    # Answers to single lines, until the batch has ended and they stand in its files.
+    # Answers to single lines, until the batch has ended and its files hold them.
     """
     CREATE TABLE batch_lines (
         batch_id TEXT NOT NULL REFERENCES batches (id),
@@ -154,4 +154,22 @@ BATCHES = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES)
+TURNS = (
+    # Deaths of the trainer since the last saved state.
+    "ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0",
+    # Whose turn it is, is counted: the clock it was read from may jump.
+    "ALTER TABLE jobs ADD COLUMN turn INTEGER",
+    """
+    UPDATE jobs SET turn =
+        (SELECT COUNT(*) FROM jobs AS other WHERE other.claimed_at <= jobs.claimed_at)
+    WHERE claimed_at IS NOT NULL
+    """,
+    "ALTER TABLE jobs DROP COLUMN claimed_at",
+    # The folder of a LoRA adapter, or nothing where a model has all weights of its own.
+    "ALTER TABLE models ADD COLUMN adapter TEXT",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES, TURNS)
+# What a database of ours has had from the first edition on, when it was not marked as ours yet.
+FIRST_TABLES = {"keys", "files", "jobs", "events", "checkpoints", "models"}
+APPLICATION_ID = int.from_bytes(b"sbox")

@@ -23,7 +23,7 @@ LINES = {
     "course": (2_590, 230),
     "heroes": (3_590, 151),
     "tools bench docs scripts": (2_490, 225),
-    "sandbox": (11_125, 370),
+    "sandbox": (11_300, 470),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_850  # in the modules of ours that notebook 00 loads

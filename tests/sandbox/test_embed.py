@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,7 @@ import pytest
 
 from sandbox.engine.sampler.embed import EmbedLoop
 from sandbox.engine.sampler.forward import GeneralForward, make_forward
-from sandbox.engine.sampler.messages import (
-    Embed,
-    EngineError,
-    Output,
-    dump_outputs,
-    load_embed_request,
-    load_outputs,
-)
+from sandbox.engine.sampler.messages import Embed, EngineError, Output
 from sandbox.engine.sampler.models import ModelShelf, load_model
 from sandbox.engine.text.encoder import Encoder
 from tests.support.tiny import CONTEXT, make_base
@@ -149,26 +141,3 @@ def test_a_diverged_model_fails_its_request_only(folder: Path) -> None:
     model.model.norm.weight.data.fill_(float("nan"))
     output = run(EmbedLoop(make_forward(model), Encoder(folder)), "x")
     assert output.error is not None and output.error.code == "model_unavailable"
-
-
-def test_vectors_travel_between_the_processes(loop: EmbedLoop) -> None:
-    output = run(loop, "x", "y")
-    (back,) = load_outputs(json.loads(dump_outputs([output])))
-    assert back == output
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        None,
-        {},
-        {"folder": 1, "inputs": ["x"]},
-        {"folder": "m", "inputs": "x"},
-        {"folder": "m", "inputs": [1.5]},
-        {"folder": "m", "inputs": ["x"], "dimensions": 0},
-        {"folder": "m", "inputs": ["x"], "more": 1},
-    ],
-)
-def test_a_request_of_another_shape_is_refused(wire: object) -> None:
-    with pytest.raises(EngineError, match="not well-formed"):
-        load_embed_request(wire)

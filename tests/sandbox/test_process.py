@@ -1,4 +1,4 @@
-"""Supervision of the processes, and the sampler's process through its client."""
+"""Processes that are kept running, and the sampler's process through its client."""
 
 from __future__ import annotations
 
@@ -8,160 +8,192 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
+from sandbox.engine.parent.process import Child, RestartPolicy
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.sampler.decode import DecodeLoop
 from sandbox.engine.sampler.forward import make_forward
-from sandbox.engine.sampler.messages import (
-    Delta,
-    Embed,
-    EngineError,
-    Generate,
-    TokenInfo,
-    Usage,
-)
+from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, TokenInfo, Usage
 from sandbox.engine.sampler.models import load_model
-from sandbox.engine.supervisor import RestartPolicy, Worker, sampler_arguments, trainer_arguments
 from sandbox.engine.text.encoder import Encoder
+from tests.support.children import broken, echo, stubborn, what_it_sees
 from tests.support.generate import ask
 from tests.support.tiny import CONTEXT, make_base
 
 FAST = RestartPolicy(first_wait=0.01, longest_wait=0.05, limit=3)
 
-ECHO = """
-import json, sys
-print(json.dumps({"op": "ready"}), flush=True)
-for line in sys.stdin:
-    message = json.loads(line)
-    if message["op"] == "die":
-        sys.exit("I was told to die")
-    print(json.dumps(message), flush=True)
-"""
-STUBBORN = """
-import json, sys, time
-print(json.dumps({"op": "ready"}), flush=True)
-time.sleep(600)
-"""
+
+class Mailbox:
+    """What a process has sent."""
+
+    def __init__(self) -> None:
+        self.messages: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def next(self) -> Any:
+        return await asyncio.wait_for(self.messages.get(), 60)
 
 
-def script(folder: Path, text: str) -> list[str]:
-    path = folder / "worker.py"
-    path.write_text(text, encoding="utf-8")
-    return [str(path)]
+def child(target: Any, *args: Any, **options: Any) -> tuple[Child, Mailbox]:
+    box = Mailbox()
+    options = {"policy": FAST, "on_message": box.messages.put_nowait, **options}
+    return Child("test", target, args, **options), box
 
 
-def test_messages_go_both_ways(tmp_path: Path) -> None:
-    async def main() -> list[dict[str, Any]]:
-        got: list[dict[str, Any]] = []
-        arrived = asyncio.Event()
+async def started(target: Any, *args: Any, **options: Any) -> tuple[Child, Mailbox]:
+    made, box = child(target, *args, **options)
+    await made.start()
+    await made.wait_ready()
+    return made, box
 
-        def receive(message: dict[str, Any]) -> None:
-            got.append(message)
-            arrived.set()
 
-        worker = Worker("echo", script(tmp_path, ECHO), on_message=receive)
+def test_messages_go_both_ways_and_prints_disturb_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        worker, box = child(echo)
         assert not worker.ready
+        with pytest.raises(ConnectionError):
+            worker.send("too early")
         await worker.start()
         await worker.wait_ready()
         assert worker.ready
-        await worker.send(b'{"op": "hello"}\n')
-        await arrived.wait()
+        worker.send({"any": ("thing", 1.5)})
+        assert await box.next() == {"any": ("thing", 1.5)}
         await worker.stop()
-        assert not worker.ready
+        assert not worker.ready and worker.pid is None
         with pytest.raises(RuntimeError, match="has been stopped"):
             await worker.wait_ready()
-        return got
-
-    assert asyncio.run(main()) == [{"op": "hello"}]
-
-
-def test_a_dead_worker_is_started_again(tmp_path: Path) -> None:
-    async def main() -> bool:
-        exits = asyncio.Semaphore(0)
-        worker = Worker("echo", script(tmp_path, ECHO), on_exit=exits.release, policy=FAST)
         await worker.start()
         await worker.wait_ready()
-        assert worker.process is not None
-        first = worker.process.pid
-        await worker.send(b'{"op": "die"}\n')
+        worker.send("again")
+        assert await box.next() == "again"
+        await worker.stop()
+
+    asyncio.run(main())
+    assert capfd.readouterr().out == ""
+
+
+def test_a_process_does_not_hear_ctrl_c_and_torch_will_wait_passively() -> None:
+    async def main() -> None:
+        worker, box = await started(what_it_sees)
+        assert await box.next() == ("PASSIVE", True, False)
+        await worker.stop()
+
+    asyncio.run(main())
+
+
+def test_a_dead_process_is_started_again() -> None:
+    async def main() -> None:
+        exits = asyncio.Semaphore(0)
+        worker, _ = await started(echo, on_exit=exits.release)
+        first = worker.pid
+        worker.send("die")
         await exits.acquire()
         await worker.wait_ready()
-        assert worker.process is not None
-        assert worker.process.pid != first
-        given_up = worker.failure is not None
+        assert worker.pid not in (None, first)
+        os.kill(worker.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+        await exits.acquire()
+        await worker.wait_ready()
+        assert worker.failure is None
         await worker.stop()
-        return given_up
 
-    assert not asyncio.run(main())
+    asyncio.run(main())
 
 
-def test_a_worker_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
-    async def main() -> tuple[int, str | None]:
+def test_a_process_that_keeps_dying_is_given_up() -> None:
+    async def main() -> tuple[int, str]:
         exits: list[int] = []
-        lines = script(tmp_path, "import sys; sys.exit('no such library')")
-        worker = Worker("broken", lines, on_exit=lambda: exits.append(1), policy=FAST)
+        worker, _ = child(broken, on_exit=lambda: exits.append(1))
         await worker.start()
         with pytest.raises(RuntimeError, match="no such library"):
             await worker.wait_ready()
         with pytest.raises(ConnectionError):
-            await worker.send(b"{}\n")
+            worker.send("hello")
         await worker.stop()
-        return len(exits), worker.failure
+        return len(exits), worker.failure or ""
 
     deaths, failure = asyncio.run(main())
     assert deaths == FAST.limit
-    assert failure is not None
     assert "3 times in a row" in failure
 
 
-def test_a_program_that_is_not_there_is_given_up(tmp_path: Path) -> None:
-    async def main() -> str | None:
-        worker = Worker("nothing", [str(tmp_path / "nothing.py")], policy=FAST)
-        await worker.start()
-        with pytest.raises(RuntimeError):
-            await worker.wait_ready()
+def test_a_process_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.engine.parent.process.QUIT_SECONDS", 0.2)
+
+    async def main() -> None:
+        worker, _ = await started(stubborn, 600)
+        # It reads nothing, and far more than a pipe holds is sent: nobody waits for it.
+        worker.send(b"x" * 20_000_000)
+        process = psutil.Process(worker.pid)
         await worker.stop()
-        return worker.failure
+        assert not process.is_running()
 
-    assert "not started again" in (asyncio.run(main()) or "")
+    asyncio.run(main())
 
 
-def test_a_worker_that_does_not_end_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sandbox.engine.supervisor.QUIT_SECONDS", 0.2)
-
-    async def main() -> int | None:
-        worker = Worker("stubborn", script(tmp_path, STUBBORN), policy=FAST)
-        await worker.start()
-        await worker.wait_ready()
-        process = worker.process
+def test_a_large_message_arrives_and_the_event_loop_goes_on() -> None:
+    async def main() -> None:
+        worker, box = await started(echo)
+        worker.send([b"x" * 100_000_000, "last"])
+        waits, answer = [], asyncio.create_task(box.next())
+        while not answer.done():
+            begun = time.perf_counter()
+            await asyncio.sleep(0.001)
+            waits.append(time.perf_counter() - begun)
+        assert answer.result()[1] == "last" and len(answer.result()[0]) == 100_000_000
+        assert max(waits) < 1
         await worker.stop()
-        assert process is not None
-        return process.returncode
 
-    assert asyncio.run(main()) not in (None, 0)
+    asyncio.run(main())
 
 
-def test_a_line_that_is_no_message_costs_the_worker_its_life(tmp_path: Path) -> None:
-    text = 'import sys; print("hello", flush=True); sys.stdin.read()'
+ORPHAN = """
+import asyncio
+from sandbox.engine.parent.process import Child
+from tests.support.children import echo
 
-    async def main() -> str | None:
-        worker = Worker("chatty", script(tmp_path, text), policy=FAST)
-        await worker.start()
-        with pytest.raises(RuntimeError):
-            await worker.wait_ready()
+async def main():
+    child = Child("test", echo, on_message=print)
+    await child.start()
+    await child.wait_ready()
+    print(child.pid, flush=True)
+    await asyncio.sleep(600)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_a_process_ends_with_the_server_even_after_kill_9(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(ORPHAN, encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as it:
+        orphan = psutil.Process(int(it.stdout.readline()))
+        it.kill()
+    orphan.wait(60)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a count of CPU time")
+def test_an_idle_process_costs_no_cpu() -> None:
+    async def main() -> None:
+        worker, _ = await started(echo)
+        await asyncio.sleep(0.5)
+        processes = [psutil.Process(), psutil.Process(worker.pid)]
+        before = [process.num_ctx_switches().voluntary for process in processes]
+        await asyncio.sleep(2)
+        after = [process.num_ctx_switches().voluntary for process in processes]
+        # Woken a few times at most; one look at a queue every quarter second would be eight.
+        assert after[1] - before[1] <= 2 and after[0] - before[0] <= 6
         await worker.stop()
-        return worker.failure
 
-    assert asyncio.run(main()) is not None
+    asyncio.run(main())
 
 
 def test_waits_grow_up_to_a_limit() -> None:
@@ -169,21 +201,13 @@ def test_waits_grow_up_to_a_limit() -> None:
     assert [policy.wait(deaths) for deaths in (1, 2, 3, 4, 9)] == [1, 2, 4, 5, 5]
 
 
-def test_arguments() -> None:
-    assert sampler_arguments([Path("a")]) == [
-        "-m",
-        "sandbox.engine.sampler.worker",
-        "--preload",
-        "a",
-    ]
-    arguments = trainer_arguments(Path("state"), {"tiny": Path("b")})
-    start = ["-m", "sandbox.engine.trainer", "--state", "state"]
-    assert arguments == [*start, "--name", "trainer-1", "--base", "tiny=b"]
-
-
-def test_the_api_side_loads_neither_torch_nor_transformers() -> None:
+def test_the_server_side_loads_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys, sandbox.engine.parent.sampler, sandbox.engine.examples\n"
+        "import pkgutil, sys, importlib\n"
+        "import sandbox.engine.parent, sandbox.engine.text, sandbox.engine.sampler.messages\n"
+        "for package in (sandbox.engine.parent, sandbox.engine.text):\n"
+        "    for module in pkgutil.iter_modules(package.__path__, package.__name__ + '.'):\n"
+        "        importlib.import_module(module.name)\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -209,29 +233,10 @@ async def whole(client: SamplerClient, request: Generate) -> tuple[list[Delta], 
 Body = Callable[[SamplerClient], Coroutine[Any, Any, None]]
 
 
-# A library that keeps printing while the sampler works, from Python and below it.
-CHATTER = """
-import os, sys, threading
-def chatter():
-    if 'sandbox.engine.sampler.decode' in sys.modules:
-        print('hello from a library', flush=True)
-        os.write(1, b'hello from below')
-    timer = threading.Timer(0.02, chatter)
-    timer.daemon = True
-    timer.start()
-threading.Timer(0.02, chatter).start()
-"""
-
-
 @pytest.fixture(scope="module")
-def with_client(
-    base: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[Body], None]]:
-    """Run tests' bodies on one client; stray prints in its process must not disturb it."""
-    folder = tmp_path_factory.mktemp("chatter")
-    (folder / "sitecustomize.py").write_text(CHATTER)
-    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder))
+def with_client(base: Path) -> Iterator[Callable[[Body], None]]:
+    """Run tests' bodies on one client."""
+    with asyncio.Runner() as runner:
         client = SamplerClient([base], policy=FAST)
         runner.run(client.start())
         try:
@@ -317,8 +322,8 @@ def test_after_kill_9_the_open_requests_fail_and_the_next_ones_work(
         expected = await whole(client, ask(folder=base))
         stream = client.generate(ask(folder=base, max_tokens=None, n=64, logit_bias=ENDLESS))
         await anext(stream)
-        assert client.pid is not None
-        os.kill(client.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+        assert client.child.pid is not None
+        os.kill(client.child.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
         with pytest.raises(EngineError) as caught:
             async for _ in stream:
                 continue

@@ -116,7 +116,11 @@ def test_the_lock_file_is_private(server: Server) -> None:
 def kill_worker(server: Server, name: str) -> None:
     """Kill the server's workers of one kind."""
     workers = psutil.Process(server.process.pid).children()
-    found = [worker for worker in workers if f"sandbox.engine.{name}" in " ".join(worker.cmdline())]
+    found = [
+        worker
+        for worker in workers
+        if worker.name() == f"sandbox-{name}" or f"sandbox.engine.{name}" in worker.cmdline()
+    ]
     assert found
     for worker in found:
         worker.kill()

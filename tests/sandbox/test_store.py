@@ -191,9 +191,10 @@ def test_a_model_that_is_tuned_further_is_not_deleted(store: Store, job_id: str)
 
 def test_sweep_keeps_recorded_folders_only(store: Store, job_id: str) -> None:
     row = make_model(store, job_id)
-    (store.models_dir / "half-written").mkdir()
+    for name in (f"{job_id}-4", f"{job_id}-4.part", "not-ours"):
+        (store.models_dir / name).mkdir()
     models.sweep(store)
-    assert [path.name for path in store.models_dir.iterdir()] == [row.path]
+    assert {path.name for path in store.models_dir.iterdir()} == {row.path, "not-ours"}
 
 
 def test_names_have_the_hosted_shape() -> None:
@@ -304,9 +305,12 @@ def test_an_expired_file_stays_while_a_job_needs_it(store: Store) -> None:
 def test_sweep_clears_what_a_crash_has_left(store: Store) -> None:
     row = files.add_file(store, "p", "a", "batch", b"x")
     files.part_path(store).write_bytes(b"half an upl")
-    files.place_content(store, "file-without-a-row", b"x")
+    files.file_path(store, ids.file_id()).write_bytes(b"without a row")
+    (store.files_dir / "not-ours.txt").write_text("x")
+    (store.files_dir / "folder").mkdir()
     files.sweep(store)
-    assert [path.name for path in store.files_dir.iterdir()] == [row.id]
+    kept = {path.name for path in store.files_dir.iterdir()}
+    assert kept == {row.id, "not-ours.txt", "folder"}
 
 
 NUMBERS = {"n_epochs": 4, "batch_size": 8, "learning_rate_multiplier": 1.0}
@@ -606,10 +610,10 @@ def test_metadata_filter(store: Store) -> None:
 def test_sweep_keeps_the_folders_of_unfinished_jobs(store: Store) -> None:
     live, done = queued(store), create(store)
     jobs.finish_failed(store, done.id, code="c", message="m")
-    for name in (live.id, done.id, "ftjob-unknown"):
+    for name in (live.id, done.id, ids.job_id(), "not-ours"):
         (store.jobs_dir / name).mkdir()
     jobs.sweep(store)
-    assert [path.name for path in store.jobs_dir.iterdir()] == [live.id]
+    assert {path.name for path in store.jobs_dir.iterdir()} == {live.id, "not-ours"}
 
 
 def make(store: Store, project: str = "p", **fields: object) -> batches.BatchRow:
@@ -680,7 +684,7 @@ def test_no_answer_comes_too_late(store: Store) -> None:
 def test_many_answers_are_written_in_portions(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "PORTION", 3)
+    monkeypatch.setattr(batches, "CHUNK", 3)
     row = running_batch(store)
     for line in range(1, 11):
         batches.add_result(store, row.id, LineResult(line, True, str(line)))
@@ -750,3 +754,83 @@ def test_a_database_of_the_first_version_gets_the_tables(tmp_path: Path) -> None
     db.close()
     with Store(state) as store:
         assert make(store).status == "validating"
+
+
+def test_the_next_job_is_handed_out_fairly(store: Store) -> None:
+    first, second, third = queued(store, "a"), queued(store, "a"), queued(store, "a")
+    other = queued(store, "b")
+    held: list[str] = []
+    while job := jobs.next_job(store, held):
+        held.append(job.id)
+    assert held == [first.id, other.id, second.id, third.id]
+
+
+def test_a_job_that_runs_and_is_held_by_nobody_comes_first(store: Store) -> None:
+    job = queued(store)
+    jobs.start(store, job.id, hyperparameters=NUMBERS)
+    queued(store, "q")
+    assert jobs.next_job(store, []).id == job.id
+    jobs.request_cancel(store, job.id)
+    assert jobs.next_job(store, [job.id]).project == "q"
+    assert jobs.get_job(store, "p", job.id).status == "running"  # whoever holds it ends it
+    assert jobs.next_job(store, []).project == "q"
+    assert jobs.get_job(store, "p", job.id).status == "cancelled"
+
+
+def test_who_was_about_to_train_a_job_hears_that_it_is_not_wanted(store: Store) -> None:
+    for ask, status in ((jobs.request_cancel, "cancelled"), (jobs.request_pause, "paused")):
+        job = queued(store)
+        assert jobs.next_job(store, []).id == job.id
+        assert ask(store, job.id).status == status
+        with pytest.raises(JobStateError, match=status):
+            jobs.start(store, job.id, hyperparameters=NUMBERS)
+
+
+def test_crashes_count_until_the_job_gets_further(store: Store) -> None:
+    job = queued(store)
+    jobs.start(store, job.id, hyperparameters=NUMBERS)
+    assert [jobs.count_crash(store, job.id) for _ in range(3)] == [1, 2, 3]
+    checkpoints.add_checkpoint(store, job.id, 4, "m", {})
+    assert jobs.count_crash(store, job.id) == 1
+    jobs.reset_crashes(store, job.id)
+    assert jobs.get_job(store, None, job.id).crashes == 0
+
+
+def test_nothing_is_added_after_the_end(store: Store) -> None:
+    job = queued(store)
+    jobs.start(store, job.id, hyperparameters=NUMBERS)
+    jobs.finish_cancelled(store, job.id)
+    before = texts(store, job)
+    for act in (
+        lambda: events.append_event(store, job.id, "late"),
+        lambda: events.append_metrics(store, job.id, 9, "Step 9", {}),
+        lambda: checkpoints.add_checkpoint(store, job.id, 9, "m", {}),
+        lambda: jobs.start(store, job.id, hyperparameters=NUMBERS),
+        lambda: jobs.finish_cancelled(store, job.id),
+        lambda: jobs.mark_paused(store, job.id),
+        lambda: finish(store, job, None),
+    ):
+        with pytest.raises(JobStateError, match="cancelled"):
+            act()
+    assert jobs.finish_failed(store, job.id, code="c", message="m").status == "cancelled"
+    assert texts(store, job) == before
+    assert [f.purpose for f in files.list_files(store, "p").rows] == ["fine-tune"]
+
+
+def test_a_database_of_the_first_edition_is_adopted(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "sandbox.db") as db:
+        db.executescript((ROOT / "tests/data/state_0_1.sql").read_text())
+    db.close()
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "file-of-old").write_text("x")
+    with Store(tmp_path) as store:
+        done, going = jobs.list_jobs(store, "learner").rows[::-1]
+        assert (done.status, done.crashes, done.turn) == ("succeeded", 0, 1)
+        assert (going.status, going.turn) == ("running", 2)
+        assert len(events.list_events(store, done.id).rows) == 9
+        assert checkpoints.list_checkpoints(store, done.id).rows[0].model == done.fine_tuned_model
+        assert [m.adapter for m in models.list_models(store, "learner")] == [None, None]
+        assert batches.list_unfinished(store)[0].completed == 1
+        assert jobs.next_job(store, []).id == going.id
+    with Store(tmp_path) as store:
+        assert len(files.list_files(store, "learner").rows) == 3

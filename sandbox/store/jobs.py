@@ -1,0 +1,468 @@
+"""Fine-tuning jobs: one state machine, each step one transaction together with its event.
+
+                        ┌──────────── paused ◀───────────┐
+                        ▼     resume            pause    │
+    validating_files ─▶ queued ──────────────▶ running ──┼─▶ succeeded
+            │             │                              ├─▶ failed
+            └─▶ failed    └─▶ cancelled, paused          └─▶ cancelled
+
+The API creates jobs and asks for a cancel, pause or resume; validation moves them out of
+``validating_files``. One parent process hands the queued ones to its trainers: it asks for the
+``next_job``, starts it, and records how it ends. A job that is running obeys a cancel or pause
+when its trainer stops (``requested`` says what is wanted); every other job obeys at once, and
+whoever was about to train it gets a JobStateError.
+"""
+
+import base64
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.store import checkpoints, events, files, ids, models, rows
+from sandbox.store.database import Store
+from sandbox.store.errors import JobStateError, LeaseLost
+from sandbox.store.events import FINISHED
+from sandbox.store.rows import Page, Row
+
+RESULT_FILENAME = "step_metrics.csv"
+RESULT_PURPOSE = "fine-tune-results"
+UNHELD = "status IN ('queued', 'running') AND id NOT IN (SELECT value FROM json_each(:held))"
+# Fair: next is the project that has waited longest since one of its jobs was last taken up,
+# and of its jobs the oldest. A job that was interrupted goes first: it has started already.
+FAIR = """
+    status = 'running' DESC,
+    (SELECT COALESCE(MAX(turn), 0) FROM jobs AS other WHERE other.project = jobs.project),
+    n
+"""
+# The job's metadata has each of the wanted pairs. Compared in JSON: any text may be asked for.
+HAS_METADATA = """
+    NOT EXISTS (SELECT 1 FROM json_each(:wanted) AS pair WHERE NOT EXISTS (
+        SELECT 1 FROM json_each(metadata) AS own WHERE own.key = pair.key AND own.value = pair.value
+    ))
+"""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a client asks for. ``hyperparameters`` holds numbers or "auto"."""
+
+    project: str
+    model: str
+    training_file: str
+    seed: int
+    method: dict[str, Any]
+    hyperparameters: dict[str, Any]
+    validation_file: str | None = None
+    suffix: str | None = None
+    metadata: dict[str, str] | None = None
+    fault: dict[str, Any] | None = None  # for practice: its name and details
+
+
+@dataclass(frozen=True)
+class JobRow(Row):
+    """One fine-tuning job; times are Unix seconds."""
+
+    TABLE = "jobs"
+    JSON = ("method", "hyperparameters", "metadata", "error", "result_files", "fault")
+
+    n: int  # order of creation
+    id: str
+    project: str
+    created_at: int
+    started_at: int | None  # when training began for the first time
+    finished_at: int | None
+    model: str
+    training_file: str
+    validation_file: str | None
+    suffix: str | None
+    seed: int
+    method: dict[str, Any]
+    hyperparameters: dict[str, Any]  # "auto" or, once it runs, numbers
+    metadata: dict[str, str] | None
+    status: str  # validating_files, queued, running, paused, succeeded, failed, cancelled
+    error: dict[str, str | None] | None  # code, message, param
+    fine_tuned_model: str | None
+    trained_tokens: int | None
+    estimated_finish: int | None
+    result_files: list[str]
+    requested: str | None  # "cancel" or "pause": its trainer is to stop soon
+    turn: int | None  # counts up: which job was taken up before which
+    crashes: int  # deaths of its trainer since the last saved state
+    fault: dict[str, Any] | None  # for practice: what is to happen to it
+    lease_owner: str | None
+    lease_until: float | None
+    attempt: int  # how often it was taken up since it last got further
+
+
+def create_job(store: Store, new: NewJob) -> JobRow:
+    """Record a job as ``validating_files``, with its first two events.
+
+    Raises MissingFile when one of its files is not there.
+    """
+    job_id = ids.job_id()
+    with store.write() as db:
+        for file_id in filter(None, (new.training_file, new.validation_file)):
+            files.require_file(db, new.project, file_id)
+        now, status = int(time.time()), "validating_files"
+        job = rows.insert(db, JobRow, id=job_id, created_at=now, status=status, **vars(new))
+        events.insert_event(db, job_id, f"Created fine-tuning job: {job_id}")
+        text = f"Validating training file: {new.training_file}"
+        if new.validation_file:
+            text += f" and validation file: {new.validation_file}"
+        events.insert_event(db, job_id, text)
+        return job
+
+
+def get_job(store: Store, project: str | None, job_id: str) -> JobRow | None:
+    """Return a job, or None. The project None stands for any: for the engine only."""
+    where = "id = :id AND (:project IS NULL OR project = :project)"
+    with store.read() as db:
+        return rows.one(db, JobRow, where, id=job_id, project=project)
+
+
+def list_jobs(
+    store: Store,
+    project: str,
+    *,
+    after: str | None = None,
+    limit: int = 20,
+    metadata: dict[str, str] | None = None,
+) -> Page[JobRow]:
+    """Return one page of a project's jobs, newest first. Raises InvalidCursor.
+
+    ``metadata`` keeps the jobs that have each of its pairs; an empty dict keeps those that have
+    no metadata at all.
+    """
+    filters = "1" if metadata is None else HAS_METADATA
+    if metadata == {}:
+        filters = "(metadata IS NULL OR metadata = '{}')"
+    values = {"project": project, "wanted": json.dumps(metadata)}
+    with store.read() as db:
+        scope = "project = :project"
+        return rows.page(db, JobRow, scope, after=after, limit=limit, filters=filters, **values)
+
+
+def list_jobs_in(store: Store, status: str) -> list[JobRow]:
+    """Return the jobs of all projects that are in this state, oldest first."""
+    with store.read() as db:
+        return rows.many(db, JobRow, "status = :status", status=status)
+
+
+def mark_queued(store: Store, job_id: str) -> JobRow:
+    """Move a validated job to the queue (or to paused, if that was asked for meanwhile).
+
+    A job that has left ``validating_files`` meanwhile, cancelled for instance, is left alone.
+    """
+    with store.write() as db:
+        job = rows.require(db, JobRow, job_id)
+        if job.status != "validating_files":
+            return job
+        job = rows.update(db, JobRow, job_id, status="queued")
+        events.insert_event(db, job_id, "Files validated, moving job to queued state")
+        return _settle(db, job)
+
+
+def next_job(store: Store, held: Collection[str]) -> JobRow | None:
+    """Return the job that is to be trained next, or None. ``held`` are those being trained.
+
+    A cancel or pause that was asked of a job that nobody trains (any more) is done first.
+    Each call counts as a turn of the job's project.
+    """
+    with store.write() as db:
+        _settle_all(db, UNHELD, held=json.dumps(list(held)))
+        job = next(
+            iter(rows.many(db, JobRow, UNHELD, order=FAIR, held=json.dumps(list(held)))), None
+        )
+        return None if job is None else rows.update(db, JobRow, job.id, turn=_next_turn(db))
+
+
+def start(
+    store: Store,
+    job_id: str,
+    *,
+    hyperparameters: dict[str, Any],
+    estimated_finish: int | None = None,
+) -> JobRow:
+    """Record that training goes on, with the numbers "auto" has become. May be repeated, to
+    write a better ``estimated_finish``; only the first time appends the event.
+
+    Raises JobStateError when the job is not queued or running (any more).
+    """
+    with store.write() as db:
+        return _start(db, _require_active(db, job_id), hyperparameters, estimated_finish)
+
+
+def finish_succeeded(
+    store: Store,
+    job_id: str,
+    owner: str | None = None,
+    *,
+    model: models.NewModel,
+    metrics: dict[str, Any],
+    trained_tokens: int,
+    result_csv: str,
+) -> JobRow:
+    """End a job well: its model, last checkpoint, result file and last events, all or nothing.
+
+    ``metrics`` are those of the last step. The result file's content is the CSV in base64, as
+    the hosted API serves it. Raises JobStateError when the job is not queued or running.
+    """
+    content = base64.b64encode(result_csv.encode("utf-8"))
+    with files.placed(store, content) as (file_id, size), store.write() as db:
+        job = _require_active(db, job_id, owner)
+        files.insert_file(db, file_id, job.project, RESULT_FILENAME, RESULT_PURPOSE, size)
+        models.insert_model(db, model)
+        checkpoints.insert_checkpoint(db, job_id, model.step, model.name, metrics)
+        job = _end(
+            db,
+            job_id,
+            "succeeded",
+            fine_tuned_model=model.name,
+            trained_tokens=trained_tokens,
+            result_files=[file_id],
+        )
+        events.insert_event(db, job_id, f"New fine-tuned model created: {model.name}")
+        events.insert_event(db, job_id, "The job has successfully completed")
+        return job
+
+
+def finish_failed(
+    store: Store,
+    job_id: str,
+    *,
+    code: str,
+    message: str,
+    param: str | None = None,
+    owner: str | None = None,
+) -> JobRow:
+    """End a job badly, whether its files are bad or its training went wrong.
+
+    A job that has ended or been paused meanwhile is left alone.
+    """
+    with store.write() as db:
+        job = rows.require(db, JobRow, job_id)
+        if owner is not None:
+            _require_active(db, job_id, owner)
+        if job.status not in ("validating_files", "queued", "running"):
+            return job
+        error = {"code": code, "message": message, "param": param}
+        job = _end(db, job_id, "failed", error=error)
+        events.insert_event(db, job_id, message, level="error", data=error)
+        return job
+
+
+def finish_cancelled(store: Store, job_id: str, owner: str | None = None) -> JobRow:
+    """End a job because it was asked for. Raises JobStateError if it is not queued or running."""
+    with store.write() as db:
+        _require_active(db, job_id, owner)
+        return _cancel(db, job_id)
+
+
+def mark_paused(store: Store, job_id: str, owner: str | None = None) -> JobRow:
+    """Record that training has stopped, to go on later.
+
+    Raises JobStateError when the job is not queued or running.
+    """
+    with store.write() as db:
+        _require_active(db, job_id, owner)
+        return _pause(db, job_id)
+
+
+def count_crash(store: Store, job_id: str) -> int:
+    """Count a death of the job's trainer; return how many there were since the last saved state."""
+    with store.write() as db:
+        crashes = rows.require(db, JobRow, job_id).crashes + 1
+        return rows.update(db, JobRow, job_id, crashes=crashes).crashes
+
+
+def reset_crashes(store: Store, job_id: str) -> None:
+    """Record that the job has got further: its state was saved."""
+    with store.write() as db:
+        rows.update(db, JobRow, job_id, crashes=0)
+
+
+def request_cancel(store: Store, job_id: str) -> JobRow:
+    """Cancel a job. Raises JobStateError when it has finished, KeyError when there is none."""
+    with store.write() as db:
+        job = rows.require(db, JobRow, job_id)
+        if job.status in FINISHED:
+            raise JobStateError(job_id, job.status, "cancelled")
+        job = rows.update(db, JobRow, job_id, requested="cancel")
+        return job if job.status == "running" else _settle(db, job)
+
+
+def request_pause(store: Store, job_id: str) -> JobRow:
+    """Pause a job. Raises JobStateError when it has finished, is paused or being cancelled."""
+    with store.write() as db:
+        job = rows.require(db, JobRow, job_id)
+        if job.status in (*FINISHED, "paused"):
+            raise JobStateError(job_id, job.status, "paused")
+        if job.requested == "cancel":
+            raise JobStateError(job_id, "being cancelled", "paused")
+        job = rows.update(db, JobRow, job_id, requested="pause")
+        # A pause during validation waits for its end: a file's faults should show at once.
+        return job if job.status in ("running", "validating_files") else _settle(db, job)
+
+
+def resume_job(store: Store, job_id: str) -> JobRow:
+    """Put a paused job back into the queue, or take back a pause that was only asked for.
+
+    Raises JobStateError for any other job.
+    """
+    with store.write() as db:
+        job = rows.require(db, JobRow, job_id)
+        if job.status == "paused":
+            text = "The job has been resumed, moving job to queued state"
+            events.insert_event(db, job_id, text)
+            changes = {"status": "queued", "crashes": 0, "attempt": 0}
+            return rows.update(db, JobRow, job_id, requested=None, **changes)
+        if job.requested == "pause":
+            return rows.update(db, JobRow, job_id, requested=None)
+        raise JobStateError(job_id, job.status, "resumed")
+
+
+def sweep(store: Store) -> None:
+    """Delete the working folders of jobs that have finished or were never recorded.
+
+    Touches only names of the shape that the store gives. Only for a process that holds the
+    state directory alone.
+    """
+    with store.read() as db:
+        ended = ", ".join(f"'{status}'" for status in FINISHED)
+        kept = {job.id for job in rows.many(db, JobRow, f"status NOT IN ({ended})")}
+    for path in store.jobs_dir.iterdir():
+        if ids.JOB.fullmatch(path.name) and path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _start(
+    db: sqlite3.Connection, job: JobRow, numbers: dict[str, Any], estimated_finish: int | None
+) -> JobRow:
+    if job.started_at is None:
+        events.insert_event(db, job.id, "Fine-tuning job started")
+    return rows.update(
+        db,
+        JobRow,
+        job.id,
+        status="running",
+        started_at=job.started_at or int(time.time()),
+        hyperparameters=numbers,
+        estimated_finish=estimated_finish,
+    )
+
+
+def _settle(db: sqlite3.Connection, job: JobRow) -> JobRow:
+    """Do what is asked of a job that nobody trains; return the job."""
+    if job.requested == "cancel":
+        return _cancel(db, job.id)
+    return _pause(db, job.id) if job.requested == "pause" else job
+
+
+def _settle_all(db: sqlite3.Connection, where: str, **values: Any) -> None:
+    for job in rows.many(db, JobRow, f"requested IS NOT NULL AND {where}", **values):
+        _settle(db, job)
+
+
+def _cancel(db: sqlite3.Connection, job_id: str) -> JobRow:
+    events.insert_event(db, job_id, "The job has been cancelled")
+    return _end(db, job_id, "cancelled")
+
+
+def _pause(db: sqlite3.Connection, job_id: str) -> JobRow:
+    events.insert_event(db, job_id, "The job has been paused")
+    return _leave(db, job_id, "paused")
+
+
+def _end(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> JobRow:
+    return _leave(db, job_id, status, finished_at=int(time.time()), **values)
+
+
+def _leave(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> JobRow:
+    """Move a job to a state in which nobody works on it."""
+    cleared = dict.fromkeys(("requested", "estimated_finish", "lease_owner", "lease_until"))
+    return rows.update(db, JobRow, job_id, status=status, **cleared, **values)
+
+
+def _next_turn(db: sqlite3.Connection) -> int:
+    # Counted, not read from the clock, which may jump.
+    return int(db.execute("SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs").fetchone()[0])
+
+
+def _require_active(db: sqlite3.Connection, job_id: str, owner: str | None = None) -> JobRow:
+    job = rows.require(db, JobRow, job_id)
+    if owner is not None and job.lease_owner != owner:
+        raise LeaseLost(f"{owner} does not hold {job_id} any more.")
+    if job.status not in ("queued", "running"):
+        raise JobStateError(job_id, job.status, "trained")
+    return job
+
+
+# Leases: a trainer process claims its job by itself and renews its claim. They go, together with
+# every `owner` above, once one parent hands out the jobs.
+
+UNLEASED = "status IN ('queued', 'running') AND (lease_until IS NULL OR lease_until <= :now)"
+
+
+def claim_next_job(store: Store, owner: str, lease_seconds: float) -> JobRow | None:
+    """Lease the next job to ``owner`` and return it, or None when there is nothing to do.
+
+    Its ``attempt`` says how often it was taken up since it last got further: 1 is the first time.
+    """
+    now = time.time()
+    with store.write() as db:
+        _settle_all(db, UNLEASED, now=now)
+        job = next(iter(rows.many(db, JobRow, UNLEASED, order=FAIR, now=now)), None)
+        if job is None:
+            return None
+        lease = {"lease_owner": owner, "lease_until": now + lease_seconds}
+        turn, attempt = _next_turn(db), job.attempt + 1
+        return rows.update(db, JobRow, job.id, turn=turn, attempt=attempt, **lease)
+
+
+def mark_running(
+    store: Store,
+    job_id: str,
+    owner: str,
+    *,
+    hyperparameters: dict[str, Any],
+    estimated_finish: int | None = None,
+) -> JobRow:
+    """As ``start``, for the owner of a lease. Raises LeaseLost."""
+    with store.write() as db:
+        return _start(db, _require_active(db, job_id, owner), hyperparameters, estimated_finish)
+
+
+def renew_lease(store: Store, job_id: str, owner: str, lease_seconds: float) -> str | None:
+    """Keep the job for longer; return what is asked of the owner: "cancel", "pause" or None.
+
+    Raises LeaseLost when the job is somebody else's by now, or finished.
+    """
+    with store.write() as db:
+        job = rows.require(db, JobRow, job_id)
+        if job.lease_owner != owner or job.status not in ("queued", "running"):
+            raise LeaseLost(f"{owner} does not hold {job_id} any more.")
+        return rows.update(db, JobRow, job_id, lease_until=time.time() + lease_seconds).requested
+
+
+def count_leased(store: Store) -> int:
+    """How many jobs are being worked on just now."""
+    with store.read() as db:
+        return len(rows.many(db, JobRow, "lease_until > :now", now=time.time()))
+
+
+def release_leases(store: Store, trainer: str | None = None) -> None:
+    """End leases at once: for whoever knows that a trainer is gone, or all, as at start-up.
+
+    A trainer's leases are those whose owner begins with its name and a hyphen.
+    """
+    with store.write() as db:
+        db.execute(
+            "UPDATE jobs SET lease_owner = NULL, lease_until = NULL "
+            "WHERE ? IS NULL OR substr(lease_owner, 1, length(?) + 1) = ? || '-'",
+            (trainer, trainer, trainer),
+        )
+        _settle_all(db, UNLEASED, now=time.time())
