@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from sandbox import __version__
 from sandbox.api import batches, chat, completions, embeddings, files, jobs, models
 from sandbox.api.batch_runner import BatchRunner
-from sandbox.api.context import Context, Sampler
+from sandbox.api.context import Context, ContextOf, Sampler, Trainers
 from sandbox.api.docs import render
 from sandbox.api.errors import install_handlers
 from sandbox.api.faults import routes as fault_routes
@@ -31,7 +31,7 @@ Every address under /v1 needs a key: `python -m sandbox keys create` makes one."
 
 
 class Worker(Protocol):
-    """Something that runs beside the API: the sampler's and the trainer's process."""
+    """Something that runs beside the API: the processes of the sampler and of the trainers."""
 
     async def start(self) -> None:
         """Begin to start it; do not wait until it is ready."""
@@ -45,6 +45,7 @@ def create_app(
     store: Store,
     bases: Sequence[BaseModel],
     sampler: Sampler,
+    trainers: Trainers | None = None,
     workers: Sequence[Worker] = (),
 ) -> FastAPI:
     """Return the application. ``workers`` are started and stopped together with it."""
@@ -53,7 +54,8 @@ def create_app(
         store=store,
         bases=tuple(bases),
         sampler=sampler,
-        validator=Validator(store, tuple(bases)),
+        trainers=trainers,
+        validator=Validator(store, tuple(bases), trainers),
         seeds=Seeds(settings.seed),
         batches=BatchRunner(),
         faults=FaultBox(),
@@ -109,6 +111,9 @@ def docs_page(request: Request) -> HTMLResponse:
     return HTMLResponse(render(request.app.openapi()))
 
 
-def health() -> dict[str, Any]:
-    """Whether the server answers. Needs no key."""
-    return {"status": "ok", "version": __version__}
+def health(context: ContextOf) -> dict[str, Any]:
+    """Whether the server is well: "ok", or "degraded" with the reason. Needs no key."""
+    answer: dict[str, Any] = {"status": "ok", "version": __version__}
+    if context.trainers is not None and (reason := context.trainers.degraded):
+        answer |= {"status": "degraded", "reason": reason}
+    return answer

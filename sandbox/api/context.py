@@ -27,6 +27,20 @@ class Sampler(Protocol):
         """Return the vectors in base64, and the token counts."""
 
 
+class Trainers(Protocol):
+    """The part of the trainers that the routes use. May be called from any thread."""
+
+    @property
+    def degraded(self) -> str | None:
+        """Why jobs are not trained as they should be, or None."""
+
+    def wake(self) -> None:
+        """Look at the queue: a job has been added."""
+
+    def ask(self, job_id: str) -> None:
+        """Do what was asked of this job: cancel, pause, resume."""
+
+
 @dataclass(frozen=True)
 class Context:
     """The server's parts."""
@@ -35,6 +49,7 @@ class Context:
     store: Store
     bases: tuple[BaseModel, ...]
     sampler: Sampler
+    trainers: Trainers | None  # None: jobs wait in the queue
     validator: "Validator"
     seeds: "Seeds"
     batches: "BatchRunner"

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from sandbox.api.app import create_app
 from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
 from sandbox.engine.parent.sampler import SamplerClient
-from sandbox.engine.supervisor import Worker, trainer_arguments
+from sandbox.engine.parent.trainers import Trainers
 from sandbox.store import Store, files, jobs, models
 from sandbox.store.lock import StateLock, StateLocked
 
@@ -50,18 +50,8 @@ def build_app(settings: Settings, store: Store, bases: tuple[BaseModel, ...]) ->
     """Return the application together with its worker processes, not started yet."""
     sampler = SamplerClient([base.path for base in bases])
     folders = {base.name: base.path for base in bases}
-    trainers = [_trainer(store, folders, number) for number in range(1, settings.trainers + 1)]
-    return create_app(settings, store, bases, sampler, workers=(sampler, *trainers))
-
-
-def _trainer(store: Store, folders: dict[str, Path], number: int) -> Worker:
-    name = f"trainer-{number}"
-    return Worker(
-        name,
-        trainer_arguments(store.state_dir, folders, name),
-        # When it is gone, its job need not wait until the lease runs out.
-        on_exit=lambda: jobs.release_leases(store, name),
-    )
+    trainers = Trainers(store, folders, settings.trainers)
+    return create_app(settings, store, bases, sampler, trainers, workers=(sampler, trainers))
 
 
 class _Note:
@@ -140,7 +130,6 @@ def _other_server(state_dir: Path) -> str:
 
 def _tidy(store: Store) -> None:
     """Clear what a crash has left. Only the holder of the lock may do it."""
-    jobs.release_leases(store)
     for module in (files, models, jobs):
         module.sweep(store)
 

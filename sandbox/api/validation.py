@@ -3,6 +3,7 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
+from sandbox.api.context import Trainers
 from sandbox.api.faults.answers import FLAGGED_FILE
 from sandbox.config import BaseModel
 from sandbox.store import Store, files, jobs, models
@@ -17,8 +18,11 @@ class Validator:
     It has threads of its own, so that a bad file fails at once even while another job trains.
     """
 
-    def __init__(self, store: Store, bases: tuple[BaseModel, ...]) -> None:
+    def __init__(
+        self, store: Store, bases: tuple[BaseModel, ...], trainers: Trainers | None
+    ) -> None:
         self._store = store
+        self._trainers = trainers
         self._bases = {base.name: base for base in bases}
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="validation")
 
@@ -47,7 +51,7 @@ class Validator:
 
     def _validate(self, job: JobRow) -> None:
         # Imported here: the tokenizer library is not needed before the first job.
-        from sandbox.engine.examples import TrainingFileError, validate_training_file
+        from sandbox.engine.text.examples import TrainingFileError, validate_training_file
 
         base = self._base_of(job)
         if base is None:
@@ -80,6 +84,8 @@ class Validator:
             )
         else:
             jobs.mark_queued(self._store, job.id)
+            if self._trainers is not None:
+                self._trainers.wake()
 
     def _base_of(self, job: JobRow) -> BaseModel | None:
         own = models.get_model(self._store, job.project, job.model)

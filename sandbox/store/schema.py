@@ -169,7 +169,12 @@ TURNS = (
     "ALTER TABLE models ADD COLUMN adapter TEXT",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES, TURNS)
+# One parent hands out the jobs: no process has to claim one for a time.
+NO_LEASES = tuple(
+    f"ALTER TABLE jobs DROP COLUMN {name}" for name in ("lease_owner", "lease_until", "attempt")
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES, TURNS, NO_LEASES)
 # What a database of ours has had from the first edition on, when it was not marked as ours yet.
 FIRST_TABLES = {"keys", "files", "jobs", "events", "checkpoints", "models"}
 APPLICATION_ID = int.from_bytes(b"sbox")

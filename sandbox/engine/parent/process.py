@@ -49,7 +49,7 @@ class RestartPolicy:
 
     def wait(self, deaths: int) -> float:
         """Seconds to wait after the ``deaths``-th quick death."""
-        return min(self.longest_wait, self.first_wait * 2 ** (deaths - 1))
+        return min(self.longest_wait, self.first_wait * 2 ** min(deaths - 1, 30))
 
 
 DEFAULT_POLICY = RestartPolicy()

@@ -81,13 +81,11 @@ class TrainingRun:
     ) -> None:
         self.model = model
         self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.trained, lr=numbers.learning_rate, weight_decay=0.0
-        )
+        self.optimizer = torch.optim.AdamW(self.trained, lr=numbers.learning_rate, weight_decay=0.0)
         self.step = 0
         self.steps_per_epoch = math.ceil(len(training.examples) / numbers.batch_size)
         self.total_steps = self.steps_per_epoch * numbers.n_epochs
-        self._examples = training.examples
+        self.examples = training.examples
         self._numbers = numbers
         self._seed = seed
         size = min(numbers.batch_size, MICRO_BATCH)
@@ -103,13 +101,13 @@ class TrainingRun:
         if self._numbers.learning_rate > torch.finfo(torch.float32).max:
             raise _diverged("the learning rate is too large to be a number")
         self.model.train()
-        lengths = [len(example.ids) for example in self._examples]
+        lengths = [len(example.ids) for example in self.examples]
         batches: list[list[int]] = []
         while self.step < self.total_steps:
             epoch, position = divmod(self.step, self.steps_per_epoch)
             if position == 0 or not batches:
                 batches = epoch_batches(lengths, self._numbers.batch_size, self._seed, epoch)
-            tally = self._make_step([self._examples[i] for i in batches[position]])
+            tally = self._make_step([self.examples[i] for i in batches[position]])
             self.step += 1
             epoch_ends = self.step % self.steps_per_epoch == 0
             metrics = {"step": self.step, **tally.means("train"), **self._validate(epoch_ends)}

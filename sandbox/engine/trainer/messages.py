@@ -59,6 +59,7 @@ class Started:
     """The data and the model are loaded; "auto" has become numbers."""
 
     hyperparameters: dict[str, Any]
+    learning_rate: float  # the base's own times the multiplier
 
 
 @dataclass(frozen=True)
