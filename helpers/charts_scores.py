@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -50,14 +51,13 @@ def score_chart(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
     """A row for each model, a dot for each group of questions, a line for its interval."""
     groups = list(next(iter(scores.values())))
     axes.figure.set_figheight(1.6 + (0.3 + 0.22 * len(groups)) * len(scores))
-    for number, group in enumerate(groups):
+    for number, (group, shares, ends) in enumerate(_by_group(scores)):
         colour, marker, _ = STYLES[number % len(STYLES)]
-        rates = [by_group[group] for by_group in scores.values()]
         shift = 0.24 * (number - (len(groups) - 1) / 2)
         places = [place + shift for place in range(len(scores))]
-        axes.hlines(places, *_ends(rates), color=colour, lw=2)
+        axes.hlines(places, *ends, color=colour, lw=2)
         style = {"color": colour, "ms": 9, "linestyle": "none", "clip_on": False}
-        axes.plot([100 * rate.share for rate in rates], places, marker, label=group, **style)
+        axes.plot(shares, places, marker, label=group, **style)
     axes.set_yticks(range(len(scores)), list(scores))
     axes.set(ylim=(len(scores) - 0.4, -0.6), xlim=(0, 103), xlabel="pass rate in %", title=title)
     axes.figure.legend(loc="outside lower center", ncols=len(groups))
@@ -74,14 +74,12 @@ def learning_curve(
 ) -> str:
     """The score over the number of training examples, a line for each group of questions."""
     told = []
-    for number, group in enumerate(next(iter(points.values()))):
+    for number, (group, shares, ends) in enumerate(_by_group(points)):
         colour, marker, dash = STYLES[number % len(STYLES)]
-        rates = [by_group[group] for by_group in points.values()]
         places = [place + 0.06 * number for place in range(len(points))]
-        style = {"marker": marker, "ms": 8, "color": colour}
-        axes.plot(places, [100 * rate.share for rate in rates], dash, label=group, **style)
-        axes.vlines(places, *_ends(rates), color=colour, lw=2)
-        steps = [f"{n} rows {100 * r.share:.0f} %" for n, r in zip(points, rates, strict=True)]
+        axes.plot(places, shares, dash, label=group, marker=marker, ms=8, color=colour)
+        axes.vlines(places, *ends, color=colour, lw=2)
+        steps = [f"{n} rows {share:.0f} %" for n, share in zip(points, shares, strict=True)]
         told.append(f"{group}: {', '.join(steps)}")
     axes.set_xticks(range(len(points)), list(map(str, points)))  # evenly: sizes grow by factors
     axes.set(xlabel="rows in the training file", title=title)
@@ -117,6 +115,9 @@ def mark_bars(
     return "\n".join(told)
 
 
-def _ends(rates: Iterable[Rate]) -> tuple[Sequence[float], ...]:
-    """Both ends of the intervals, in percent."""
-    return tuple(zip(*((100 * rate.low, 100 * rate.high) for rate in rates), strict=True))
+def _by_group(scores: Mapping[Any, Groups]) -> Iterator[tuple[str, list[float], Any]]:
+    """Each group's name, its shares, and the lower and upper ends of its intervals, in percent."""
+    for group in next(iter(scores.values())):
+        rates = [by_group[group] for by_group in scores.values()]
+        ends = zip(*((100 * rate.low, 100 * rate.high) for rate in rates), strict=True)
+        yield group, [100 * rate.share for rate in rates], tuple(ends)

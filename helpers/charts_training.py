@@ -16,6 +16,11 @@ from helpers.display import TRAIN_COLOUR, VALID_COLOUR
 @chart
 def loss_curve(axes: Axes, frame: pd.DataFrame) -> str:
     """Training and validation loss over the steps, from `loss_frame` or `result_frame`."""
+    return draw_losses(axes, frame)
+
+
+def draw_losses(axes: Axes, frame: pd.DataFrame) -> str:
+    """Draw the losses on axes; a sentence about them comes back."""
     train = frame.dropna(subset=["train_loss"])
     if train.empty:
         raise ValueError("The table holds no training loss yet.")

@@ -9,9 +9,8 @@ from typing import Any
 
 from helpers.check_example import check_example
 from helpers.dialogue import format_of, turns_of
-from helpers.json_lines import BOM, parse_object, whole_fault
+from helpers.json_lines import BOM, JsonFault, parse_object, whole_fault
 from helpers.jsonl import has_missing
-from helpers.near_json import JsonFault
 from helpers.pairs import pair_problems
 from helpers.report import Problem, Report
 from helpers.settings import Settings

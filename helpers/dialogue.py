@@ -73,13 +73,14 @@ def message_problems(example: dict[str, Any]) -> Iterator[Problem]:
     if not isinstance(example.get("messages"), list):
         return
     for field, message in messages_of(example):
-        role, place = message.get("role"), f"{field}.content"
-        if role == "assistant" and not message.keys() & ANSWERS:
+        role, place, answers = message.get("role"), f"{field}.content", message.keys() & ANSWERS
+        if role == "assistant" and not answers:
             yield Problem("missing_key", "The key 'content' is missing or null.", place)
-        says_all = role == "assistant" and not message.keys() & (ANSWERS - {"content"})
-        if (says_all or role in ("system", "developer", "user")) and _is_blank(message):
-            kind = "empty_answer" if says_all else "empty_content"
-            yield Problem(kind, "The text is empty.", place)
+        elif _is_blank(message.get("content")):
+            if role == "assistant" and answers == {"content"}:
+                yield Problem("empty_answer", "The text is empty.", place)
+            elif role in ("system", "developer", "user"):
+                yield Problem("empty_content", "The text is empty.", place)
     messages = [message for _, message in messages_of(example)]
     roles = [message.get("role") for message in messages]
     weights = [m.get("weight", 1) for m in messages if m.get("role") == "assistant"]
@@ -94,10 +95,9 @@ def message_problems(example: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("no_user", "No message is from the user.", "messages")
 
 
-def _is_blank(message: dict[str, Any]) -> bool:
-    """Whether the content is text, but without any words."""
-    content = message.get("content")
-    parts = [{"type": "text"}] if isinstance(content, str) else content
-    if not parts or not isinstance(parts, list) or text_of(content).strip():
-        return False
-    return all(isinstance(part, dict) and part.get("type") == "text" for part in parts)
+def _is_blank(content: Any) -> bool:
+    """Whether a content is text, but without any words."""
+    if not isinstance(content, list):
+        return isinstance(content, str) and not content.strip()
+    kinds = [isinstance(part, dict) and part.get("type") == "text" for part in content]
+    return bool(kinds) and all(kinds) and not text_of(content).strip()

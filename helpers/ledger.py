@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,11 +37,10 @@ class Ledger:
         # A writer that was killed may have left half a line: its row is not done.
         file.truncate(file.tell() - len(torn))
         for line in lines:
-            try:
+            # Suppressed: something else has spoilt this line. Its row is made again.
+            with suppress(ValueError, KeyError, AttributeError, TypeError):
                 row = json.loads(line)
                 self.rows[row.pop("key")] = row
-            except (ValueError, KeyError, AttributeError, TypeError):
-                continue  # something else has spoilt this line: its row is made again
 
     def append(self, key: str, row: dict[str, Any]) -> None:
         """Add a finished row; from here on it outlives this program."""

@@ -12,16 +12,16 @@ from html import escape
 from typing import Any
 
 import ipywidgets
+import matplotlib as mpl
 import pandas as pd
 import tqdm
+from matplotlib.figure import Figure
 from tqdm.notebook import tqdm_notebook
 
-from helpers.display import TRAIN_COLOUR, VALID_COLOUR, in_notebook, show
+from helpers.charts import STYLE
+from helpers.charts_training import draw_losses
+from helpers.display import in_notebook, show
 
-LINES = {
-    "train_loss": ("training", TRAIN_COLOUR, "-"),
-    "valid_loss": ("validation", VALID_COLOUR, "--"),
-}
 REDRAW = 0.5  # seconds between two drawings of a curve: each costs some hundredths of a second
 
 
@@ -66,29 +66,16 @@ class LiveView:
 def loss_svg(frame: pd.DataFrame, total: int = 0) -> str:
     """The losses of `loss_frame` as a small SVG picture, with a sentence for those who can't see
     it. An empty string while there is nothing to draw."""
-    # Loaded late: commands follow a job too, and don't draw.
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    columns = [c for c in LINES if c in frame and frame[c].notna().any()]
-    if not columns:
+    if frame["train_loss"].isna().all():
         return ""
-    with mpl.rc_context({"svg.fonttype": "none", "font.size": 8, "axes.edgecolor": "#999999"}):
-        axes = Figure(figsize=(5, 2), layout="constrained").add_subplot(xlabel="step")
-        told = []
-        for column in columns:
-            name, colour, dash = LINES[column]
-            points = frame[["step", column]].dropna()
-            told.append(f"{name} loss {points[column].iloc[-1]:.2f}")
-            axes.plot(points["step"], points[column], dash, color=colour, label=told[-1])
+    with mpl.rc_context({**STYLE, "font.size": 8, "axes.titlesize": 9, "svg.fonttype": "none"}):
+        axes = Figure(figsize=(5, 2), layout="constrained").add_subplot()
+        told = draw_losses(axes, frame)
         axes.set_xlim(0, max(total, frame["step"].max(), 1))
-        axes.set_ylim(bottom=0)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, labelcolor="linecolor")
         text = io.StringIO()
         axes.get_figure(root=True).savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return (
-        f'<div role="img" aria-label="Loss curve: {", ".join(told)}" style="overflow:auto">'
+        f'<div role="img" aria-label="{escape(told)}" style="overflow:auto">'
         f"{svg[svg.index('<svg') :]}</div>"
     )

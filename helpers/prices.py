@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from pydantic.dataclasses import dataclass
 
 from helpers.settings import ROOT
 
@@ -47,13 +48,10 @@ def load_prices() -> pd.DataFrame:
 @lru_cache
 def _prices() -> dict[str, Price]:
     with PRICE_FILE.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    prices = {}
-    for row in rows:
-        numbers = {name: float(row[name]) if row[name] else None for name in PRICES}
-        end = date.fromisoformat(row["shutdown_date"]) if row["shutdown_date"] else None
-        prices[row["model"]] = Price(row["model"], row["provider"], **numbers, shutdown_date=end)
-    return prices
+        filled = [
+            {name: text for name, text in row.items() if text} for row in csv.DictReader(file)
+        ]
+    return {row["model"]: Price(**row) for row in filled}
 
 
 def price_of(model: str, provider: str | None = None) -> Price | None:

@@ -48,17 +48,6 @@ class Settings:
         """What `chat_options` are for another model, such as a tuned one."""
         return PROVIDERS.get(self.provider, OTHER).chat_options(model)
 
-    def __str__(self) -> str:
-        rows = {
-            "endpoint": self.title,
-            "generator_model": self.generator_model,
-            "base_model": self.base_model,
-            "embedding_model": self.embedding_model or "none",
-            "chat_options": self.chat_options or "none needed",
-            "calls at once": self.concurrency,
-        }
-        return "\n".join(f"{name:<16}{value}" for name, value in rows.items())
-
 
 def load_settings() -> Settings:
     """Decide from the environment and `.env` who answers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, sqrt
 
 import pandas as pd
@@ -12,8 +13,6 @@ import pandas as pd
 Z = 1.959964  # a normal variable is less than this far from its mean in 95 of 100 cases
 NEAR_COPY = 0.5  # half of a text's word sequences occur in one and the same row
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # "40-year-old" and "don't" are one each
-
-Sequences = frozenset[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,8 @@ def compare(first: Iterable[bool], second: Iterable[bool]) -> Paired:
     return Paired(*(pairs.count(kind) for kind in kinds))
 
 
-def sequences(text: str, length: int = 5) -> Sequences:
+@lru_cache(maxsize=10_000)  # rows are compared with many texts
+def sequences(text: str, length: int = 5) -> frozenset[tuple[str, ...]]:
     """Every run of `length` words in a text, in lower case and without punctuation."""
     words = WORD.findall(text.casefold())
     return frozenset(zip(*(words[start:] for start in range(length)), strict=False))
@@ -110,21 +110,16 @@ def nearest_row(text: str, rows: Sequence[str]) -> tuple[float, int]:
 
     A text of fewer than five words has none: its share is 0.
     """
-    return _nearest(sequences(text), [sequences(row) for row in rows])
-
-
-def _nearest(mine: Sequences, rows: Sequence[Sequences]) -> tuple[float, int]:
-    shares = [len(mine & row) / max(1, len(mine)) for row in rows]
+    mine = sequences(text)
+    shares = [len(mine & sequences(row)) / max(1, len(mine)) for row in rows]
     return max(shares), shares.index(max(shares))
 
 
 def copied(texts: Sequence[str], rows: Sequence[str]) -> list[float]:
     """For each text, the share of it that also occurs in its nearest row."""
-    cut = [sequences(row) for row in rows]
-    return [_nearest(sequences(text), cut)[0] for text in texts]
+    return [nearest_row(text, rows)[0] for text in texts]
 
 
 def copied_among(rows: Sequence[str]) -> list[float]:
     """For each row, the share of it that occurs in the nearest *other* row: the baseline."""
-    cut = [sequences(row) for row in rows]
-    return [_nearest(one, cut[:i] + cut[i + 1 :])[0] for i, one in enumerate(cut)]
+    return [nearest_row(row, [*rows[:i], *rows[i + 1 :]])[0] for i, row in enumerate(rows)]

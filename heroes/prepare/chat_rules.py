@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.dialogue import text_of
-from helpers.rules import MESSAGE_KEYS
+from helpers.shapes import MESSAGE_KEYS
 from heroes.prepare.names import listed
 from heroes.prepare.suggestion import Plan, Suggestion, drop_rows, number, shown
 

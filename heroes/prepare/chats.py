@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers.dialogue import without_nulls
 from helpers.report import type_name
-from helpers.rules import ROLES, TOP_KEYS
+from helpers.shapes import ROLES, TOP_KEYS
 from heroes.prepare import names
 from heroes.prepare.names import find, listed
 from heroes.prepare.suggestion import InputError, number, shown

@@ -15,14 +15,12 @@ from typing import Any
 from sandbox.store import files, ids, rows
 from sandbox.store.database import Store
 from sandbox.store.errors import BatchStateError, storage_errors
-from sandbox.store.files import UNFINISHED_BATCH
 from sandbox.store.rows import Page, Row
+from sandbox.store.schema import UNFINISHED_BATCH
 
 OUTPUT_PURPOSE = "batch_output"
 WINDOW_SECONDS = 24 * 60 * 60
 CHUNK = 500  # answers read from the database at a time
-ENDED = ("completed", "failed", "expired", "cancelled")
-ENDED_AT = {"completed": "completed_at", "expired": "expired_at", "cancelled": "cancelled_at"}
 
 
 @dataclass(frozen=True)
@@ -119,11 +117,7 @@ def list_unfinished(store: Store) -> list[BatchRow]:
 def fail(store: Store, batch_id: str, errors: list[dict[str, Any]]) -> BatchRow:
     """End a batch whose file is not good (or whose model is gone); no line of it is answered."""
     with store.write() as db:
-        row = rows.require(db, BatchRow, batch_id)
-        if row.status in ENDED:
-            return row
-        values = {"status": "failed", "failed_at": int(time.time()), "errors": errors}
-        return rows.update(db, BatchRow, batch_id, **values)
+        return _move(db, batch_id, UNFINISHED_BATCH, "failed", errors=errors)
 
 
 def start(store: Store, batch_id: str, total: int, model: str) -> BatchRow:
@@ -132,11 +126,8 @@ def start(store: Store, batch_id: str, total: int, model: str) -> BatchRow:
     A batch that has left ``validating`` meanwhile, cancelled for instance, keeps its state.
     """
     with store.write() as db:
-        row = rows.update(db, BatchRow, batch_id, total=total, model=model)
-        if row.status != "validating":
-            return row
-        now = int(time.time())
-        return rows.update(db, BatchRow, batch_id, status="in_progress", in_progress_at=now)
+        rows.update(db, BatchRow, batch_id, total=total, model=model)
+        return _move(db, batch_id, ("validating",), "in_progress")
 
 
 def add_result(store: Store, batch_id: str, result: LineResult) -> None:
@@ -175,23 +166,16 @@ def answered_lines(store: Store, batch_id: str) -> set[int]:
 def request_cancel(store: Store, batch_id: str) -> BatchRow:
     """Ask for the end of a batch. Raises BatchStateError when it is ending or has ended."""
     with store.write() as db:
-        row = rows.require(db, BatchRow, batch_id)
-        if row.status == "cancelling":
-            return row
-        if row.status not in ("validating", "in_progress"):
-            raise BatchStateError(batch_id, row.status, "cancelled")
-        now = int(time.time())
-        return rows.update(db, BatchRow, batch_id, status="cancelling", cancelling_at=now)
+        row = _move(db, batch_id, ("validating", "in_progress"), "cancelling")
+    if row.status != "cancelling":
+        raise BatchStateError(batch_id, row.status, "cancelled")
+    return row
 
 
 def mark_finalizing(store: Store, batch_id: str) -> BatchRow:
     """Record that every line has its answer and the files are being written."""
     with store.write() as db:
-        row = rows.require(db, BatchRow, batch_id)
-        if row.status != "in_progress":
-            return row
-        now = int(time.time())
-        return rows.update(db, BatchRow, batch_id, status="finalizing", finalizing_at=now)
+        return _move(db, batch_id, ("in_progress",), "finalizing")
 
 
 def finish(store: Store, batch_id: str, status: str) -> BatchRow:
@@ -199,18 +183,31 @@ def finish(store: Store, batch_id: str, status: str) -> BatchRow:
 
     A file without a line is not made.
     """
-    parts = [_write_part(store, batch_id, ok) for ok in (True, False)]
+    made = {}
     with contextlib.ExitStack() as stack:
-        made = [stack.enter_context(files.placed(store, part)) if part else None for part in parts]
+        for kind, ok in (("output", True), ("error", False)):
+            part = _write_part(store, batch_id, ok)
+            if part is not None:
+                made[kind] = stack.enter_context(files.placed(store, part))
         db = stack.enter_context(store.write())
         row = rows.require(db, BatchRow, batch_id)
-        values: dict[str, Any] = {"status": status, ENDED_AT[status]: int(time.time())}
-        for kind, file in zip(("output", "error"), made, strict=True):
-            if file is not None:
-                _insert_file(db, row, kind, *file)
-                values[f"{kind}_file"] = file[0]
+        values: dict[str, Any] = {"status": status, f"{status}_at": int(time.time())}
+        for kind, (file_id, size) in made.items():
+            _insert_file(db, row, kind, file_id, size)
+            values[f"{kind}_file"] = file_id
         db.execute("DELETE FROM batch_lines WHERE batch_id = ?", (batch_id,))
         return rows.update(db, BatchRow, batch_id, **values)
+
+
+def _move(
+    db: sqlite3.Connection, batch_id: str, states: tuple[str, ...], status: str, **values: Any
+) -> BatchRow:
+    """Give a batch that is in one of these states another one, with its time; return its row."""
+    row = rows.require(db, BatchRow, batch_id)
+    if row.status not in states:
+        return row
+    values |= {"status": status, f"{status}_at": int(time.time())}
+    return rows.update(db, BatchRow, batch_id, **values)
 
 
 def _write_part(store: Store, batch_id: str, ok: bool) -> Path | None:

@@ -138,7 +138,8 @@ class Store:
         with self.read() as db:
             [found] = db.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
-                raise StateDamaged(StateDamaged.advice.format(path=self.path, why=found))
+                why = found.splitlines()[-1]
+                raise StateDamaged(StateDamaged.advice.format(path=self.path, why=why))
             newest = max(row[0] or 0 for row in db.execute(NEWEST))
         if newest > time.time() + CLOCK_SLACK_SECONDS:
             log.warning(

@@ -9,8 +9,7 @@ from sandbox.store import ids, rows
 from sandbox.store.database import Store
 from sandbox.store.errors import JobStateError
 from sandbox.store.rows import Page, Row
-
-FINISHED = ("succeeded", "failed", "cancelled")
+from sandbox.store.schema import FINISHED
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from sandbox.store import ids, rows
 from sandbox.store.database import Store
 from sandbox.store.errors import FileInUse, MissingFile, storage_errors
 from sandbox.store.rows import Page, Row
+from sandbox.store.schema import UNFINISHED, UNFINISHED_BATCH
 
 LIVE = "deleted_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
-UNFINISHED = "('validating_files', 'queued', 'running', 'paused')"
-UNFINISHED_BATCH = "('validating', 'in_progress', 'finalizing', 'cancelling')"
 # Inside a query of files: the unfinished jobs and batches that need the file.
 NEEDED_BY = (
     "SELECT id FROM jobs WHERE files.id IN (training_file, validation_file) "

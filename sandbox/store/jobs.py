@@ -25,8 +25,8 @@ from typing import Any
 from sandbox.store import checkpoints, events, files, ids, models, rows
 from sandbox.store.database import Store
 from sandbox.store.errors import JobStateError
-from sandbox.store.events import FINISHED
 from sandbox.store.rows import Page, Row
+from sandbox.store.schema import FINISHED, UNFINISHED
 
 RESULT_FILENAME = "step_metrics.csv"
 RESULT_PURPOSE = "fine-tune-results"
@@ -170,10 +170,9 @@ def next_job(store: Store, held: Collection[str]) -> JobRow | None:
     Each call counts as a turn of the job's project.
     """
     with store.write() as db:
-        _settle_all(db, UNHELD, held=json.dumps(list(held)))
-        job = next(
-            iter(rows.many(db, JobRow, UNHELD, order=FAIR, held=json.dumps(list(held)))), None
-        )
+        held_ids = json.dumps(list(held))
+        _settle_all(db, UNHELD, held=held_ids)
+        job = rows.one(db, JobRow, UNHELD, order=FAIR, held=held_ids)
         return None if job is None else rows.update(db, JobRow, job.id, turn=_next_turn(db))
 
 
@@ -224,14 +223,8 @@ def finish_succeeded(
         files.insert_file(db, file_id, job.project, RESULT_FILENAME, RESULT_PURPOSE, size)
         models.insert_model(db, model)
         checkpoints.insert_checkpoint(db, job_id, model.step, model.name, metrics)
-        job = _end(
-            db,
-            job_id,
-            "succeeded",
-            fine_tuned_model=model.name,
-            trained_tokens=trained_tokens,
-            result_files=[file_id],
-        )
+        made = {"fine_tuned_model": model.name, "result_files": [file_id]}
+        job = _end(db, job_id, "succeeded", trained_tokens=trained_tokens, **made)
         events.insert_event(db, job_id, f"New fine-tuned model created: {model.name}")
         events.insert_event(db, job_id, "The job has successfully completed")
         return job
@@ -335,8 +328,7 @@ def sweep(store: Store) -> None:
     state directory alone.
     """
     with store.read() as db:
-        ended = ", ".join(f"'{status}'" for status in FINISHED)
-        kept = {job.id for job in rows.many(db, JobRow, f"status NOT IN ({ended})")}
+        kept = {job.id for job in rows.many(db, JobRow, f"status IN {UNFINISHED}")}
     for path in store.jobs_dir.iterdir():
         if ids.JOB.fullmatch(path.name) and path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)

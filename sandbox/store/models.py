@@ -9,8 +9,8 @@ from pathlib import Path
 from sandbox.store import ids, rows
 from sandbox.store.database import Store
 from sandbox.store.errors import ModelInUse
-from sandbox.store.files import UNFINISHED
 from sandbox.store.rows import Row
+from sandbox.store.schema import UNFINISHED
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,11 @@ def many(
     return [kind.load(row) for row in db.execute(query, values)]
 
 
-def one(db: sqlite3.Connection, kind: type[R], where: str, **values: Any) -> R | None:
+def one(
+    db: sqlite3.Connection, kind: type[R], where: str, *, order: str = "n", **values: Any
+) -> R | None:
     """Return the first row that meets a condition, or None."""
-    return next(iter(many(db, kind, where, order="n LIMIT 1", **values)), None)
+    return next(iter(many(db, kind, where, order=f"{order} LIMIT 1", **values)), None)
 
 
 def require(db: sqlite3.Connection, kind: type[R], row_id: str) -> R:

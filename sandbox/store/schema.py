@@ -177,4 +177,8 @@ NO_LEASES = tuple(
 MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES, TURNS, NO_LEASES)
 # What a database of ours has had from the first edition on, when it was not marked as ours yet.
 FIRST_TABLES = {"keys", "files", "jobs", "events", "checkpoints", "models"}
+# The states of jobs and batches. Printed, such a tuple is what SQL's IN takes.
+FINISHED = ("succeeded", "failed", "cancelled")
+UNFINISHED = ("validating_files", "queued", "running", "paused")
+UNFINISHED_BATCH = ("validating", "in_progress", "finalizing", "cancelling")
 APPLICATION_ID = int.from_bytes(b"sbox")

@@ -69,15 +69,15 @@ def test_the_live_view_moves(shown: list[dict[str, Any]]) -> None:
     assert view.state.value == "<span>step 2 &lt;of&gt; 10</span>"
     assert (view.bar.value, view.bar.max) == (2, 10)
     first = view.curve.value
-    assert 'aria-label="Loss curve: training loss inf, validation loss 1.50"' in first
+    assert 'aria-label="Training loss does not fall: it goes from 2.00 to inf in 2' in first
     view.update("", 10, 10, LOSSES.assign(train_loss=0.5))
-    assert "training loss 0.50" in view.curve.value, "the last step is always drawn"
+    assert "to 0.50 in 2 steps" in view.curve.value, "the last step is always drawn"
     assert LiveView(curve=False).curve is None
 
 
 def test_the_loss_is_a_picture_with_words() -> None:
     root = ElementTree.fromstring(loss_svg(LOSSES.assign(train_loss=[2.0, 1.0]), total=10))
-    assert root.get("aria-label") == "Loss curve: training loss 1.00, validation loss 1.50"
+    assert root.get("aria-label").startswith("Training loss falls from 2.00 to 1.00 in 2 steps. V")
     assert root.find(".//{http://www.w3.org/2000/svg}path") is not None
     assert loss_svg(LOSSES[:0]) == "", "nothing to draw yet"
 

@@ -41,7 +41,7 @@ def run_job(store: Store, base: Path, at: Mapping[int, Stop] | None = None) -> J
     server = Server(record, at or {})
     end = order if isinstance(order, Failed) else train(order, Conversation(server, server.inbox))
     if isinstance(end, Stopped):
-        record.stopped()
+        record.stopped(end.saved)
     else:
         record.write(end)
     record.tidy()

@@ -92,8 +92,10 @@ class JobRecord:
         job = jobs.get_job(self._store, None, self._job.id)
         return None if job is None else job.requested
 
-    def stopped(self) -> None:
+    def stopped(self, saved: bool) -> None:
         """Do what was asked of the job, now that no trainer holds it. Nothing: it goes on later."""
+        if saved:
+            jobs.reset_crashes(self._store, self._job.id)
         job = jobs.get_job(self._store, None, self._job.id)
         if job is not None and job.status in ("queued", "running"):
             if job.requested == "cancel":

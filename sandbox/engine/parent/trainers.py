@@ -215,7 +215,7 @@ class Trainers:
                 if isinstance(message, Died):
                     await self._write(trainer, record.crashed, MOST_CRASHES)
                 elif isinstance(message, Stopped):
-                    await self._write(trainer, record.stopped)
+                    await self._write(trainer, record.stopped, message.saved)
                 elif isinstance(message, Sync):
                     trainer.tell(Synced())
                 elif not ended:
@@ -241,8 +241,8 @@ class Trainers:
                 raise  # a model folder that was taken away does not come back
             except (OSError, sqlite3.OperationalError) as error:
                 trainer.trouble = (
-                    f"The state folder {self._store.state_dir} cannot be written ({error}). Is "
-                    "the disk full? Training goes on when there is room again."
+                    f"Storage: the state folder {self._store.state_dir} cannot be written "
+                    f"({error}). Training goes on by itself when it can be."
                 )
                 logger.error("%s", trainer.trouble)
                 trainer.tell(Stop(save=False))

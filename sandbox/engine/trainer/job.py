@@ -89,7 +89,7 @@ def train(order: Train, server: Conversation) -> Done | Failed | Stopped:
         with _locked(order, server):
             return _run(order, server)
     except Interrupted:
-        return Stopped()
+        return Stopped(saved=False)
     except ConnectionError:
         raise
     except (TrainingFailed, TrainingFileError) as error:
@@ -148,7 +148,7 @@ def _run(order: Train, server: Conversation) -> Done | Stopped:
             checkpoint.save_state(order.folder, run)
         if server.stop_wanted:
             break
-    return Stopped()
+    return Stopped(saved=True)
 
 
 def _save_model(order: Train, run: TrainingRun) -> None:

@@ -108,3 +108,5 @@ class Failed:
 @dataclass(frozen=True)
 class Stopped:
     """The job was stopped as asked."""
+
+    saved: bool  # its state, just now
