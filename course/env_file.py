@@ -21,9 +21,8 @@ from helpers.settings import INVISIBLE, clean_value, read_env_text
 
 MISTAKES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 NAMES: list[str] = MISTAKES["names"].split()
+KEY = "OPENAI_API_KEY"
 ONE_A_LINE = "Write NAME=value, one variable on a line."
-PLACEHOLDER = re.compile(r"your|paste|here|\.\.\.|xxxx|<|>", re.IGNORECASE)
-TOO_FAR = re.compile(r"/(chat/completions|completions|models|files)/?$")
 REVOKE = "Revoke the key where it was made and make a new one: anyone who has the history has it."
 
 
@@ -41,8 +40,13 @@ class Finding(NamedTuple):
 
 def value_problem(value: str) -> tuple[str, str] | None:
     """What no cleaning can repair in a key, and the remedy; None if the key can be sent."""
-    fitting = (row for row in MISTAKES["key"] if re.search(row["pattern"], value))
-    return next(((row["problem"], row["remedy"]) for row in fitting), None)
+    row = _first(MISTAKES["key"], value)
+    return (row["problem"], row["remedy"]) if row else None
+
+
+def _first(mistakes: list[dict[str, str]], value: str) -> dict[str, str] | None:
+    """The first of the mistakes whose pattern is found in a value."""
+    return next((row for row in mistakes if re.search(row["pattern"], value)), None)
 
 
 def check_env_file(path: Path) -> list[Finding]:
@@ -61,7 +65,7 @@ def check_env_file(path: Path) -> list[Finding]:
         for binding in bindings:
             findings += _check_line(f"{path.name}, line {_line_number(binding)}", binding)
         findings += _check_variables(path, [b.key for b in bindings if b.key], values)
-        findings += _check_git(path, values.get("OPENAI_API_KEY", ""))
+        findings += _check_git(path, values.get(KEY, ""))
     return sorted(findings, key=lambda finding: finding.level != "fail")
 
 
@@ -98,11 +102,9 @@ def _check_line(where: str, binding: Binding) -> Iterator[Finding]:
         yield Finding("fail", where, "cannot be read.", ONE_A_LINE)
     elif name and binding.value is None:
         yield Finding("fail", where, "has no equals sign.", ONE_A_LINE)
-    elif name == "OPENAI_API_KEY":
-        yield from _check_key(where, binding.value)
-    elif name == "OPENAI_BASE_URL":
-        yield from _check_base_url(where, clean_value(binding.value))
-    elif name and name not in NAMES and (meant := _meant(name)):
+    elif name in NAMES:
+        yield from _check_value(where, name, binding.value)
+    elif name and (meant := _meant(name)):
         yield Finding("fail", where, f"{name} is not read by anything.", f"Did you mean {meant}?")
 
 
@@ -114,32 +116,14 @@ def _meant(name: str) -> str | None:
     return plain[close[0]] if close else None
 
 
-def _check_key(where: str, value: str) -> Iterator[Finding]:
+def _check_value(where: str, name: str, value: str) -> Iterator[Finding]:
     cleaned = clean_value(value)
-    if not cleaned:
-        problem = "the key is blank, so the sandbox will be used."
-        yield Finding("warn", where, problem, "Fill or delete it.")
-    elif found := value_problem(cleaned):
-        yield Finding("fail", where, *found)
-    elif PLACEHOLDER.search(cleaned):
-        problem = "the key is still the example text."
-        yield Finding("fail", where, problem, "Put your own key there.")
-    elif cleaned != value:
+    unsendable = MISTAKES["key"] if name == KEY else []
+    if row := _first([*unsendable, *MISTAKES["value"].get(name, [])], cleaned):
+        yield Finding(row.get("level", "fail"), where, row["problem"], row["remedy"])
+    elif name == KEY and cleaned != value:
         problem = "the key has blanks or quotes around it; other programs may stumble over them."
         yield Finding("warn", where, problem, "Delete them.")
-
-
-def _check_base_url(where: str, url: str) -> Iterator[Finding]:
-    if not url:
-        called = "the openai package would try to call nowhere."
-        problem = f"OPENAI_BASE_URL is there but blank; {called}"
-        yield Finding("warn", where, problem, "Delete the line.")
-    elif not url.startswith(("http://", "https://")):
-        problem = "the address does not begin with https://."
-        yield Finding("fail", where, problem, "Write the whole address.")
-    elif TOO_FAR.search(url):
-        remedy = "It must end where the provider's base URL ends, usually in /v1."
-        yield Finding("fail", where, "the address goes too far.", remedy)
 
 
 def _check_variables(path: Path, names: list[str], values: dict[str, str]) -> Iterator[Finding]:

@@ -65,8 +65,7 @@ def _form(text: str, parts: Sequence[str]) -> Iterable[str]:
         yield f"does not begin with a capital letter but with {text[0]!r}"
     if not text.endswith("."):
         yield f"does not end with a full stop but with {text[-12:]!r}"
-    odd = _PLAIN.sub("", text)
-    if odd:
+    if odd := _PLAIN.sub("", text):
         yield f"holds characters that are not plain text: {odd[:12]!r}"
     if re.search(r"  |\s[.,;:!?]|[,;:]{2}|\.[.,]|\(\)", text):
         yield "has broken spacing or punctuation"
@@ -79,14 +78,12 @@ def _form(text: str, parts: Sequence[str]) -> Iterable[str]:
             yield f"has a sentence without a capital: {part[:40]!r}"
         if len(words(part)) < 2:
             yield f"has a sentence of less than two words: {part[:40]!r}"
-    said_twice = [part for part, n in Counter(map(str.casefold, parts)).items() if n > 1]
-    if said_twice:
+    if said_twice := [part for part, n in Counter(map(str.casefold, parts)).items() if n > 1]:
         yield f"repeats a sentence: {said_twice[0][:40]!r}"
     stutter = [word for word in _DOUBLED.findall(text) if word.casefold() not in LISTS["doubled"]]
     if stutter:
         yield f"repeats a word: {stutter[0]!r}"
-    refusal = _REFUSAL.search(re.sub(r"[\"“][^\"”]*[\"”]", "", text))
-    if refusal:
+    if refusal := _REFUSAL.search(re.sub(r"[\"“][^\"”]*[\"”]", "", text)):
         yield f"answers like a chat ({refusal.group()!r}) instead of describing a hero"
     if hero_name(text) is None:
         yield "introduces nobody by name"
@@ -94,8 +91,7 @@ def _form(text: str, parts: Sequence[str]) -> Iterable[str]:
 
 def _gender(text: str, gender: str) -> Iterable[str]:
     told = list(gendered(text))
-    wrong = sorted({word for said, word in told if said != gender})
-    if wrong:
+    if wrong := sorted({word for said, word in told if said != gender}):
         yield f"says {', '.join(map(repr, wrong))} of a {gender}"
     if not any(said == gender for said, _ in told):
         yield f"never tells that the hero is a {gender}"
@@ -103,8 +99,7 @@ def _gender(text: str, gender: str) -> Iterable[str]:
 
 def _age(text: str, age: int) -> Iterable[str]:
     stated = ages(text)
-    wrong = sorted({said for said in stated if said != age})
-    if wrong:
+    if wrong := sorted({said for said in stated if said != age}):
         yield f"states {', '.join(map(str, wrong))} instead of {age}"
     if any(decade != age // 10 * 10 for decade in decades(text)):
         yield f"puts the hero into the wrong decade of life for {age}"
@@ -117,8 +112,7 @@ def _power(text: str, parts: Sequence[str], power: str) -> Iterable[str]:
     if not known.mentions(text, power):
         yield f"never names the power {power!r}"
     for part in parts:
-        other = known.claimed_instead(part, power)
-        if other:
+        if other := known.claimed_instead(part, power):
             yield f"gives the hero the power {other!r} instead of {power!r}"
         elif match := known.stranger(part, power):
             yield f"has a sentence that belongs to {match.power!r}: {part[:60]!r}"

@@ -1,67 +1,54 @@
-"""Which columns become prompt and completion, and what becomes of all others."""
+"""Finding columns by the names that people give them, and making prompts and completions."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 
 from helpers.jsonl import SUB_PROMPT
 from helpers.report import type_name
-from heroes.prepare import names
-from heroes.prepare.kind import refuse_dialogues
-from heroes.prepare.names import find, listed, named, plain
-from heroes.prepare.suggestion import InputError, Plan, Suggestion, shown
+from heroes.prepare.suggestion import TEXTS, InputError, Plan, listed, shown
+from heroes.prepare.tables import plain
 from heroes.prepare.workbook import as_text
 
-DECIDE = "Name the columns with --prompt-column and --completion-column."
+NAMES = TEXTS["names"]
 NOT_USED = " (not used)"  # at the name of a column that had to step aside
 FIELD = re.compile(r"\{([^{}]+)\}")
+COURSE_GRID = {"age", "gender", "power"}  # what the course asks the generator for
+DIALOGUE_MARK = re.compile(r"(?i)(#+ ?(assistant|response):|<\|im_start\|>assistant|\[/INST\])")
 
 
-def find_columns(frame: pd.DataFrame, plan: Plan) -> tuple[str, str, str | None]:
-    """The template of the prompt, and the columns of the completion and the system message.
+def find(frame: pd.DataFrame, wanted: Iterable[str], *taken: str | None) -> str | None:
+    """The first of these names that the table has, in whatever spelling."""
+    known = {plain(column): column for column in reversed(frame.columns)}
+    return next((known[n] for n in wanted if n in known and known[n] not in taken), None)
 
-    Raises InputError if they cannot be told.
+
+def named(frame: pd.DataFrame, name: str, option: str) -> str:
+    """The column that an option names. Raises InputError if there is none."""
+    near = [column for column in frame.columns if plain(column) == plain(name)]
+    if name in frame.columns or len(near) == 1:
+        return name if name in frame.columns else near[0]
+    raise InputError("no_column", option=option, name=name, columns=listed(frame))
+
+
+def to_pairs(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table with the columns prompt and completion (and system), and the others behind them.
+
+    With it come the words of the suggestion: none if the table has these names already.
     """
-    system, completion = find(frame, names.SYSTEMS), find(frame, names.COMPLETIONS)
+    system, completion = find(frame, NAMES["system"]), find(frame, NAMES["completion"])
     if plan.completion:
         completion = named(frame, plan.completion, "--completion-column")
-    template = plan.prompt or _template(frame, completion, system)
-    for what, found in (("prompt", template), ("completion", completion)):
-        if found is None:
-            refuse_dialogues(frame)
-            raise InputError(
-                f"No column looks like a {what}; there are {listed(frame)}. {DECIDE} "
-                "If the first row is an example already, put a row of names above it."
-            )
+    template = _template(frame, completion, system) if plan.prompt is None else plan.prompt
+    if template is None or completion is None:
+        _refuse_dialogues(frame)
+        what = "prompt" if template is None else "completion"
+        raise InputError("not_found", what=what, columns=listed(frame))
     if FIELD.findall(template) == [completion]:
-        raise InputError(f"The column {completion!r} can't be prompt and completion. {DECIDE}")
-    return template, completion, system
-
-
-def _template(frame: pd.DataFrame, completion: str | None, system: str | None) -> str | None:
-    known = {plain(column): column for column in frame.columns}
-    if known.keys() >= names.COURSE:
-        return f"{{{known['sub_prompt']}}}"
-    if known.keys() >= {*names.COURSE_GRID, "response_txt"}:
-        return SUB_PROMPT
-    main = find(frame, (*names.PROMPTS, *names.CONTEXTS), completion, system)
-    if main is None:
-        return "" if completion and len(frame.columns) == 1 else None
-    parts = [main]
-    if about := find(frame, names.CONTEXTS, main, completion, system):
-        comes_first = plain(about) in names.BEFORE and plain(main) == "question"
-        parts.insert(0 if comes_first else 1, about)
-    return "\n\n".join(f"{{{part}}}" for part in parts)
-
-
-def to_pairs(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, Suggestion | None]:
-    """The table with the columns prompt and completion (and system); the others stay for `unused`.
-
-    The suggestion is None if the table has these names already.
-    """
-    template, completion, system = find_columns(frame, plan)
+        raise InputError("same_column", name=completion)
     used = [named(frame, name, "--prompt") for name in FIELD.findall(template)]
     texts = {name: _texts(frame, name) for name in dict.fromkeys([*used, completion])}
     made = pd.DataFrame({"prompt": _filled(template, used, texts)}, index=frame.index, dtype=object)
@@ -72,13 +59,31 @@ def to_pairs(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, Suggestion 
     rest = frame.drop(columns=list({*used, completion}))
     made = made.join(rest.rename(columns={n: f"{n}{NOT_USED}" for n in rest if n in made}))
     if ["prompt", "completion"] == [*FIELD.findall(template), completion] or not template:
-        return made, None
+        return made, {}
     recipe = used[0] if FIELD.fullmatch(template) else shown(template)[1:-1]
-    title = f"Rename the columns: {recipe} → prompt, {completion} → completion"
-    why = "An example has a prompt and a completion; a chat is made from them."
-    before = shown(" | ".join(map(str, frame.iloc[0].tolist()[:4])))
-    after = shown(" | ".join(map(str, made.iloc[0].tolist()[:2])))
-    return made, Suggestion("rename", "necessary", title, why, [], before, after, made)
+    return made, {"prompt": recipe, "completion": completion}
+
+
+def _template(frame: pd.DataFrame, completion: str | None, system: str | None) -> str | None:
+    known = {plain(column): column for column in frame.columns}
+    if known.keys() >= {"sub_prompt", "response_txt"}:  # the long prompt only made the answers
+        return f"{{{known['sub_prompt']}}}"
+    if known.keys() >= {*COURSE_GRID, "response_txt"}:
+        return SUB_PROMPT
+    main = find(frame, (*NAMES["prompt"], *NAMES["context"]), completion, system)
+    if main is None:
+        return "" if completion and len(frame.columns) == 1 else None
+    parts = [main]
+    if about := find(frame, NAMES["context"], main, completion, system):
+        comes_first = plain(about) in NAMES["context_first"] and plain(main) == "question"
+        parts.insert(0 if comes_first else 1, about)
+    return "\n\n".join(f"{{{part}}}" for part in parts)
+
+
+def _refuse_dialogues(frame: pd.DataFrame) -> None:
+    for column in frame.columns:
+        if mark := DIALOGUE_MARK.search(str(frame[column].iloc[0])):
+            raise InputError("dialogues", column=column, mark=mark.group())
 
 
 def _filled(template: str, used: list[str], texts: dict[str, pd.Series]) -> list[str]:
@@ -115,8 +120,6 @@ def _texts(frame: pd.DataFrame, column: str) -> pd.Series:
     """A column as texts. Raises InputError for lists and objects."""
     for place, value in frame[column].items():
         if isinstance(value, list | dict):
-            raise InputError(
-                f"{frame.index.name} {place}, {column}: Expected a text, found {type_name(value)}. "
-                "Write it as one text, or name another column."
-            )
+            where = f"{frame.index.name} {place}, {column}"
+            raise InputError("not_text", where, found=type_name(value))
     return frame[column].map(as_text).astype(object)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heroes.options import Json
-from heroes.output import USAGE, CommandError, plainly, printable
+from heroes.output import USAGE, CommandError, plainly
 
 if TYPE_CHECKING:
     from heroes.prepare.suggestion import Plan
@@ -84,8 +84,7 @@ def prepare(
     Example: heroes prepare data/superheroes.csv --split 0.2 --group-by power
     """
     from heroes.prepare.run import Run
-    from heroes.prepare.steps import Declined
-    from heroes.prepare.suggestion import InputError, Plan
+    from heroes.prepare.suggestion import Plan
 
     if prompt is None and prompt_column is not None:
         prompt = f"{{{prompt_column}}}"
@@ -94,14 +93,7 @@ def prepare(
     plan = Plan(format.value, system, prompt, completion_column, group_by, tuple(drop or ()))
     _refuse_odd_options(plan, split, output, encoding)
     share = _share(split)
-    try:
-        Run(file, plan, output, share, seed, force, yes, dry_run, json).start(encoding, sheet)
-    except InputError as error:
-        raise CommandError(printable(str(error))) from None
-    except OSError as error:
-        raise CommandError(printable(f"{error.filename or file}: {error.strerror}.")) from None
-    except Declined as refused:
-        raise CommandError(printable(f"Nothing was written: {refused}")) from None
+    Run(file, plan, output, share, seed, force, yes, dry_run, json).start(encoding, sheet)
 
 
 def _refuse_odd_options(

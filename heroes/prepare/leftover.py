@@ -1,4 +1,4 @@
-"""The columns that no example takes: what may go, and what only the user can decide."""
+"""Rules for the columns that no example takes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 
 import pandas as pd
 
-from heroes.prepare.columns import NOT_USED
-from heroes.prepare.names import COURSE_GRID, listed, plain
-from heroes.prepare.suggestion import Plan, Suggestion, number, shown
+from helpers.dialogue import texts_of
+from helpers.shapes import TOP_KEYS
+from heroes.prepare.columns import COURSE_GRID, NOT_USED
+from heroes.prepare.suggestion import Found, Plan
+from heroes.prepare.tables import plain
 from heroes.prepare.workbook import as_text
 
 # Columns that describe a row and are not part of its text.
@@ -22,48 +24,37 @@ RECORD_VALUE = re.compile(
 )
 
 
-def unused(
-    frame: pd.DataFrame, plan: Plan, wanted: tuple[str, ...], pieces: list[tuple[str, ...]]
-) -> list[Suggestion]:
-    """Leave out all columns but the wanted ones: first those of no content, then each of texts.
+def others(frame: pd.DataFrame) -> list[str]:
+    """The columns that no example takes. The first column tells chats from pairs."""
+    kept = TOP_KEYS if frame.columns[0] == "messages" else {"prompt", "completion", "system"}
+    return [column for column in frame.columns if column not in kept]
 
-    `pieces` are the texts of each example: a column is of no content if it is in them anyway.
-    """
-    others = [column for column in frame.columns if column not in wanted]
+
+def records(frame: pd.DataFrame, plan: Plan) -> Found:
+    """Columns that hold no content, are in the texts anyway, or are named by an option."""
     decided = {plain(name) for name in (*plan.drop, plan.group_by or "")}
-    record = [
+    chats = frame.columns[0] == "messages"
+    pieces = (
+        [texts_of({"messages": chat}) for chat in frame["messages"]]
+        if chats
+        else frame[["prompt", "completion"]].to_numpy().tolist()
+    )
+    gone = [
         column
-        for column in others
+        for column in others(frame)
         if plain(column.removesuffix(NOT_USED)) in decided or _is_record(frame, column, pieces)
     ]
-    found = []
-    for columns in ([record] if record else []) + [[c] for c in others if c not in record]:
-        example = shown(" | ".join(map(str, frame[columns].iloc[0])))
-        frame = frame.drop(columns=columns)
-        level, remedy, why = "necessary", "", "A job refuses examples with other keys."
-        if columns != record:
-            name = columns[0].removesuffix(NOT_USED)
-            level, why = "yours", "It holds content, and the model would not learn from it."
-            remedy = (
-                f'Decide: --drop "{name}" leaves it out, and a template takes it in, such as '
-                f'--prompt "{{question}}\\n\\n{{{name}}}".'
-            )
-        title = f"Leave out {number(len(columns), 'column')}: {listed(columns)}"
-        found.append(
-            Suggestion("columns", level, title, why, [], example, "(left out)", frame, remedy)
-        )
-    return found
+    return (frame.drop(columns=gone), {}) if gone else None
 
 
-def _is_record(frame: pd.DataFrame, column: str, pieces: list[tuple[str, ...]]) -> bool:
+def _is_record(frame: pd.DataFrame, column: str, pieces: list[list[str]]) -> bool:
     """Whether a column only numbers, dates or describes the rows, or repeats their texts."""
     if any(isinstance(value, list | dict) and value for value in frame[column]):
         return False
     if column == f"prompt{NOT_USED}" and COURSE_GRID <= set(frame.columns):
         return True  # what the course asked the generator, and not what the model will be asked
     texts = frame[column].map(as_text)
-    is_named_so = RECORD.fullmatch(plain(column))
-    if is_named_so and not texts.str.contains(r"\s[^\W\d]").any():
+    if RECORD.fullmatch(plain(column)) and not texts.str.contains(r"\s[^\W\d]").any():
         return True
     if texts.str.fullmatch(RECORD_VALUE.pattern).all():
         return True
@@ -72,3 +63,10 @@ def _is_record(frame: pd.DataFrame, column: str, pieces: list[tuple[str, ...]]) 
     return all(
         text in "\n".join(row) or all(piece in text for piece in row) for text, row in asked or rows
     )
+
+
+def column(frame: pd.DataFrame, plan: Plan) -> Found:
+    """A column of texts: only the user can decide that the model does not learn from it."""
+    if not (rest := others(frame)):
+        return None
+    return frame.drop(columns=rest[0]), {"name": rest[0].removesuffix(NOT_USED)}

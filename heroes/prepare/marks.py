@@ -1,4 +1,4 @@
-"""The habits of completion files: separators, stop sequences, beginnings, capitals."""
+"""Rules for the habits of texts: capitals, beginnings, separators and stop sequences."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ import pandas as pd
 
 from helpers.jsonl import SEPARATOR
 from helpers.pairs import SEPARATORS, STOPS, common_end
-from heroes.prepare.rows import is_classification, is_open_ended
-from heroes.prepare.suggestion import Plan, Suggestion, change_texts, shown
+from heroes.prepare.suggestion import Found, Plan, shown
 
 PUNCTUATION = " .,;:!?…'\"’”»)"
 LONG_START = {"prompt": 13, "completion": 5}  # characters that are worth leaving out
 FEW_LETTERS = 20  # a text with fewer may be a code or an abbreviation
-NOTE = re.compile(r"\d+, [^,\n]+, [^,\n]+")  # the course's notes: "40, woman, Healing"
+NOTE = r"\d+, [^,\n]+, [^,\n]+"  # the course's notes: "40, woman, Healing"
+
+
+def is_open_ended(frame: pd.DataFrame) -> bool:
+    """Whether there are only completions: all prompts are empty."""
+    return not frame["prompt"].astype(bool).any()
+
+
+def is_classification(frame: pd.DataFrame) -> bool:
+    """Whether the same few completions come again and again."""
+    return frame["completion"].nunique() < len(frame) / 3
 
 
 def separator_of(prompts: pd.Series) -> str:
@@ -46,27 +55,31 @@ def _choose(texts: pd.Series, candidates: Sequence[str]) -> str:
     return next(m for m in marks if not _is_inside(texts.str.removesuffix(m) + m, m))
 
 
-def separator(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
-    """Prompts without a sign that they are over. A chat needs one only for the course's notes."""
+def _ended(frame: pd.DataFrame, column: str, mark: str) -> Found:
+    new = frame[column].str.removesuffix(mark) + mark
+    return frame.assign(**{column: new}), {"mark": shown(mark)}
+
+
+def note_separator(frame: pd.DataFrame, plan: Plan) -> Found:
+    """The course's notes without their separator. Other questions of a chat need none."""
+    prompts = frame["prompt"]
+    if prompts.nunique() < 2 or separator_of(prompts) or not prompts.str.fullmatch(NOTE).all():
+        return None
+    return _ended(frame, "prompt", SEPARATOR)
+
+
+def separator(frame: pd.DataFrame, plan: Plan) -> Found:
+    """Prompts without a sign that they are over."""
     prompts = frame["prompt"]
     mark = separator_of(prompts)
-    if prompts.nunique() < 2 or (mark and (plan.format == "chat" or not _is_inside(prompts, mark))):
+    if prompts.nunique() < 2 or (mark and not _is_inside(prompts, mark)):
         return None
-    if plan.format == "chat":
-        if not all(map(NOTE.fullmatch, prompts)):
-            return None
-        mark, why = SEPARATOR, "The course's notes end with it; ask the tuned model in this form."
-    else:
-        several_lines = any("\n" in text for text in prompts)
-        used = bool(prompts.str.endswith(SEPARATOR).mean() >= 0.5)
-        mark = _choose(prompts, SEPARATORS[several_lines and not used :])
-        why = "The model sees one text: it must see where the prompt ends and the answer begins."
-    new = prompts.str.removesuffix(mark) + mark
-    title = f"End {{}} with the separator {shown(mark)}"
-    return change_texts(frame, "prompt", new, "separator", title, why)
+    several_lines = bool(prompts.str.contains("\n", regex=False).any())
+    used = bool(prompts.str.endswith(SEPARATOR).mean() >= 0.5)
+    return _ended(frame, "prompt", _choose(prompts, SEPARATORS[several_lines and not used :]))
 
 
-def stop(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+def stop(frame: pd.DataFrame, plan: Plan) -> Found:
     """Completions without a sign that they are over."""
     texts = frame["completion"]
     if is_open_ended(frame) or is_classification(frame) or texts.nunique() < 2:
@@ -74,16 +87,10 @@ def stop(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     mark = stop_of(texts)
     if mark and not _is_inside(texts, mark):
         return None
-    mark = _choose(texts, STOPS)
-    new, title = (
-        texts.str.removesuffix(mark) + mark,
-        f"End {{}} with the stop sequence {shown(mark)}",
-    )
-    why = "Without a stop sequence at the end, the model does not know when to stop."
-    return change_texts(frame, "completion", new, "stop", title, why)
+    return _ended(frame, "completion", _choose(texts, STOPS))
 
 
-def chat_stop(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+def chat_stop(frame: pd.DataFrame, plan: Plan) -> Found:
     """Stop sequences in a chat, whose format marks the end itself."""
     texts = frame["completion"]
     end = common_end(texts.tolist()).rstrip()
@@ -91,16 +98,14 @@ def chat_stop(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
     new = texts.str.rstrip().str.removesuffix(mark)
     if not mark or texts.nunique() < 2 or not new.str.strip().all():
         return None
-    title = f'Leave out the stop sequence "{mark.strip()}" at the end of {{}}'
-    why = "A chat marks its end itself; the model would write this sign to people."
-    return change_texts(frame, "completion", new, "chat_stop", title, why)
+    return frame.assign(completion=new), {"mark": shown(mark.strip())}
 
 
 def _mark_of(frame: pd.DataFrame, column: str) -> str:
     return (separator_of if column == "prompt" else stop_of)(frame[column])
 
 
-def lower_case(frame: pd.DataFrame, plan: Plan, column: str) -> Suggestion | None:
+def lower_case(frame: pd.DataFrame, plan: Plan, column: str) -> Found:
     """Texts in capitals; not where capitals are codes or labels."""
     if column == "completion" and is_classification(frame):
         return None
@@ -109,12 +114,12 @@ def lower_case(frame: pd.DataFrame, plan: Plan, column: str) -> Suggestion | Non
     upper, lower = bodies.str.count(r"[A-ZÀ-Þ]"), bodies.str.count(r"[a-zß-ÿ]")
     if upper.sum() <= lower.sum() * 2 or (upper + lower).mean() < FEW_LETTERS:
         return None
-    new = frame[column].where(upper <= lower / 2, bodies.str.lower() + mark)
-    why = "Models know ordinary text better: a word in capitals is cut into more tokens."
-    return change_texts(frame, column, new, f"{column}_case", "Write {} in lower case", why)
+    return frame.assign(
+        **{column: frame[column].where(upper <= lower / 2, bodies.str.lower() + mark)}
+    ), {}
 
 
-def prefix(frame: pd.DataFrame, plan: Plan, column: str) -> Suggestion | None:
+def prefix(frame: pd.DataFrame, plan: Plan, column: str) -> Found:
     """The words with which all texts begin."""
     texts = frame[column]
     bodies = texts.str.removesuffix(_mark_of(frame, column)).str.lstrip()
@@ -125,16 +130,11 @@ def prefix(frame: pd.DataFrame, plan: Plan, column: str) -> Suggestion | None:
     if not bodies.str.slice(len(start)).str.strip().all():
         return None
     new = texts.str.replace(start, "", n=1, regex=False)
-    why = "Tuning teaches the task itself; these words only cost tokens."
-    if column == "completion":
-        why = "The model need not learn what is always the same; your program can add it."
-    title = f"Leave out {shown(start)} at the beginning of {{}}"
-    return change_texts(frame, column, new, f"{column}_prefix", title, why)
+    return frame.assign(**{column: new}), {"start": shown(start)}
 
 
-def leading_space(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
+def leading_space(frame: pd.DataFrame, plan: Plan) -> Found:
     """Completions that begin without a blank."""
     texts = frame["completion"]
     new = texts.where(texts.str[:1].isin([" ", "\n"]), " " + texts)
-    why = "Models know most words together with the blank in front of them."
-    return change_texts(frame, "completion", new, "leading_space", "Begin {} with a blank", why)
+    return frame.assign(completion=new), {}

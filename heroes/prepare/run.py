@@ -12,9 +12,9 @@ from helpers.check_file import check_file
 from helpers.report import Report
 from helpers.settings import load_settings
 from heroes.output import USAGE, CommandError, console, printable, show_json
-from heroes.prepare import rows, tell, write
+from heroes.prepare import tell, write
 from heroes.prepare.read import read_source
-from heroes.prepare.steps import Steps
+from heroes.prepare.steps import Declined, Steps
 from heroes.prepare.suggestion import InputError, Plan, Suggestion, number
 
 QUESTION = "   Do it? [Y]es, [n]o, yes to [a]ll, [q]uit: "
@@ -41,57 +41,64 @@ class Run:
 
     def start(self, encoding: str | None, sheet: str | None) -> None:
         """Read, suggest, write, check. Raises CommandError with exit code 1 if not ready."""
+        try:
+            frame = self._prepare(encoding, sheet)
+        except InputError as error:
+            joint = ", " if error.where else ": "
+            raise CommandError(printable(f"{self.file.name}{joint}{error}")) from None
+        except OSError as error:
+            message = f"{error.filename or self.file}: {error.strerror}."
+            raise CommandError(printable(message)) from None
+        except Declined as refused:
+            raise CommandError(printable(f"Nothing was written: {refused}")) from None
+        if self.json:
+            found = {"rows": len(frame), "notes": self.notes}
+            show_json(found | tell.for_scripts(self.steps.decisions, self.written))
+        self._conclude(frame)
+
+    def _prepare(self, encoding: str | None, sheet: str | None) -> pd.DataFrame:
         source = read_source(self.file, encoding, sheet)
+        if not self.dry_run:
+            write.refuse_folder((self.output or self.file).absolute().parent)
         self._say(f"{self.file.name}: {tell.summary(source)}")
         self._note(*source.notes)
-        self.steps = steps = Steps(self.plan, self.decide)
-        try:
-            frame = steps.run(source)
-        except InputError as error:
-            raise InputError(f"{self.file.name}: {error}") from None
-        self._note(*steps.notes)
-        if steps.decisions and self._no_one():
+        self.steps = Steps(self.plan, self.decide)
+        frame = self.steps.run(source)
+        self._note(*self.steps.notes)
+        if self.steps.decisions and self._no_one():
             reason = "--json" if self.json else "the input is no terminal"
             raise CommandError(NO_ONE.format(reason), USAGE)
-        self._say(
-            "" if steps.decisions else "No suggestions: the examples are fine as they are.",
-            *rows.describe(frame),
-        )
+        nothing = "No suggestions: the examples are fine as they are."
+        self._say("" if self.steps.decisions else nothing, *tell.describe(frame))
         if self.dry_run:
             self._say(f"{number(len(frame), 'example')} would be written. Nothing was (--dry-run).")
         else:
             self._write(frame)
-        if self.json:
-            found = {"rows": len(frame), "notes": self.notes}
-            show_json(found | tell.for_scripts(steps.decisions, self.written))
-        self._conclude(frame)
+        return frame
 
     def decide(self, suggestion: Suggestion) -> bool:
         """Show a suggestion, and find out whether it is accepted."""
-        self._say("", *tell.lines(len(self.steps.decisions) + 1, suggestion))
+        self._say("", *tell.in_words(len(self.steps.decisions) + 1, suggestion))
         if self.dry_run:
             return True
-        yours, no_one = suggestion.level == "yours", self._no_one()
-        if yours and (self.yes or no_one):
-            what = suggestion.title.removeprefix("Leave out ")
-            raise InputError(
-                f"Nothing was written, because --yes does not leave out {what}. "
-                f"{suggestion.why} {suggestion.remedy}"
-            )
-        while not (self.yes and not yours) and not no_one:
+        yours = suggestion.level == "yours"
+        if yours and (self.yes or self._no_one()):
+            what, why = suggestion.title.removeprefix("Leave out "), suggestion.why
+            raise InputError("yours", what=what, why=why, remedy=suggestion.remedy)
+        return self.yes or self._no_one() or self._ask()
+
+    def _ask(self) -> bool:
+        while True:
             try:
                 answer = input(QUESTION).strip().lower()
             except EOFError:
                 raise CommandError(NO_ONE.format("the input has ended"), USAGE) from None
-            if answer in ("a", "all"):
-                self.yes = True
-            if answer in ("", "y", "yes", "a", "all"):
-                return True
-            if answer in ("n", "no"):
-                return False
             if answer in ("q", "quit"):
                 raise CommandError("Stopped. Nothing was written.")
-        return True
+            if answer in ("a", "all"):
+                self.yes = True
+            if answer in ("", "y", "yes", "a", "all", "n", "no"):
+                return answer not in ("n", "no")
 
     def _no_one(self) -> bool:
         return not (self.yes or self.dry_run) and (self.json or not sys.stdin.isatty())
@@ -132,7 +139,5 @@ class Run:
                 if problem.severity == "error":
                     raise CommandError(f"{report.name} is not ready: {problem}")
         if self.written:
-            self._say(
-                f"Ready. Next: {tell.next_command(list(self.written))}",
-                *tell.reminders(frame, self.plan),
-            )
+            self._say(f"Ready. Next: {tell.next_command(list(self.written))}")
+            self._say(*tell.reminders(frame, self.plan))

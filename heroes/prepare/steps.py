@@ -1,4 +1,4 @@
-"""The suggestions in their order: each looks at the table as the accepted ones have left it."""
+"""The steps from a table as it was read to the one to write, each a suggestion."""
 
 from __future__ import annotations
 
@@ -8,25 +8,49 @@ from functools import partial
 
 import pandas as pd
 
-from helpers.dialogue import texts_of
-from heroes.prepare import chat_rules, chats, columns, kind, leftover, marks, names, rows, write
-from heroes.prepare.suggestion import InputError, Plan, Rule, Source, Suggestion, shown
+from heroes.prepare import chat_rules, chats, columns, leftover, marks, rules
+from heroes.prepare.read import Source
+from heroes.prepare.suggestion import InputError, Plan, Rule, Suggestion, shown, suggest
 
 MAX_PASSES = 5  # a change can make room for another one, but not for ever
 
-GAPS: tuple[Rule, ...] = (
-    *(rows.half_characters, rows.errors, rows.total),
-    *(rows.empty_completions, rows.empty_prompts),
-)
-# A completion model sees one text, so these look at its habits; a chat keeps its texts.
-COMPLETION_RULES: tuple[Rule, ...] = (
-    write.refused,
-    *(partial(marks.lower_case, column=column) for column in ("prompt", "completion")),
-    rows.duplicates,
-    *(partial(marks.prefix, column=column) for column in ("prompt", "completion")),
-    *(marks.separator, marks.leading_space, marks.stop),
-)
-CHAT_RULES: tuple[Rule, ...] = (write.refused, rows.duplicates, marks.chat_stop, marks.separator)
+# All rules in their order, by the kind that texts.toml explains. Each looks at the table as the
+# accepted suggestions before it have left it.
+ROWS: dict[str, Rule] = {
+    "half": rules.half,
+    "error_cell": rules.error_cell,
+    "total": rules.total,
+    "empty_completion": rules.empty_completion,
+    "empty_prompt": rules.empty_prompt,
+}
+CHATS: dict[str, Rule] = {
+    "keys": chat_rules.keys,
+    "key_texts": chat_rules.key_texts,
+    "half": rules.half,
+    "refused": rules.refused,
+    "duplicate": rules.duplicate,
+}
+CHATS_TO_PAIRS: dict[str, Rule] = {"longer": chat_rules.longer, "to_pairs": chat_rules.to_pairs}
+# A chat keeps its texts; a completion model sees one text, so the habits of texts matter.
+STYLE: dict[str, dict[str, Rule]] = {
+    "chat": {
+        "refused": rules.refused,
+        "duplicate": rules.duplicate,
+        "chat_stop": marks.chat_stop,
+        "note_separator": marks.note_separator,
+    },
+    "completions": {
+        "refused": rules.refused,
+        "prompt_case": partial(marks.lower_case, column="prompt"),
+        "completion_case": partial(marks.lower_case, column="completion"),
+        "duplicate": rules.duplicate,
+        "prompt_prefix": partial(marks.prefix, column="prompt"),
+        "completion_prefix": partial(marks.prefix, column="completion"),
+        "separator": marks.separator,
+        "leading_space": marks.leading_space,
+        "stop": marks.stop,
+    },
+}
 
 
 class Declined(Exception):
@@ -42,7 +66,7 @@ class Steps:
     decisions: list[tuple[Suggestion, bool]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     groups: pd.Series | None = None
-    declined: set[Rule] = field(default_factory=set)
+    declined: set[str] = field(default_factory=set)
 
     def run(self, source: Source) -> pd.DataFrame:
         """From the table as read to the one to write: `messages`, or prompt and completion.
@@ -51,63 +75,53 @@ class Steps:
         """
         frame, plan = source.frame, self.plan
         if source.guess:
-            self._offer(_encoding(source))
+            before, after = map(shown, source.guess)
+            self._offer(suggest("encoding", frame, frame, before, after, encoding=source.encoding))
         if plan.group_by:
-            self.groups = frame[names.named(frame, plan.group_by, "--group-by")].astype(str)
-        frame = self._chats(frame) if kind.is_chats(frame, plan) else self._pairs(frame)
+            self.groups = frame[columns.named(frame, plan.group_by, "--group-by")].astype(str)
+        for name in plan.drop:
+            columns.named(frame, name, "--drop")
+        frame = self._chats(frame) if chats.is_chats(frame, plan) else self._pairs(frame)
+        self.notes += rules.warnings(frame)
         if not len(frame):
-            raise InputError("No row is left. The reasons are above.")
+            raise InputError("none_left")
         return frame
 
     def _pairs(self, frame: pd.DataFrame) -> pd.DataFrame:
-        for name in self.plan.drop:
-            names.named(frame, name, "--drop")
-        frame, renamed = columns.to_pairs(frame, self.plan)
-        if renamed:
-            self._offer(renamed)
-        frame = self._apply(frame, rows.cut_off)
-        pieces = list(zip(frame["prompt"], frame["completion"], strict=True))
-        frame = self._without_others(frame, ("prompt", "completion", "system"), pieces)
-        frame = self._apply(frame, *GAPS)
-        self.notes += rows.missing_values(frame)
-        return self._style(frame)
+        made, words = columns.to_pairs(frame, self.plan)
+        if words:
+            self._offer(suggest("rename", frame, made, **words))
+        made = self._apply(made, {"cut_off": rules.cut_off})
+        return self._style(self._apply(self._without_others(made), ROWS))
 
     def _chats(self, frame: pd.DataFrame) -> pd.DataFrame:
         frame, notes = chats.read_chats(frame)
         self.notes += notes
-        pieces = [tuple(texts_of({"messages": chat})) for chat in frame["messages"]]
-        frame = self._without_others(frame, chats.KEPT, pieces)
-        rules = (chat_rules.message_keys, rows.half_characters, write.refused, rows.duplicates)
-        frame = self._apply(frame, *rules)
+        frame = self._apply(self._without_others(frame), CHATS)
         if self.plan.format == "chat":
             return frame
-        return self._style(self._apply(frame, chat_rules.longer, chat_rules.to_pairs))
+        return self._style(self._apply(frame, CHATS_TO_PAIRS))
 
-    def _without_others(
-        self, frame: pd.DataFrame, wanted: tuple[str, ...], pieces: list[tuple[str, ...]]
-    ) -> pd.DataFrame:
-        for suggestion in leftover.unused(frame, self.plan, wanted, pieces):
-            self._offer(suggestion)
-            frame = suggestion.frame
+    def _without_others(self, frame: pd.DataFrame) -> pd.DataFrame:
+        frame = self._apply(frame, {"records": leftover.records})
+        for _ in leftover.others(frame):
+            frame = self._apply(frame, {"column": leftover.column})
         return frame
 
     def _style(self, frame: pd.DataFrame) -> pd.DataFrame:
-        rules = CHAT_RULES if self.plan.format == "chat" else COMPLETION_RULES
         for _ in range(MAX_PASSES):
-            before = frame
-            frame = self._apply(frame, *rules)
+            before, frame = frame, self._apply(frame, STYLE[self.plan.format])
             if frame is before:
                 break
         return frame
 
-    def _apply(self, frame: pd.DataFrame, *rules: Rule) -> pd.DataFrame:
+    def _apply(self, frame: pd.DataFrame, rules: dict[str, Rule]) -> pd.DataFrame:
         """The frame after these rules. What was declined once is not offered again."""
-        for rule in rules:
-            found = rule(frame, self.plan) if len(frame) and rule not in self.declined else None
-            if found and self._offer(found):
-                frame = found.frame
-            elif found:
-                self.declined.add(rule)
+        for kind, rule in rules.items():
+            found = rule(frame, self.plan) if len(frame) and kind not in self.declined else None
+            suggestion = suggest(kind, frame, found[0], **found[1]) if found else None
+            if suggestion and self._offer(suggestion):
+                frame = suggestion.frame
         return frame
 
     def _offer(self, suggestion: Suggestion) -> bool:
@@ -115,11 +129,6 @@ class Steps:
         self.decisions.append((suggestion, accepted))
         if not accepted and suggestion.level != "recommended":
             raise Declined(f"{suggestion.title}. {suggestion.remedy}".strip())
+        if not accepted:
+            self.declined.add(suggestion.kind)
         return accepted
-
-
-def _encoding(source: Source) -> Suggestion:
-    before, after = map(shown, source.guess or ("", ""))
-    title = f"Read the file as {source.encoding}, and write UTF-8"
-    why = "It is not UTF-8. If the accents below are wrong, say no, and name it with --encoding."
-    return Suggestion("encoding", "necessary", title, why, [], before, after, source.frame)

@@ -1,20 +1,29 @@
-"""What the steps hand to each other: the plan, the source, an error, and a suggestion."""
+"""What the modules hand to each other: the plan, an error, a suggestion, and how to say them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text(encoding="utf-8"))
 SHOWN = 10  # places and names that are listed; the rest is counted
 WIDTH = 70  # characters of an example
+LEFT_OUT = "(left out)"
 
 
 class InputError(Exception):
-    """The file cannot be used as it is; the message says what is wrong, where, what to do."""
+    """The file cannot be used as it is. `kind` finds the words; `where` is a row or a line."""
+
+    def __init__(self, kind: str, where: str = "", /, **words: Any) -> None:
+        text = TEXTS["errors"][kind].format(**words)
+        super().__init__(f"{where}: {text}" if where else text)
+        self.where = where
 
 
 @dataclass(frozen=True)
@@ -30,64 +39,69 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file that was read. The frame's index is the row's number in the file, and its name is
-    what is counted: "row" (as a spreadsheet shows it), "line" or "example".
-    """
-
-    frame: pd.DataFrame
-    kind: str
-    encoding: str = ""
-    notes: tuple[str, ...] = ()
-    guess: tuple[str, str] | None = None  # text before and after an encoding was guessed
-
-
-@dataclass(frozen=True)
 class Suggestion:
     """A change to the table: `frame` is the table with it, `rows` are the places it changes.
 
-    level: "necessary" (no file without it), "recommended", or "yours": content would be lost,
-    so --yes does not decide it, and `remedy` says which option does.
+    texts.toml has the words of each kind, and what the levels mean.
     """
 
     kind: str
     level: str
     title: str
     why: str
+    remedy: str
     rows: list[int] = field(repr=False)
     before: str
     after: str
     frame: pd.DataFrame = field(repr=False)
-    remedy: str = ""
 
 
-Rule = Callable[[pd.DataFrame, Plan], Suggestion | None]
+# A rule looks at a table and returns a better one, with words for its title; None: all is well.
+Found = tuple[pd.DataFrame, dict[str, str]] | None
+Rule = Callable[[pd.DataFrame, Plan], Found]
 
 
-def drop_rows(
-    frame: pd.DataFrame, bad: pd.Series, kind: str, level: str, what: str, why: str
+def suggest(
+    kind: str, old: pd.DataFrame, new: pd.DataFrame, before: str = "", after: str = "", **words: str
 ) -> Suggestion | None:
-    """Suggest leaving out the rows where `bad` is true; None if there are none."""
-    if not bad.any():
+    """The suggestion to change one table into another; None if they are the same."""
+    rows: list[int] = []
+    changed = [c for c in new if c in old and new[c] is not old[c]] if len(new) == len(old) else []
+    if len(new) < len(old):
+        gone = old[~old.index.isin(new.index)]
+        first = " | ".join(shown(value) for value in gone.iloc[0].tolist()[:3])
+        rows, before, after = gone.index.tolist(), before or first, LEFT_OUT
+    elif set(new) < set(old):
+        lost = [column for column in old if column not in new]
+        words["columns"] = f"{number(len(lost), 'column')}: {listed(lost)}"
+        before, after = before or _first_row(old[lost]), after or LEFT_OUT
+    elif list(new) != list(old):
+        before, after = _first_row(old), _first_row(new)
+    elif differs := next(((c, d) for c in changed if (d := old[c] != new[c]).any()), None):
+        column, where = differs
+        rows = old.index[where].tolist()
+        words["texts"] = number(len(rows), column)
+        if not before:
+            before, after = (shown(f[column][where].iloc[0], ends=True) for f in (old, new))
+    elif not before:
         return None
-    rows = frame.index[bad].tolist()
-    title = f"Leave out {number(len(rows), 'row')} {what}"
-    first = " | ".join(shown(value) for value in frame[bad].iloc[0].tolist()[:3])
-    return Suggestion(kind, level, title, why, rows, first, "(left out)", frame[~bad])
+    text, words["rows"] = TEXTS["rules"][kind], number(len(rows), "row")
+    title, why, remedy = (text.get(key, "").format(**words) for key in ("title", "why", "remedy"))
+    return Suggestion(kind, text["level"], title, why.strip(), remedy, rows, before, after, new)
 
 
-def change_texts(
-    frame: pd.DataFrame, column: str, new: pd.Series, kind: str, title: str, why: str
-) -> Suggestion | None:
-    """Recommend other texts for a column; None if they are the same. `{}` is their number."""
-    changed = frame[column] != new
-    if not changed.any():
-        return None
-    rows = frame.index[changed].tolist()
-    before, after = (shown(texts[changed].iloc[0], ends=True) for texts in (frame[column], new))
-    title = title.replace("{}", number(len(rows), column), 1)
-    frame = frame.assign(**{column: new})
-    return Suggestion(kind, "recommended", title, why, rows, before, after, frame)
+def _first_row(frame: pd.DataFrame) -> str:
+    return shown(" | ".join(map(str, frame.iloc[0].tolist()[:4])))
+
+
+def note(kind: str, /, **words: Any) -> str:
+    """A remark that asks for no decision."""
+    return TEXTS["notes"][kind].format(**words)
+
+
+def keep(frame: pd.DataFrame, good: pd.Series) -> Found:
+    """The rows where `good` is true, as what a rule found; None if these are all."""
+    return None if good.all() else (frame[good], {})
 
 
 def number(count: int, thing: str) -> str:
@@ -95,11 +109,18 @@ def number(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def places(unit: object, rows: list[int]) -> str:
+def places(unit: object, rows: Iterable[int]) -> str:
     """ "row 3", "rows 3, 17, 20 and 5 more"."""
-    listed = ", ".join(f"{row:,}" for row in rows[:SHOWN])
+    rows = list(rows)
+    first = ", ".join(f"{row:,}" for row in rows[:SHOWN])
     more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
-    return f"{unit}{'' if len(rows) == 1 else 's'} {listed}{more}"
+    return f"{unit}{'' if len(rows) == 1 else 's'} {first}{more}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Some names of columns, in quotes."""
+    quoted = [repr(name) for name in names]
+    return ", ".join(quoted[:SHOWN]) + (" …" if len(quoted) > SHOWN else "")
 
 
 def shown(value: Any, *, ends: bool = False) -> str:

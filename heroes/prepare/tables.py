@@ -6,25 +6,42 @@ import csv
 import io
 import re
 from collections import Counter
+from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
 
-from heroes.prepare.names import COMPLETIONS, DIALOGUES, PROMPTS, plain
-from heroes.prepare.suggestion import InputError, places
+from heroes.prepare.suggestion import TEXTS, InputError, note, places
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE = 100  # rows that choose the separator, and tell how wide a table usually is
-Rows = list[tuple[int, list[Any]]]  # with the row's number, as a spreadsheet shows it
+TOP = 20  # rows among which the header is
+KNOWN = {name for names in ("prompt", "completion", "dialogue") for name in TEXTS["names"][names]}
 csv.field_size_limit(2**31 - 1)
 
 
-def read_delimited(text: str, name: str, usual: str) -> tuple[pd.DataFrame, str, list[str]]:
+def plain(name: object) -> str:
+    """A column's name in plain spelling: " User Prompt" and "user-prompt" are "user_prompt"."""
+    return re.sub(r"[\s-]+", "_", str(name).strip()).lower()
+
+
+def looks_like_table(text: str) -> bool:
+    """Whether a file of unknown type is a table: a header with known names, or tabs everywhere."""
+    sample = text[:100_000].lstrip("\ufeff").split("\n")
+    head, *body = [line for line in sample if line.strip()] or [""]
+    tabs = {line.count("\t") for line in (head, *body[:SAMPLE])}
+    if head.lower().startswith("sep=") or (len(tabs) == 1 and tabs != {0} and body):
+        return True
+    cells = max((head.split(mark) for mark in SEPARATORS), key=len)
+    return len(cells) > 1 and any(plain(cell.strip('"\r ')) in KNOWN for cell in cells)
+
+
+def read_delimited(text: str, usual: str) -> tuple[pd.DataFrame, str, list[str]]:
     """The table, "csv" or "tsv", and notes. Raises InputError for rows that do not fit."""
     notes, first, text = [], 1, _separated(text)
     if match := re.match(r'\ufeff?"?sep=(.)"?\r?\n', text):
         mark, text, first = match[1], text[match.end() :], 2
-        notes.append(f"The first line names the separator, {mark!r}.")
+        notes.append(note("sep_line", mark=mark))
     else:
         mark = max(SEPARATORS, key=lambda mark: (_fit(text, mark), mark == usual))
     rows, whole = _parse(text, mark)
@@ -32,17 +49,14 @@ def read_delimited(text: str, name: str, usual: str) -> tuple[pd.DataFrame, str,
         changed = re.sub(r'\\(["\\])', lambda m: '""' if m[1] == '"' else "\\", text)
         if _parse(changed, mark)[1]:
             rows, whole = _parse(changed, mark)
-            notes.append('Quotes are escaped with a backslash (\\"); read as quotes.')
+            notes.append(note("escapes"))
     if not whole and mark == "\t":
         whole, lines = True, text.removesuffix("\n").split("\n")
         rows = [line.removesuffix("\r").split("\t") for line in lines]
-        notes.append("Quotes are part of the texts here, so a text ends with its line.")
+        notes.append(note("raw_quotes"))
     if not whole:
-        raise InputError(
-            f"{name}, row {len(rows) + 1}: A quote is not closed, or "
-            'stands inside a text. Double it (""), and put "…" around the text.'
-        )
-    frame, more = to_frame(list(enumerate(rows, first)), name)
+        raise InputError("open_quote", f"row {len(rows) + 1}")
+    frame, more = to_frame(rows, first)
     return frame, "tsv" if mark == "\t" else "csv", notes + more
 
 
@@ -56,10 +70,9 @@ def _separated(text: str) -> str:
 
 def _parse(text: str, mark: str, limit: int | None = None) -> tuple[list[list[str]], bool]:
     """The rows as Python's strict reader sees them, and whether it came to the end."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     rows: list[list[str]] = []
     try:
-        for row in reader:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True):
             rows.append(row)
             if len(rows) == limit:
                 break
@@ -75,70 +88,63 @@ def _fit(text: str, mark: str) -> float:
     return 0 if width < 2 else count / widths.total() + width / 10_000
 
 
-def to_frame(rows: Rows, name: str) -> tuple[pd.DataFrame, list[str]]:
-    """Find the header, drop what repeats it, and refuse rows that are longer than it."""
-    filled = [(n, row) for n, row in rows if any(str(cell).strip() for cell in row)]
-    if not filled:
-        raise InputError(f"{name}: The file is empty. Write a row of column names, then examples.")
-    at, notes = _header(filled), []
+def to_frame(rows: list[list[Any]], first: int = 1) -> tuple[pd.DataFrame, list[str]]:
+    """Find the header among rows of texts, drop what repeats it, refuse what does not fit it.
+
+    `first` is the number of the first row, as a spreadsheet shows it.
+    """
+    columns = dict(enumerate(zip_longest(*rows)))  # None where a row has ended
+    cells = pd.DataFrame(columns, pd.RangeIndex(first, first + len(rows)), dtype=object)
+    sizes, cells = cells.notna().sum(axis=1), cells.fillna("").rename_axis("row")
+    filled = cells.apply(lambda column: column.str.strip() != "")
+    cells, filled = cells[filled.any(axis=1)], filled[filled.any(axis=1)]
+    if cells.empty:
+        raise InputError("empty")
+    at, notes = _header(cells, filled), []
     if at:
-        skipped = ", ".join(repr(cell) for _, row in filled[:at] for cell in row if cell)
-        notes.append(f"Left out above the header: {skipped}.")
-    place, header = filled[at][0], [str(cell) for cell in filled[at][1]]
-    body = _without_headers(filled[at + 1 :], header, name)
-    if again := sorted({n for n, _ in filled[at + 1 :]} - {n for n, _ in body}):
-        notes.append(f"Left out the header that is repeated in {places('row', again)}.")
-    _refuse_longer(body, header, name)
-    if short := [n for n, row in body if len(row) < len([title for title in header if title])]:
-        notes.append(f"Fewer cells than columns in {places('row', short)}; the rest is empty.")
-    width = max(len(row) for row in (header, *(row for _, row in body)))
-    header += [""] * (width - len(header))
-    names = [title if title.strip() else f"column {i}" for i, title in enumerate(header, 1)]
-    if double := [title for title, count in Counter(names).items() if count > 1]:
-        raise InputError(
-            f"{name}, row {place}: Two columns have the name {double[0]!r}. Rename one of them."
-        )
-    cells = [[*row, *[""] * (width - len(row))] for _, row in body]
-    frame = pd.DataFrame(cells, pd.Index([n for n, _ in body], name="row"), names, dtype=object)
-    nameless = [n for n, title in zip(names, header, strict=True) if not title.strip()]
-    return frame.drop(columns=[n for n in nameless if not frame[n].astype(bool).any()]), notes
+        above = [repr(cell) for cell in cells.iloc[:at].to_numpy().ravel() if cell]
+        notes.append(note("above", cells=", ".join(above)))
+    header, body = cells.iloc[at], _without_headers(cells.iloc[at + 1 :], cells.iloc[at])
+    if again := sorted(set(cells.index[at + 1 :]) - set(body.index)):
+        notes.append(note("header_again", places=places("row", again)))
+    titled = filled.iloc[at]
+    width = int(titled[titled].index.max()) + 1
+    _refuse_longer(filled.loc[body.index], sizes, width)
+    if short := body.index[sizes[body.index] < titled.sum()].tolist():
+        notes.append(note("short_rows", places=places("row", short)))
+    body.columns = [t if t.strip() else f"column {i}" for i, t in enumerate(header, 1)]
+    for double in body.columns[body.columns.duplicated()]:
+        raise InputError("two_names", f"row {header.name}", name=double)
+    nameless = body.loc[:, ~titled.to_numpy()]
+    return body.drop(columns=[n for n in nameless if not body[n].astype(bool).any()]), notes
 
 
-def _header(rows: Rows) -> int:
+def _header(cells: pd.DataFrame, filled: pd.DataFrame) -> int:
     """The position of the header: the first row with known names, else the first full one."""
-    known = {*PROMPTS, *COMPLETIONS, *DIALOGUES}
-    widths = Counter(sum(bool(str(cell)) for cell in row) for _, row in rows[:SAMPLE])
-    usual = widths.most_common(1)[0][0]
-    for at, (_, row) in enumerate(rows[:20]):
+    for at, row in enumerate(cells.head(TOP).to_numpy().tolist()):
         names = {plain(cell) for cell in row}
-        if len(names & known) > 1 or (len(names) == 1 and names & set(DIALOGUES)):
+        if len(names & KNOWN) > 1 or (len(names) == 1 and names & {*TEXTS["names"]["dialogue"]}):
             return at
-    fitting = (at for at, (_, row) in enumerate(rows[:20]) if sum(map(bool, row)) >= min(usual, 2))
-    return next(fitting, 0)
+    counts = filled.sum(axis=1).head(SAMPLE).tolist()
+    usual = Counter(counts).most_common(1)[0][0]
+    return next((at for at, count in enumerate(counts[:TOP]) if count >= min(usual, 2)), 0)
 
 
-def _without_headers(rows: Rows, header: list[str], name: str) -> Rows:
+def _without_headers(body: pd.DataFrame, header: pd.Series) -> pd.DataFrame:
     """The rows without those that repeat the header, in whatever spelling."""
-    spelled, ordered = [plain(title) for title in header], sorted(header)
-    body = []
-    for n, row in rows:
-        if row[0] in header and len(row) > 1 and row != header and sorted(map(str, row)) == ordered:
-            raise InputError(
-                f"{name}, row {n}: The header again, with the columns in another "
-                "order. Prepare the two files one by one."
-            )
-        if plain(row[0]) != spelled[0] or [plain(cell) for cell in row] != spelled:
-            body.append((n, row))
-    return body
+    titles = header.tolist()
+    for place, row in body[body[0].isin(titles)].iterrows() if len(titles) > 1 else ():
+        if row.tolist() != titles and sorted(row) == sorted(titles):
+            raise InputError("other_order", f"row {place}")
+    near = body[body[0].map(plain) == plain(titles[0])]
+    again = (near.map(plain) == header.map(plain)).all(axis=1)
+    return body.drop(index=near.index[again])
 
 
-def _refuse_longer(body: Rows, header: list[str], name: str) -> None:
+def _refuse_longer(filled: pd.DataFrame, sizes: pd.Series, width: int) -> None:
     """A text beyond the last named column would be lost, or is half of another text."""
-    width = max((i for i, title in enumerate(header, 1) if title.strip()), default=0)
-    long = [(n, len(row)) for n, row in body if any(str(cell).strip() for cell in row[width:])]
-    if long and len(long) < len(body):
+    long = filled.index[filled.loc[:, width:].any(axis=1)]
+    if len(long) and len(long) < len(filled):
         more = f" So have {len(long) - 1:,} more rows." if len(long) > 1 else ""
-        raise InputError(
-            f"{name}, row {long[0][0]}: {long[0][1]} values, but {width} columns.{more} "
-            'Put a text that holds the separator between quotes ("…").'
-        )
+        words = {"found": sizes[long[0]], "width": width, "more": more}
+        raise InputError("too_wide", f"row {long[0]}", **words)

@@ -1,4 +1,4 @@
-"""A suggestion, the next command and what to remember, in words."""
+"""What was read, a suggestion, the next command and what to remember, in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import pandas as pd
 
 from helpers.report import Report
 from heroes.prepare import marks
-from heroes.prepare.suggestion import Plan, Source, Suggestion, number, places
+from heroes.prepare.read import Source
+from heroes.prepare.suggestion import LEFT_OUT, Plan, Suggestion, number, places, shown
+
+LEVELS = {"yours": "Yours to decide", "necessary": "Necessary", "recommended": "Recommended"}
 
 
 def summary(source: Source) -> str:
@@ -23,18 +26,34 @@ def summary(source: Source) -> str:
     return ", ".join(filter(None, words))
 
 
-def lines(count: int, suggestion: Suggestion) -> list[str]:
-    level = {"yours": "Yours to decide"}.get(suggestion.level, suggestion.level.capitalize())
+def in_words(count: int, suggestion: Suggestion) -> list[str]:
+    """A suggestion as the lines that are shown before the question."""
     where, unit = suggestion.rows, suggestion.frame.index.name
-    everywhere = suggestion.after != "(left out)" and len(where) == len(suggestion.frame)
+    everywhere = suggestion.after != LEFT_OUT and len(where) == len(suggestion.frame)
     told = f"all {unit}s" if everywhere else places(unit, where)
     return [
-        f"{count}. {level}: {suggestion.title}",
+        f"{count}. {LEVELS[suggestion.level]}: {suggestion.title}",
         *([f"   where:  {told}"] if where else []),
         f"   why:    {suggestion.why}",
         f"   before: {suggestion.before}",
         f"   after:  {suggestion.after}",
     ]
+
+
+def describe(frame: pd.DataFrame) -> list[str]:
+    """What a model learns from the pairs, in a sentence."""
+    if "messages" in frame:
+        return []
+    if marks.is_open_ended(frame):
+        return ["Texts without prompts: the model learns to write such texts."]
+    if marks.is_classification(frame):
+        often = frame["completion"].value_counts()[:5].items()
+        classes = ", ".join(f"{shown(text)} {count:,} ×" for text, count in often)
+        return [f"Few different completions, so it learns to choose one: {classes}"]
+    different, size = frame["prompt"].nunique(), len(frame)
+    if different == size:
+        return ["Each prompt has its own completion."]
+    return [f"{different:,} different prompts in {size:,} rows, so some have several completions."]
 
 
 def next_command(paths: list[Path]) -> str:
@@ -62,9 +81,9 @@ def for_scripts(
     decisions: list[tuple[Suggestion, bool]], written: dict[Path, Report]
 ) -> dict[str, Any]:
     """What was suggested and written, as data."""
-    told = ("kind", "level", "title", "why", "rows")
+    keys = ("kind", "level", "title", "why", "rows")
     suggestions = [
-        {**{key: getattr(made, key) for key in told}, "accepted": accepted}
+        {key: getattr(made, key) for key in keys} | {"accepted": accepted}
         for made, accepted in decisions
     ]
     files = [

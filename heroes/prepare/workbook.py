@@ -9,54 +9,43 @@ from typing import Any
 
 import numpy as np
 import openpyxl
+import pandas as pd
 
-from heroes.prepare.suggestion import InputError, Source, number
+from heroes.prepare.suggestion import InputError, note, number
 from heroes.prepare.tables import to_frame
 
 
-def read_workbook(data: bytes, name: str, sheet: str | None) -> Source:
-    """A sheet of an Excel workbook, as a person sees it."""
+def read_workbook(data: bytes, sheet: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """The table of a sheet, and notes. Raises InputError for a formula without its result."""
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
     except Exception as error:  # noqa: BLE001 - of a damaged file, openpyxl raises anything
-        raise InputError(
-            f"{name}: This workbook cannot be read ({type(error).__name__}). "
-            "Open it in a spreadsheet and save it as .xlsx or CSV."
-        ) from None
+        raise InputError("workbook", error=type(error).__name__) from None
     names = [page.title for page in book.worksheets]
     if sheet is not None and sheet not in names:
-        raise InputError(f"{name}: There is no sheet {sheet!r}. There are: {', '.join(names)}.")
+        raise InputError("no_sheet", sheet=sheet, sheets=", ".join(names))
     visible = [p for p in book.worksheets if p.sheet_state == "visible" and p.max_row > 1]
     page = book[sheet] if sheet else (visible or book.worksheets)[0]
-    notes = [f"Read the sheet {page.title!r} of {len(names)}; --sheet chooses another."] * (
-        len(names) > 1
-    )
-    _refuse_formulas(data, page, name)
-    rows = [(n, [as_text(cell) for cell in row]) for n, row in enumerate(page.iter_rows(), 1)]
-    for area in page.merged_cells.ranges:
+    notes = [note("sheet", sheet=page.title, count=len(names))] if len(names) > 1 else []
+    _refuse_formulas(data, page)
+    rows = [[as_text(cell) for cell in row] for row in page.iter_rows()]
+    merged = [area for area in page.merged_cells.sorted() if area.max_row > area.min_row]
+    for area in merged:
         for row in range(area.min_row, area.max_row):
-            rows[row][1][area.min_col - 1] = rows[area.min_row - 1][1][area.min_col - 1]
-    if merged := [str(a) for a in page.merged_cells.sorted() if a.max_row > a.min_row]:
-        some = ", ".join(merged[:10]) + (" …" if len(merged) > 10 else "")
-        notes.append(f"Merged cells hold one value; each of their rows has it now: {some}.")
-    frame, more = to_frame(rows, name)
-    return Source(frame, "xlsx", "", (*notes, *more))
+            rows[row][area.min_col - 1] = rows[area.min_row - 1][area.min_col - 1]
+    if merged:
+        areas = ", ".join(map(str, merged[:10])) + (" …" if len(merged) > 10 else "")
+        notes.append(note("merged", areas=areas))
+    frame, more = to_frame(rows)
+    return frame, notes + more
 
 
-def _refuse_formulas(data: bytes, page: Any, name: str) -> None:
+def _refuse_formulas(data: bytes, page: Any) -> None:
     """Formulas whose results the file does not hold: nobody has computed them yet."""
-    formulas = openpyxl.load_workbook(io.BytesIO(data))[page.title]
-    empty = [
-        cell.coordinate
-        for row in formulas.iter_rows()
-        for cell in row
-        if cell.data_type == "f" and page[cell.coordinate].value is None
-    ]
-    if empty:
-        raise InputError(
-            f"{name}, cell {empty[0]}: {number(len(empty), 'formula')} without a stored result. "
-            "Open the workbook in a spreadsheet, save it, and try again."
-        )
+    cells = openpyxl.load_workbook(io.BytesIO(data))[page.title].iter_rows()
+    formulas = [cell.coordinate for row in cells for cell in row if cell.data_type == "f"]
+    if empty := [place for place in formulas if page[place].value is None]:
+        raise InputError("formula", f"cell {empty[0]}", formulas=number(len(empty), "formula"))
 
 
 def as_text(cell: Any) -> str:

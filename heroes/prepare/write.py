@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import count, zip_longest
@@ -10,13 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.check_example import check_example
 from helpers.check_file import check_file
 from helpers.jsonl import json_line, write_jsonl
 from helpers.report import Report
-from helpers.settings import Settings, load_settings
+from helpers.settings import load_settings
 from heroes.prepare.chats import has_system
-from heroes.prepare.suggestion import SHOWN, InputError, Plan, Suggestion, drop_rows
+from heroes.prepare.suggestion import InputError, Plan
 
 SUFFIXES = re.compile(r"(?i)(\.(csv|tsv|tab|txt|json|jsonl|ndjson|xlsx|xlsm|xls|gz|zip))+$")
 FEW_GROUPS = 20  # up to so many are named
@@ -39,29 +39,6 @@ def examples(frame: pd.DataFrame, plan: Plan) -> Iterator[dict[str, Any]]:
             yield {"messages": chat}
 
 
-def refused(frame: pd.DataFrame, plan: Plan) -> Suggestion | None:
-    """Suggest leaving out what the configured endpoint would refuse; InputError if that is all."""
-    settings = load_settings()
-    faults = pd.Series([_fault(e, settings) for e in examples(frame, plan)], index=frame.index)
-    bad = faults != ""
-    if not bad.any():
-        return None
-    kinds = faults[bad].drop_duplicates()[:SHOWN].items()
-    why = " ".join(f"({frame.index.name} {place}) {fault}" for place, fault in kinds)
-    if bad.all():
-        raise InputError(f"A job would refuse all {len(frame):,} examples: {why}")
-    return drop_rows(frame, bad, "refused", "necessary", "that a job would refuse", why)
-
-
-def _fault(example: dict[str, Any], settings: Settings) -> str:
-    """An example's first fault in words, or ""."""
-    for problem in check_example(example, settings):
-        if problem.severity == "error":
-            place = f"{problem.field}: " if problem.field else ""
-            return f"{place}{problem.message} {problem.remedy}"
-    return ""
-
-
 def split(
     frame: pd.DataFrame, groups: pd.Series | None, share: float, seed: int
 ) -> tuple[pd.Series, str]:
@@ -75,7 +52,7 @@ def split(
     by = "prompt" if groups is None else groups.name
     sizes = keys.value_counts().sort_index().sample(frac=1, random_state=seed)
     if len(sizes) < 2:
-        raise InputError(f"All rows have the same {by}: they can't be split by it.")
+        raise InputError("one_group", by=by)
     wanted = share if isinstance(share, int) else max(1, round(share * len(frame)))
     chosen, total = [], 0
     for group, size in sizes.items():
@@ -123,11 +100,24 @@ def is_same(source: Path, frame: pd.DataFrame, plan: Plan) -> bool:
         return all(a == b for a, b in zip_longest(lines, made))
 
 
+def refuse_folder(folder: Path) -> None:
+    """Raises InputError if no file can be made there. Missing folders will be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError("no_folder", folder=folder)
+    if not os.access(folder, os.W_OK):
+        raise InputError("read_only", folder=folder)
+
+
 def write(paths: list[Path], frames: list[pd.DataFrame], plan: Plan, source: Path) -> list[Report]:
     """Write the files, each all or nothing, and check them as the configured endpoint would."""
     if any(path.exists() and path.samefile(source) for path in paths):
-        raise InputError(f"{source} would be overwritten. Choose another name with --output.")
+        raise InputError("overwritten", path=source)
     for path, frame in zip(paths, frames, strict=True):
-        write_jsonl(path, examples(frame, plan))
+        try:
+            write_jsonl(path, examples(frame, plan))
+        except OSError as error:
+            raise InputError("not_written", path=path, error=error.strerror) from None
     settings = load_settings()
     return [check_file(path, training=path == paths[0], settings=settings) for path in paths]

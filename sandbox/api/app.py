@@ -14,7 +14,7 @@ from sandbox.api import batches, chat, completions, embeddings, files, jobs, mod
 from sandbox.api.batch_runner import BatchRunner
 from sandbox.api.context import Context, ContextOf, Sampler, Trainers
 from sandbox.api.docs import render
-from sandbox.api.errors import install_handlers
+from sandbox.api.errors import ERRORS, install_handlers
 from sandbox.api.faults import routes as fault_routes
 from sandbox.api.faults.box import FaultBox
 from sandbox.api.faults.middleware import Faults
@@ -100,7 +100,7 @@ def create_app(
 
 
 def _routes() -> APIRouter:
-    routes = APIRouter(prefix="/v1")
+    routes = APIRouter(prefix="/v1", responses=ERRORS)
     for module in (files, jobs, models, chat, completions, embeddings, batches, fault_routes):
         routes.include_router(module.router)
     return routes

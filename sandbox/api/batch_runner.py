@@ -10,7 +10,6 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api import chat, completions, embeddings
-from sandbox.api.answering import Answer, Prepare
 from sandbox.api.batch_file import BatchLine, Summary, check_file, read_lines
 from sandbox.api.body import without_nulls
 from sandbox.api.catalog import find_model
@@ -22,6 +21,7 @@ from sandbox.api.errors import (
     UnsupportedParameter,
     unexpected_error,
 )
+from sandbox.api.generation import Answer, Prepare
 from sandbox.store import batches, files, ids
 from sandbox.store.batches import BatchRow, LineResult
 

@@ -2,31 +2,29 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api import wire
 from sandbox.api.auth import Project
 from sandbox.api.batch_request import BatchRequest
-from sandbox.api.body import parse, read_object, refuse_body
+from sandbox.api.body import JsonRoute, no_body
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, BatchNotFound, FileNotFound
-from sandbox.api.openapi import body_of
 from sandbox.api.paging import check_query, envelope, read_after, read_limit
 from sandbox.store import BatchStateError, MissingFile, batches, files
 from sandbox.store.batches import BatchRow, NewBatch
 
-router = APIRouter(prefix="/batches", tags=["batches"])
+router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
 LARGEST_PAGE = 100
 # How long the answer to a cancel waits for the batch to end.
 PATIENCE_SECONDS = 2.0
 
 
-@router.post("", openapi_extra=body_of(BatchRequest))
-async def create_batch(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
+@router.post("")
+async def create_batch(asked: BatchRequest, project: Project, context: ContextOf) -> dict[str, Any]:
     """Have the requests of a file answered. The file is checked after this answer is out."""
-    data = await read_object(request, context.settings.max_body_bytes)
-    row = await run_in_threadpool(_create, context, project, parse(BatchRequest, data))
+    row = await run_in_threadpool(_create, context, project, asked)
     context.batches.submit(row.id)
     return wire.batch_object(row)
 
@@ -46,12 +44,9 @@ def retrieve_batch(batch_id: str, project: Project, context: ContextOf) -> dict[
     return wire.batch_object(_find(context, project, batch_id))
 
 
-@router.post("/{batch_id}/cancel")
-async def cancel_batch(
-    batch_id: str, request: Request, project: Project, context: ContextOf
-) -> dict[str, Any]:
+@router.post("/{batch_id}/cancel", dependencies=[Depends(no_body)])
+async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """Stop a batch. The lines that have been answered are in its output file."""
-    await refuse_body(request, context.settings.max_body_bytes)
     await run_in_threadpool(_find, context, project, batch_id)
     try:
         await run_in_threadpool(batches.request_cancel, context.store, batch_id)

@@ -1,12 +1,21 @@
-"""Reading JSON bodies: any bytes in, a plain dict out or a clear 400."""
+"""JSON bodies: any bytes come in, checked parameters or a clear 400 come out; objects go out.
 
-import json
-from typing import Any, NoReturn, TypeVar
+A route of the class `JsonRoute` takes its body as a pydantic model, as FastAPI does everywhere.
+What this module adds is the hosted API's manner: one reading of JSON for all routes, whatever
+content type a client sends; null means "not given"; errors name their parameter.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from fastapi import Request
+from fastapi.routing import APIRoute
+from openai import BaseModel as OpenAIModel
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+from starlette.responses import Response
 
-from sandbox.api.errors import BadRequest, TooLarge
+from sandbox.api.errors import ApiError, BadRequest, TooLarge, explain
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
@@ -17,19 +26,55 @@ class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-async def read_object(request: Request, limit: int) -> dict[str, Any]:
-    """Return the JSON object in a request's body, without its null fields.
+class JsonRoute(APIRoute):
+    """A route whose body, if it takes one, is a JSON object."""
 
-    A null means "not given", as in the hosted API. Raises BadRequest or TooLarge.
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request, behind the reading of its body."""
+        handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
+
+        async def read_and_handle(request: Request) -> Response:
+            try:
+                body = read_object(await read_bytes(request, _limit(request)))
+            except ApiError as error:
+                # In the body's place: FastAPI first checks the key, then finds it is no object,
+                # and the handler of its error tells this one.
+                body = error
+            return await handle(_ReadRequest(request, body))
+
+        return read_and_handle
+
+
+class _ReadRequest(Request):
+    """A request whose body has been read and parsed already."""
+
+    def __init__(self, request: Request, body: dict[str, Any] | ApiError) -> None:
+        # FastAPI parses only what is called JSON; a body without or with another type is JSON too.
+        others = [(k, v) for k, v in request.scope["headers"] if k != b"content-type"]
+        headers = [*others, (b"content-type", b"application/json")]
+        super().__init__(request.scope | {"headers": headers}, request.receive)
+        self._parsed = body
+
+    async def body(self) -> bytes:
+        return b"{}"  # FastAPI asks only whether there is anything to parse
+
+    async def json(self) -> dict[str, Any] | ApiError:
+        return self._parsed
+
+
+def read_object(content: bytes) -> dict[str, Any]:
+    """Return the JSON object in ``content``, without its null fields. Raises BadRequest.
+
+    Refused are also NaN, halves of surrogate pairs (no database and no UTF-8 answer can hold
+    them), numbers of more than 4,300 digits, and what is nested more than 200 deep.
     """
-    content = await read_bytes(request, limit)
     try:
-        data = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"The body is not valid UTF-8 (byte {error.start}).") from error
-    except (ValueError, RecursionError) as error:
+        data = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
         raise BadRequest(
-            f"We could not parse the JSON body of your request ({_reason(error)}). "
+            f"We could not parse the JSON body of your request ({error}). "
             "The API expects a JSON object."
         ) from error
     if not isinstance(data, dict):
@@ -54,10 +99,23 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def refuse_body(request: Request, limit: int) -> None:
-    """Check that a request brings no parameters. Raises BadRequest or TooLarge."""
-    if (await read_bytes(request, limit)).strip() not in (b"", b"{}"):
+async def no_body(request: Request) -> None:
+    """A dependency: the request must bring no parameters. Raises BadRequest or TooLarge."""
+    content = await read_bytes(request, _limit(request))
+    if content.strip() not in (b"", b"{}"):
         raise BadRequest("This address takes no parameters in its body.")
+
+
+def dump(answer: OpenAIModel) -> dict[str, Any]:
+    """Return an object of the SDK as plain data, with the fields that were set.
+
+    So what the specification calls optional is absent rather than null.
+    """
+    return answer.model_dump(mode="json", exclude_unset=True, warnings=False)
+
+
+def _limit(request: Request) -> int:
+    return request.app.state.context.settings.max_body_bytes
 
 
 def parse(kind: type[Parameters], data: dict[str, Any]) -> Parameters:
@@ -65,43 +123,4 @@ def parse(kind: type[Parameters], data: dict[str, Any]) -> Parameters:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise _explain(error) from error
-
-
-def _explain(error: ValidationError) -> BadRequest:
-    """Describe the first fault in the hosted API's manner."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    param = _field_name(first["loc"])
-    if first["type"] == "extra_forbidden":
-        return BadRequest(
-            f"Unrecognized request argument supplied: {param}",
-            param=param,
-            code="unknown_parameter",
-        )
-    if first["type"] == "missing":
-        return BadRequest(
-            f"Missing required parameter: '{param}'.",
-            param=param,
-            code="missing_required_parameter",
-        )
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    code = "invalid_type" if first["type"].endswith("_type") else "invalid_value"
-    return BadRequest(f"Invalid '{param}': {message}.", param=param, code=code)
-
-
-def _field_name(loc: tuple[int | str, ...]) -> str:
-    """Return a place such as ("messages", 0, "role") as ``messages[0].role``."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg}, line {error.lineno}, column {error.colno}"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+        raise explain(error.errors(include_url=False, include_input=False)) from error

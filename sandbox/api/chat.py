@@ -1,50 +1,172 @@
-"""/v1/chat/completions."""
+"""/v1/chat/completions: the model's answer to a conversation."""
 
-from typing import Any
+import time
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
+from openai.types.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionMessage,
+    ChatCompletionTokenLogprob,
+)
+from openai.types.chat import chat_completion as whole_types
+from openai.types.chat import chat_completion_chunk as chunk_types
+from openai.types.chat.chat_completion_token_logprob import TopLogprob
+from pydantic import Field, model_validator
 from starlette.responses import Response
 
-from sandbox.api.answering import Opened, open_request, respond
 from sandbox.api.auth import Project
-from sandbox.api.body import read_object
-from sandbox.api.chat_answer import ChatAnswer
-from sandbox.api.chat_request import ChatRequest
+from sandbox.api.body import JsonRoute, Strict, parse
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.openapi import body_of
-from sandbox.engine.sampler.messages import Generate
+from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
+from sandbox.api.messages import ChatMessage
+from sandbox.api.text_request import TextRequest
+from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
+from sandbox.store import ids
 
-router = APIRouter(prefix="/chat/completions", tags=["completions"])
+router = APIRouter(prefix="/chat/completions", tags=["completions"], route_class=JsonRoute)
 
 
-@router.post("", openapi_extra=body_of(ChatRequest), response_model=None)
+class Audio(Strict):
+    """A voice, for answers with sound; the sandbox gives none, so it has nothing to say."""
+
+    format: Literal["wav", "aac", "mp3", "flac", "opus", "pcm16"]
+    voice: str | dict[str, str]
+
+
+class ChatRequest(TextRequest):
+    """The parameters of a chat completion."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: bool = False
+    audio: Audio | None = None
+    # The hosted API would show it in its own records; no address of this API needs it.
+    store: bool = False
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "ChatRequest":
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            raise ValueError("give 'max_completion_tokens' or the older 'max_tokens', not both")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("'top_logprobs' needs 'logprobs' to be true")
+        return self
+
+
+@router.post("", response_model=None)
 async def create_chat_completion(
-    request: Request, project: Project, context: ContextOf
+    asked: ChatRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """The model's answer to a conversation, at once or as a stream of chunks."""
-    data = await read_object(request, context.settings.max_body_bytes)
-    return await respond(request, await prepare(context, project, data))
+    return await (await _open(context, project, asked, False)).respond(request)
 
 
 async def prepare(
-    context: Context, project: str, data: dict[str, Any], background: bool = False
-) -> ChatAnswer:
+    context: Context, project: str, data: dict[str, Any], background: bool
+) -> TextAnswer:
     """Check the body of a request and return its answer on its way. Raises ApiError."""
-    opened = await open_request(context, project, ChatRequest, data)
-    return ChatAnswer(context.sampler, opened.asked, _engine_request(opened, background))
+    return await _open(context, project, parse(ChatRequest, data), background)
 
 
-def _engine_request(opened: Opened[ChatRequest], background: bool) -> Generate:
-    asked = opened.asked
-    return Generate(
-        folder=str(opened.model.path),
-        prompt=[message.plain() for message in asked.messages],
-        sampling=asked.sampling(
-            max_tokens=asked.max_completion_tokens or asked.max_tokens,
-            seed=opened.seed,
-            top_logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
-        ),
-        stream=asked.stream,
-        group=opened.project,
-        background=background,
+async def _open(context: Context, project: str, asked: ChatRequest, background: bool) -> TextAnswer:
+    sampling = asked.sampling(
+        max_tokens=asked.max_completion_tokens or asked.max_tokens,
+        top_logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
+    )
+    opened = await open_request(context, project, asked.model, sampling, asked.given, background)
+    prompt = [message.plain() for message in asked.messages]
+    requests = [opened.generate(prompt, asked.stream)]
+    return TextAnswer(context.sampler, requests, "messages", ChatShape(asked))
+
+
+class ChatShape:
+    """Writes chat completions."""
+
+    def __init__(self, asked: ChatRequest) -> None:
+        self.asked = asked
+        self.begun: set[int] = set()  # the choices whose first chunk is out
+        self.head: dict[str, Any] = {
+            "id": ids.chat_completion_id(),
+            "created": int(time.time()),
+            "model": asked.model,
+            "system_fingerprint": FINGERPRINT,
+        }
+
+    def whole(self, choices: list[Choice], usage: Usage) -> ChatCompletion:
+        """Return the answer in one piece."""
+        return ChatCompletion(
+            **self.head,
+            object="chat.completion",
+            choices=[self._choice(index, choice) for index, choice in enumerate(choices)],
+            usage=usage_object(usage),
+        )
+
+    def begin(self) -> Iterable[ChatCompletionChunk]:
+        """Nothing: each choice has a first chunk of its own."""
+        return ()
+
+    def chunks(self, index: int, piece: Delta) -> Iterable[ChatCompletionChunk]:
+        """Yield the choice's role first, then what it says, then why it ends."""
+        if index not in self.begun:
+            self.begun.add(index)
+            yield self._chunk(index, {"role": "assistant", "content": ""})
+        if piece.text or piece.tokens:
+            yield self._chunk(index, {"content": piece.text}, tokens=piece.tokens)
+        if piece.finish_reason:
+            yield self._chunk(index, {}, finish_reason=piece.finish_reason)
+
+    def end(self, choices: list[Choice], usage: Usage) -> Iterable[ChatCompletionChunk]:
+        """Yield the token counts, if they are wanted."""
+        if self.asked.usage_wanted:
+            yield self._build([], usage=usage_object(usage))
+
+    def _choice(self, index: int, choice: Choice) -> whole_types.Choice:
+        logprobs = None
+        if self.asked.logprobs:
+            content = [_token_object(token) for token in choice.tokens]
+            logprobs = whole_types.ChoiceLogprobs(content=content, refusal=None)
+        return whole_types.Choice(
+            index=index,
+            message=ChatCompletionMessage(role="assistant", content=choice.text, refusal=None),
+            logprobs=logprobs,
+            finish_reason=choice.finish_reason,
+        )
+
+    def _chunk(
+        self,
+        index: int,
+        delta: dict[str, str],
+        tokens: list[TokenInfo] | None = None,
+        finish_reason: str | None = None,
+    ) -> ChatCompletionChunk:
+        logprobs = None
+        if self.asked.logprobs and tokens is not None:
+            content = [_token_object(token) for token in tokens]
+            logprobs = chunk_types.ChoiceLogprobs(content=content, refusal=None)
+        choice = chunk_types.Choice(
+            index=index,
+            delta=chunk_types.ChoiceDelta(**delta),
+            logprobs=logprobs,
+            finish_reason=finish_reason,
+        )
+        # With usage wanted, every chunk has the field; only the last one has the counts.
+        return self._build([choice], **({"usage": None} if self.asked.usage_wanted else {}))
+
+    def _build(self, choices: list[chunk_types.Choice], **usage: Any) -> ChatCompletionChunk:
+        return ChatCompletionChunk(
+            **self.head, object="chat.completion.chunk", choices=choices, **usage
+        )
+
+
+def _token_object(token: TokenInfo) -> ChatCompletionTokenLogprob:
+    return ChatCompletionTokenLogprob(
+        token=token.text,
+        bytes=token.bytes,
+        logprob=token.logprob,
+        top_logprobs=[
+            TopLogprob(token=text, bytes=raw, logprob=logprob) for text, raw, logprob in token.top
+        ],
     )

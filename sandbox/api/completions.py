@@ -1,67 +1,170 @@
 """/v1/completions: the older, plain "go on with this text"."""
 
-from typing import Any
+import codecs
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
+from openai.types import Completion, CompletionChoice
+from openai.types.completion_choice import Logprobs
+from pydantic import Field, model_validator
 from starlette.responses import Response
 
-from sandbox.api.answering import Opened, open_request, respond
 from sandbox.api.auth import Project
-from sandbox.api.body import read_object
-from sandbox.api.catalog import FoundModel
-from sandbox.api.completion_answer import CompletionAnswer
-from sandbox.api.completion_request import CompletionRequest
+from sandbox.api.body import JsonRoute, parse
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, UnsupportedParameter
-from sandbox.api.openapi import body_of
-from sandbox.engine.sampler.messages import Generate
+from sandbox.api.errors import UnsupportedParameter
+from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
+from sandbox.api.prompts import Prompts, check_tokens
+from sandbox.api.text_request import TextRequest
+from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
+from sandbox.store import ids
 
-router = APIRouter(prefix="/completions", tags=["completions"])
+router = APIRouter(prefix="/completions", tags=["completions"], route_class=JsonRoute)
+MOST_CHOICES = 2048
+DEFAULT_MAX_TOKENS = 16
+UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
-@router.post("", openapi_extra=body_of(CompletionRequest), response_model=None)
+class CompletionRequest(TextRequest):
+    """The parameters of a completion."""
+
+    prompt: Prompts = [""]  # none: as at the start of a document
+    max_tokens: Annotated[int, Field(ge=0)] = DEFAULT_MAX_TOKENS
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    echo: bool = False
+    best_of: Annotated[int, Field(ge=1, le=20)] | None = None
+    # What is to come after the answer. The models read on one side only: they do not see it, but
+    # an answer that has come to it ends there.
+    suffix: str = ""
+    # Not of this endpoint: it belongs to the answers of chats.
+    top_logprobs: None = Field(None, exclude=True)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "CompletionRequest":
+        if self.max_tokens == 0 and not self.echo:
+            raise ValueError("'max_tokens' can be 0 only together with 'echo'")
+        if len(self.prompt) * self.n > MOST_CHOICES:
+            raise ValueError(f"prompts times 'n' can be at most {MOST_CHOICES}")
+        return self
+
+
+@router.post("", response_model=None)
 async def create_completion(
-    request: Request, project: Project, context: ContextOf
+    asked: CompletionRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """How the model goes on with one prompt or with several, at once or as a stream."""
-    data = await read_object(request, context.settings.max_body_bytes)
-    return await respond(request, await prepare(context, project, data))
+    return await (await _open(context, project, asked, False)).respond(request)
 
 
 async def prepare(
-    context: Context, project: str, data: dict[str, Any], background: bool = False
-) -> CompletionAnswer:
+    context: Context, project: str, data: dict[str, Any], background: bool
+) -> TextAnswer:
     """Check the body of a request and return its answer on its way. Raises ApiError."""
-    opened = await open_request(context, project, CompletionRequest, data)
-    asked = opened.asked
+    return await _open(context, project, parse(CompletionRequest, data), background)
+
+
+async def _open(
+    context: Context, project: str, asked: CompletionRequest, background: bool
+) -> TextAnswer:
+    """Return an answer with one engine request for each prompt: the same prompt, the same text."""
     if asked.best_of is not None and asked.best_of != asked.n:
         raise UnsupportedParameter("best_of", "Ask for 'n' texts and choose among them yourself.")
-    _check_tokens(asked, opened.model)
-    return CompletionAnswer(context.sampler, asked, _engine_requests(opened, background))
+    stops = (*asked.stop, asked.suffix) if asked.suffix else asked.stop
+    sampling = asked.sampling(top_logprobs=asked.logprobs, stop=stops)
+    opened = await open_request(context, project, asked.model, sampling, asked.given, background)
+    for prompt in asked.prompt:
+        if isinstance(prompt, list):
+            check_tokens(opened.model, prompt, "prompt")
+    requests = [opened.generate(prompt, asked.stream, asked.echo) for prompt in asked.prompt]
+    return TextAnswer(context.sampler, requests, "prompt", CompletionShape(asked))
 
 
-def _check_tokens(asked: CompletionRequest, model: FoundModel) -> None:
-    largest = max((token for p in asked.prompt if isinstance(p, list) for token in p), default=0)
-    if largest >= model.base.vocab_size:
-        raise BadRequest(
-            f"Invalid 'prompt': the model has the tokens 0 to {model.base.vocab_size - 1}, "
-            f"not {largest}.",
-            param="prompt",
+@dataclass
+class _Place:
+    """How far the text of one choice has come: where its next token begins."""
+
+    offset: int = 0  # in characters
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: UTF8("replace"))
+
+    def pass_by(self, token: TokenInfo) -> int:
+        """Return where the token begins, and go on to its end."""
+        begin = self.offset
+        # Counted in bytes first: one character may be made of several tokens.
+        self.offset += len(self.decoder.decode(bytes(token.bytes)))
+        return begin
+
+
+class CompletionShape:
+    """Writes completions: ``n`` choices for each prompt, in order."""
+
+    def __init__(self, asked: CompletionRequest) -> None:
+        self.asked = asked
+        self.places: defaultdict[int, _Place] = defaultdict(_Place)
+        self.head: dict[str, Any] = {
+            "id": ids.completion_id(),
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": asked.model,
+            "system_fingerprint": FINGERPRINT,
+        }
+
+    def whole(self, choices: list[Choice], usage: Usage) -> Completion:
+        """Return all choices in one piece."""
+        return Completion(
+            **self.head,
+            choices=[
+                self._choice(index, one.text, one.tokens, one.finish_reason, _Place())
+                for index, one in enumerate(choices)
+            ],
+            usage=usage_object(usage),
         )
 
+    def begin(self) -> Iterable[Completion]:
+        """Nothing: the first chunk has text already."""
+        return ()
 
-def _engine_requests(opened: Opened[CompletionRequest], background: bool) -> list[Generate]:
-    """Return one request for each prompt; the same prompt gives the same text."""
-    sampling = opened.asked.sampling(seed=opened.seed)
-    return [
-        Generate(
-            folder=str(opened.model.path),
-            prompt=prompt,
-            sampling=sampling,
-            echo=opened.asked.echo,
-            stream=opened.asked.stream,
-            group=opened.project,
-            background=background,
+    def chunks(self, index: int, piece: Delta) -> Iterable[Completion]:
+        """Yield the next piece of a choice."""
+        choice = self._choice(
+            index, piece.text, piece.tokens, piece.finish_reason, self.places[index]
         )
-        for prompt in opened.asked.prompt
-    ]
+        counts = {"usage": None} if self.asked.usage_wanted else {}
+        yield Completion(**self.head, choices=[choice], **counts)
+
+    def end(self, choices: list[Choice], usage: Usage) -> Iterable[Completion]:
+        """Yield the token counts, if they are wanted."""
+        if self.asked.usage_wanted:
+            yield Completion(**self.head, choices=[], usage=usage_object(usage))
+
+    def _choice(
+        self,
+        index: int,
+        text: str,
+        tokens: list[TokenInfo],
+        finish_reason: str | None,
+        place: _Place,
+    ) -> CompletionChoice:
+        logprobs = None
+        if self.asked.logprobs is not None:
+            # Not validated: in an echoed prompt the first token has nulls, which the type lacks.
+            logprobs = Logprobs.construct(
+                tokens=[token.text for token in tokens],
+                token_logprobs=[token.logprob for token in tokens],
+                top_logprobs=[_top(token) for token in tokens],
+                text_offset=[place.pass_by(token) for token in tokens],
+            )
+        fields = {"index": index, "text": text, "logprobs": logprobs}
+        fields["finish_reason"] = finish_reason
+        # The SDK's type demands a reason; the chunks before the last one have none.
+        return CompletionChoice(**fields) if finish_reason else CompletionChoice.construct(**fields)
+
+
+def _top(token: TokenInfo) -> dict[str, float] | None:
+    """Return the likeliest tokens and the token itself, as the older API shows them."""
+    if token.logprob is None:
+        return None
+    return {text: logprob for text, _, logprob in token.top} | {token.text: token.logprob}

@@ -20,7 +20,8 @@ def render(schema: dict[str, Any]) -> str:
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             tag = operation["tags"][0]
-            sections.setdefault(tag, []).append(_operation(path, method, operation))
+            models = schema["components"]["schemas"]
+            sections.setdefault(tag, []).append(_operation(path, method, operation, models))
     body = "".join(f"<h2>{escape(tag)}</h2>{''.join(items)}" for tag, items in sections.items())
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -32,9 +33,9 @@ def render(schema: dict[str, Any]) -> str:
     )
 
 
-def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
+def _operation(path: str, method: str, operation: dict[str, Any], models: dict[str, Any]) -> str:
     rows = [_row(p["name"], p["schema"], p["required"]) for p in operation.get("parameters", [])]
-    rows += _body_rows(operation.get("requestBody", {}))
+    rows += _body_rows(operation.get("requestBody", {}), models)
     table = f"<table>{''.join(rows)}</table>" if rows else ""
     return (
         f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code></summary>"
@@ -42,10 +43,11 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     )
 
 
-def _body_rows(body: dict[str, Any]) -> list[str]:
+def _body_rows(body: dict[str, Any], models: dict[str, Any]) -> list[str]:
     rows = []
     for content in body.get("content", {}).values():
         schema = content["schema"]
+        schema = models.get(schema.get("$ref", "").rpartition("/")[2], schema)
         required = schema.get("required", [])
         for name, field in schema.get("properties", {}).items():
             rows.append(_row(name, field, name in required))

@@ -3,49 +3,75 @@
 import base64
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from openai.types import CreateEmbeddingResponse, Embedding
 from openai.types.create_embedding_response import Usage as EmbeddingUsage
+from pydantic import BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api import wire
 from sandbox.api.auth import Project
-from sandbox.api.body import parse, read_object
+from sandbox.api.body import JsonRoute, Strict, dump, parse
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf, Sampler
-from sandbox.api.disconnect import unless_gone
-from sandbox.api.embedding_request import EmbeddingRequest
 from sandbox.api.generation import translate
-from sandbox.api.openapi import body_of
+from sandbox.api.prompts import Prompts, check_tokens
+from sandbox.api.streaming import unless_gone
 from sandbox.engine.sampler.messages import Embed, EngineError
 
-router = APIRouter(prefix="/embeddings", tags=["embeddings"])
+router = APIRouter(prefix="/embeddings", tags=["embeddings"], route_class=JsonRoute)
 
 
-@router.post("", openapi_extra=body_of(EmbeddingRequest))
+def _none_is_empty(value: Any) -> Any:
+    """Refuse what has nothing in it: unlike a prompt, an input needs some text."""
+    if value in ("", []):
+        kind = "string" if isinstance(value, str) else "array"
+        raise ValueError(f"input cannot be an empty {kind}")
+    for number, one in enumerate(value if isinstance(value, list) else ()):
+        if one in ("", []):
+            raise ValueError(f"input[{number}] cannot be empty")
+    return value
+
+
+class EmbeddingRequest(Strict):
+    """The parameters of a request for embeddings."""
+
+    model: str
+    input: Annotated[Prompts, BeforeValidator(_none_is_empty)]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+    user: str | None = None  # a label for the hosted provider's own records
+
+
+@router.post("")
 async def create_embeddings(
-    request: Request, project: Project, context: ContextOf
+    asked: EmbeddingRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """One vector for each text: texts of like content have vectors of like direction."""
-    data = await read_object(request, context.settings.max_body_bytes)
-    answer = await prepare(context, project, data)
+    answer = await _open(context, project, asked)
     return await unless_gone(request, answer.whole())
 
 
 async def prepare(
-    context: Context, project: str, data: dict[str, Any], background: bool = False
+    context: Context, project: str, data: dict[str, Any], background: bool
 ) -> "EmbeddingAnswer":
     """Check the body of a request and return its answer on its way. Raises ApiError.
 
     The sampler embeds in small portions between the tokens it writes: nobody has to wait for
     long, so ``background`` makes no difference here.
     """
-    asked = parse(EmbeddingRequest, data)
+    return await _open(context, project, parse(EmbeddingRequest, data))
+
+
+async def _open(context: Context, project: str, asked: EmbeddingRequest) -> "EmbeddingAnswer":
     model = await run_in_threadpool(find_model, context, project, asked.model)
-    request = Embed(str(model.path), asked.input, asked.dimensions)
-    return EmbeddingAnswer(context.sampler, asked, request)
+    for tokens in asked.input:
+        if isinstance(tokens, list):
+            check_tokens(model, tokens, "input")
+    return EmbeddingAnswer(
+        context.sampler, asked, Embed(str(model.path), asked.input, asked.dimensions)
+    )
 
 
 @dataclass(frozen=True)
@@ -64,7 +90,7 @@ class EmbeddingAnswer:
             param = "dimensions" if error.code == "invalid_dimensions" else "input"
             raise translate(error, param) from error
         tokens = usage.prompt_tokens
-        return wire.dump(
+        return dump(
             CreateEmbeddingResponse(
                 object="list",
                 data=[self._item(number, vector) for number, vector in enumerate(vectors)],
@@ -78,10 +104,6 @@ class EmbeddingAnswer:
         if self.asked.encoding_format == "base64":
             # Not validated: the SDK's type knows the decoded vector only.
             return Embedding.construct(**fields, embedding=vector)
-        return Embedding(**fields, embedding=decode(vector))
-
-
-def decode(vector: str) -> list[float]:
-    """Return the numbers of a vector that came as float32, little-endian, in base64."""
-    content = base64.b64decode(vector)
-    return list(struct.unpack(f"<{len(content) // 4}f", content))
+        content = base64.b64decode(vector)
+        numbers = struct.unpack(f"<{len(content) // 4}f", content)
+        return Embedding(**fields, embedding=list(numbers))

@@ -29,9 +29,12 @@ Answers have the hosted API's shape: {"error": {"message", "type", "param", "cod
 
 import json
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -212,6 +215,28 @@ class EngineUnavailable(ServerError):
     status = 503
 
 
+class ErrorDetails(BaseModel):
+    """What an answer says about an error."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """The answer to a request that failed."""
+
+    error: ErrorDetails
+
+
+# For the OpenAPI document: every address may answer with these.
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "Something about the request is wrong."},
+    "5XX": {"model": ErrorBody, "description": "The sandbox failed."},
+}
+
+
 def error_response(error: ApiError) -> Response:
     """Return the answer for an error. Text that is not valid Unicode is written as "?"."""
     content = json.dumps(error.body(), ensure_ascii=False).encode("utf-8", "replace")
@@ -221,6 +246,38 @@ def error_response(error: ApiError) -> Response:
 def unexpected_error() -> ApiError:
     """Return what a client may know of an error that nobody foresaw."""
     return ServerError("The sandbox had an error while it worked on your request.")
+
+
+def explain(errors: Sequence[Any], place: int = 0) -> BadRequest:
+    """Describe the first of pydantic's errors in the hosted API's manner.
+
+    ``place`` is how many parts of its location come before the parameter's name.
+    """
+    first = errors[0]
+    param = _field_name(first["loc"][place:])
+    if first["type"] == "extra_forbidden":
+        return BadRequest(
+            f"Unrecognized request argument supplied: {param}",
+            param=param,
+            code="unknown_parameter",
+        )
+    if first["type"] == "missing":
+        return BadRequest(
+            f"Missing required parameter: '{param}'.",
+            param=param,
+            code="missing_required_parameter",
+        )
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    code = "invalid_type" if first["type"].endswith("_type") else "invalid_value"
+    return BadRequest(f"Invalid '{param}': {message}.", param=param, code=code)
+
+
+def _field_name(loc: Sequence[int | str]) -> str:
+    """Return a place such as ("messages", 0, "role") as ``messages[0].role``."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -245,9 +302,8 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def from_validation(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        param = str(first["loc"][-1])
-        return error_response(BadRequest(f"Invalid '{param}': {first['msg']}.", param=param))
+        unread = isinstance(error.body, ApiError)  # see body.py
+        return error_response(error.body if unread else explain(error.errors(), place=1))
 
     @app.exception_handler(HTTPException)
     async def from_framework(request: Request, error: HTTPException) -> Response:

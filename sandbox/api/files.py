@@ -11,7 +11,6 @@ from sandbox.api.auth import Project
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, Conflict, FileNotFound
 from sandbox.api.jsonl import copy_jsonl, copy_plain
-from sandbox.api.openapi import form_of
 from sandbox.api.paging import check_query, envelope, read_after, read_limit, read_order
 from sandbox.api.uploads import PURPOSES, Upload, receive_upload
 from sandbox.store import FileInUse, files
@@ -22,7 +21,15 @@ from sandbox.store.jobs import RESULT_PURPOSE
 router = APIRouter(prefix="/files", tags=["files"])
 
 
-@router.post("", openapi_extra=form_of("file", "purpose"))
+UPLOAD_FORM = {
+    "type": "object",
+    "properties": {"purpose": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
+    "required": ["file", "purpose"],
+}
+UPLOAD_BODY = {"required": True, "content": {"multipart/form-data": {"schema": UPLOAD_FORM}}}
+
+
+@router.post("", openapi_extra={"requestBody": UPLOAD_BODY})
 async def create_file(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
     """Upload a file as a multipart form with `purpose` and `file`."""
     async with receive_upload(request, context.settings.max_file_bytes) as upload:

@@ -1,11 +1,24 @@
-"""Running requests on the sampler: several at once, errors translated, cancelled when unwanted."""
+"""From a checked request for text to its answer: whole, as a stream, or for a line of a batch.
+
+An endpoint opens its request (which model, which seed), makes the engine's requests of it, and
+gives a `Shape` that writes the answer down with the SDK's objects. All the rest is here.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from sandbox.api.catalog import FoundModel
-from sandbox.api.context import Sampler
+from fastapi import Request
+from openai import BaseModel
+from openai.types import CompletionUsage
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from sandbox.api.body import dump
+from sandbox.api.catalog import FoundModel, find_model
+from sandbox.api.context import Context, Sampler
 from sandbox.api.errors import (
     ApiError,
     BadRequest,
@@ -13,19 +26,177 @@ from sandbox.api.errors import (
     EngineUnavailable,
     ServerError,
 )
-from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Usage
+from sandbox.api.prompts import check_tokens
+from sandbox.api.streaming import start_stream, unless_gone
+from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
+from sandbox.parameters import Sampling
 
+FINGERPRINT = "fp_sandbox"
 Item = tuple[int, Delta | Usage]  # the number of the request, and a piece of its answer
 QUEUE_LENGTH = 256
 
 
-async def run_all(
-    sampler: Sampler, requests: Sequence[Generate], param: str
-) -> AsyncIterator[Item]:
+class Answer(Protocol):
+    """An answer on its way; nothing is computed before it is asked for."""
+
+    async def whole(self) -> dict[str, Any]:
+        """Return the answer in one piece. Raises ApiError."""
+
+
+# From a body to its answer: the context, the project, the body, and whether it may wait for
+# others (a line of a batch) or somebody waits for it.
+Prepare = Callable[[Context, str, dict[str, Any], bool], Awaitable[Answer]]
+
+
+@dataclass
+class Choice:
+    """What one choice has said so far."""
+
+    texts: list[str] = field(default_factory=list)
+    tokens: list[TokenInfo] = field(default_factory=list)
+    finish_reason: str = "stop"
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self.texts)
+
+    def add(self, piece: Delta) -> None:
+        """Take in the next piece."""
+        self.texts.append(piece.text)
+        self.tokens.extend(piece.tokens)
+        self.finish_reason = piece.finish_reason or self.finish_reason
+
+
+class Shape(Protocol):
+    """How an endpoint writes an answer: with the SDK's objects, in one piece or in chunks."""
+
+    def whole(self, choices: list[Choice], usage: Usage) -> BaseModel:
+        """Return the answer in one piece."""
+
+    def begin(self) -> Iterable[BaseModel]:
+        """Return the chunks that come before the first piece."""
+
+    def chunks(self, index: int, piece: Delta) -> Iterable[BaseModel]:
+        """Return the chunks for the next piece of a choice."""
+
+    def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
+        """Return the chunks that come after the last piece."""
+
+
+@dataclass(frozen=True)
+class TextAnswer:
+    """One answer on its way, of ``n`` choices for each request; ``param`` holds the prompt."""
+
+    sampler: Sampler
+    requests: list[Generate]
+    param: str
+    shape: Shape
+
+    async def whole(self) -> dict[str, Any]:
+        """Return the answer in one piece. Raises ApiError."""
+        choices, usage = self._nothing_yet()
+        async for _ in self._collect(choices, usage):
+            pass
+        return dump(self.shape.whole(choices, _sum(usage)))
+
+    async def chunks(self) -> AsyncGenerator[BaseModel, None]:
+        """Yield the answer in chunks. Raises ApiError."""
+        choices, usage = self._nothing_yet()
+        begun = False
+        async with aclosing(self._collect(choices, usage)) as pieces:
+            async for index, piece in pieces:
+                # Not earlier: a request that fails at once shall get its own HTTP status.
+                for chunk in () if begun else self.shape.begin():
+                    yield chunk
+                begun = True
+                for chunk in self.shape.chunks(index, piece):
+                    yield chunk
+        for chunk in self.shape.end(choices, _sum(usage)):
+            yield chunk
+
+    async def respond(self, request: Request) -> dict[str, Any] | Response:
+        """Answer a live request in its shape; stop the work when its client is gone."""
+        if self.requests[0].stream:
+            return await unless_gone(request, start_stream(self.chunks()))
+        return await unless_gone(request, self.whole())
+
+    def _nothing_yet(self) -> tuple[list[Choice], list[Usage]]:
+        return [Choice() for request in self.requests for _ in range(request.sampling.n)], []
+
+    async def _collect(
+        self, choices: list[Choice], usage: list[Usage]
+    ) -> AsyncGenerator[tuple[int, Delta], None]:
+        """Yield each piece with the number of its choice, after adding it to ``choices``."""
+        async with aclosing(run_all(self.sampler, self.requests, self.param)) as items:
+            async for number, piece in items:
+                if isinstance(piece, Usage):
+                    usage.append(piece)
+                else:
+                    index = number * self.requests[number].sampling.n + piece.choice
+                    choices[index].add(piece)
+                    yield index, piece
+
+
+def usage_object(usage: Usage) -> CompletionUsage:
+    """Return token counts as chat and completions show them."""
+    return CompletionUsage(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.prompt_tokens + usage.completion_tokens,
+    )
+
+
+def _sum(usage: list[Usage]) -> Usage:
+    prompts, completions = (u.prompt_tokens for u in usage), (u.completion_tokens for u in usage)
+    return Usage(sum(prompts), sum(completions))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A request that was checked against the model it names, with the seed it gets."""
+
+    model: FoundModel
+    sampling: Sampling
+    project: str
+    background: bool
+
+    def generate(self, prompt: Any, stream: bool, echo: bool = False) -> Generate:
+        """Return the engine's request for a prompt."""
+        return Generate(
+            folder=str(self.model.path),
+            prompt=prompt,
+            sampling=self.sampling,
+            echo=echo,
+            stream=stream,
+            group=self.project,
+            background=self.background,
+        )
+
+
+async def open_request(
+    context: Context,
+    project: str,
+    name: str,
+    sampling: Sampling,
+    given: dict[str, Any],
+    background: bool,
+) -> Opened:
+    """Find the model of this name, and the seed of a request that is written like ``given``.
+
+    Raises BadRequest or ModelNotFound.
+    """
+    model = await run_in_threadpool(find_model, context, project, name)
+    check_tokens(model, list(sampling.logit_bias), "logit_bias")
+    seed = context.seeds.choose(sampling.seed, given)
+    # Not validated again: the seeds that the server makes itself have more bits than a client's.
+    return Opened(model, sampling.model_copy(update={"seed": seed}), project, background)
+
+
+async def run_all(sampler: Sampler, requests: list[Generate], param: str) -> AsyncIterator[Item]:
     """Yield the pieces of all answers as they come. Closing this cancels what still runs.
 
-    Raises the ApiError for the first request that fails; ``param`` is the parameter that holds
-    the prompt.
+    Raises the ApiError for the first request that fails.
     """
     queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue(QUEUE_LENGTH)
     tasks = [
@@ -76,14 +247,3 @@ def translate(error: EngineError, param: str) -> ApiError:
         # The first line only: what follows are the process's last words, for the log.
         return EngineUnavailable(error.message.split("\n")[0], code=error.code)
     return ServerError(error.message, code=error.code)
-
-
-def check_bias(bias: dict[int, float], model: FoundModel) -> None:
-    """Raise BadRequest when a biased token is not in the model's vocabulary."""
-    for token in bias:
-        if token >= model.base.vocab_size:
-            raise BadRequest(
-                f"Invalid 'logit_bias': the model has the tokens 0 to "
-                f"{model.base.vocab_size - 1}, not {token}.",
-                param="logit_bias",
-            )

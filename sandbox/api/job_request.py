@@ -81,7 +81,7 @@ class JobRequest(Strict):
     suffix: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
     metadata: Metadata | None = None
-    integrations: Annotated[list[Any], Field(max_length=0)] | None = None
+    integrations: list[Any] | None = None
 
 
 def merge_hyperparameters(request: JobRequest) -> dict[str, int | float | str]:

@@ -7,34 +7,34 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api import wire
 from sandbox.api.auth import Project
-from sandbox.api.body import parse, read_object, refuse_body
+from sandbox.api.body import JsonRoute, no_body
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, JobNotFound
 from sandbox.api.faults.middleware import JOB_FAULT
 from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
-from sandbox.api.openapi import body_of
 from sandbox.api.paging import check_query, envelope, read_after, read_limit
 from sandbox.store import MissingFile, Store, checkpoints, events, files, jobs
 from sandbox.store.jobs import JobRow, NewJob
 
-router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
+router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"], route_class=JsonRoute)
 LARGEST_PAGE = 1000
 # How long an answer to cancel or pause waits for the trainer to have done it.
 PATIENCE_SECONDS = 5.0
 
 
-@router.post("", openapi_extra=body_of(JobRequest))
-async def create_job(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
+@router.post("")
+async def create_job(
+    asked: JobRequest, request: Request, project: Project, context: ContextOf
+) -> dict[str, Any]:
     """Create a supervised fine-tuning job. The files are checked after the answer is out."""
-    data = await read_object(request, context.settings.max_body_bytes)
     fault = request.scope.get("state", {}).get(JOB_FAULT)
-    row = await run_in_threadpool(_create, context, project, _parse(data), fault)
+    row = await run_in_threadpool(_create, context, project, asked, fault)
     context.validator.submit(row.id)
     return wire.job_object(row)
 
@@ -87,41 +87,31 @@ def list_checkpoints(
     return envelope(rows, page.has_more, ends=True)
 
 
-@router.post("/{job_id}/cancel")
-async def cancel_job(
-    job_id: str, request: Request, project: Project, context: ContextOf
-) -> dict[str, Any]:
+@router.post("/{job_id}/cancel", dependencies=[Depends(no_body)])
+async def cancel_job(job_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """Cancel a job that has not finished."""
-    return await _ask(request, context, project, job_id, jobs.request_cancel)
+    return await _ask(context, project, job_id, jobs.request_cancel)
 
 
-@router.post("/{job_id}/pause")
-async def pause_job(
-    job_id: str, request: Request, project: Project, context: ContextOf
-) -> dict[str, Any]:
+@router.post("/{job_id}/pause", dependencies=[Depends(no_body)])
+async def pause_job(job_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """Pause a job: its training stops after a step and can be resumed from there."""
-    return await _ask(request, context, project, job_id, jobs.request_pause)
+    return await _ask(context, project, job_id, jobs.request_pause)
 
 
-@router.post("/{job_id}/resume")
-async def resume_job(
-    job_id: str, request: Request, project: Project, context: ContextOf
-) -> dict[str, Any]:
+@router.post("/{job_id}/resume", dependencies=[Depends(no_body)])
+async def resume_job(job_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """Put a paused job back into the queue."""
-    return await _ask(request, context, project, job_id, jobs.resume_job)
-
-
-def _parse(data: dict[str, Any]) -> JobRequest:
-    if data.get("integrations"):
-        raise BadRequest(
-            "The sandbox has no integrations: leave 'integrations' out.", param="integrations"
-        )
-    return parse(JobRequest, data)
+    return await _ask(context, project, job_id, jobs.resume_job)
 
 
 def _create(
     context: Context, project: str, request: JobRequest, fault: dict[str, Any] | None
 ) -> JobRow:
+    if request.integrations:
+        raise BadRequest(
+            "The sandbox has no integrations: leave 'integrations' out.", param="integrations"
+        )
     numbers = merge_hyperparameters(request)
     find_model(context, project, request.model)
     _check_file(context, project, "training_file", request.training_file)
@@ -191,14 +181,12 @@ def _metadata_filter(request: Request) -> dict[str, str] | None:
 
 
 async def _ask(
-    request: Request,
     context: Context,
     project: str,
     job_id: str,
     wish: Callable[[Store, str], JobRow],
 ) -> dict[str, Any]:
     """Ask something of a job and give its trainer a moment to do it."""
-    await refuse_body(request, context.settings.max_body_bytes)
     await run_in_threadpool(_find, context, project, job_id)
     row = await run_in_threadpool(wish, context.store, job_id)
     if context.trainers is not None:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 REMEMBERED = 65_536
-NOT_CONTENT = ("stream", "stream_options", "user", "metadata")
+NOT_CONTENT = ("stream", "stream_options", "store", "user", "metadata")
 
 
 class Seeds:

@@ -7,7 +7,7 @@ rather than null.
 from typing import Any
 
 from openai import BaseModel
-from openai.types import Batch, CompletionUsage, FileDeleted, FileObject, Model, ModelDeleted
+from openai.types import Batch, FileDeleted, FileObject, Model, ModelDeleted
 from openai.types.batch import Errors
 from openai.types.batch_error import BatchError
 from openai.types.batch_request_counts import BatchRequestCounts
@@ -16,8 +16,8 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
+from sandbox.api.body import dump
 from sandbox.config import ORGANIZATION
-from sandbox.engine.sampler.messages import Usage
 from sandbox.store.batches import BatchRow
 from sandbox.store.checkpoints import CheckpointRow
 from sandbox.store.events import EventRow
@@ -26,13 +26,7 @@ from sandbox.store.jobs import JobRow
 
 # Values the hosted API sends although the SDK's types lack them: those cannot be validated.
 NOT_IN_TYPES = {"evals", "paused"}
-FINGERPRINT = "fp_sandbox"
 NO_ERROR = {"code": None, "message": None, "param": None}
-
-
-def dump(answer: BaseModel) -> dict[str, Any]:
-    """Return an SDK object as plain data, with the fields that were set."""
-    return answer.model_dump(mode="json", exclude_unset=True, warnings=False)
 
 
 def file_object(row: FileRow) -> dict[str, Any]:
@@ -164,15 +158,6 @@ def batch_object(row: BatchRow) -> dict[str, Any]:
                 total_tokens=row.input_tokens + row.output_tokens,
             ),
         )
-    )
-
-
-def usage_object(usage: Usage) -> CompletionUsage:
-    """Return token counts as the API shows them."""
-    return CompletionUsage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.prompt_tokens + usage.completion_tokens,
     )
 
 

@@ -42,7 +42,7 @@ def only(check: Callable[[], Iterator[Result]]) -> Result:
         doctor.check_proxy,
         doctor.check_loopback,
         doctor.check_env,
-        doctor.check_torch,
+        pytest.param(doctor.check_torch, marks=pytest.mark.slow),
     ],
 )
 def test_this_machine_passes(check: Callable[[], Iterator[Result]]) -> None:
@@ -79,10 +79,12 @@ def test_packages_are_compared_with_the_tested_versions(
     assert only(doctor.check_packages).level == "ok"
 
 
-@pytest.mark.parametrize("name", ["openai.py", "pandas.py", "torch.py", "random.py"])
-@pytest.mark.parametrize("place", [".", "notebooks", "elsewhere"])
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [(".", "openai.py"), ("notebooks", "pandas.py"), ("elsewhere", "random.py")],
+)
 def test_a_file_that_hides_a_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, name: str
 ) -> None:
     monkeypatch.setattr(doctor, "ROOT", tmp_path)
     for folder in ("notebooks", "elsewhere"):
@@ -150,6 +152,7 @@ def test_a_blocked_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert only(doctor.check_loopback).level == "fail"
 
 
+@pytest.mark.slow
 def test_a_torch_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.sys, "executable", str(Path(os.devnull)))
     results = [result for result in examine() if result.what == "torch"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import openai
 import pandas as pd
 import pytest
-import torch
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
@@ -211,7 +211,7 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("7.3", (137,), "enough questions for 80 of 100"),
     ("7.3", (2000,), "no more questions than needed"),
     ("8.1", (ROW["labels"], ROW), None),
-    ("8.1", (torch.tensor(ROW["labels"]), ROW), None),
+    ("8.1", (np.array(ROW["labels"]), ROW), None),
     ("8.1", (ROW["input_ids"], ROW), "saw none"),
     ("8.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
     ("8.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
@@ -269,7 +269,11 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("number", "artefacts", "problem"), CASES)
+@pytest.mark.parametrize(
+    ("number", "artefacts", "problem"),
+    # Exercise 8.2 imports torch.
+    [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] == "8.2")) for case in CASES],
+)
 def test_right_passes_and_a_mistake_is_named(
     number: str, artefacts: tuple[Any, ...], problem: str | None
 ) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client import BlockingKernelClient
+from jupyter_client.manager import run_kernel
 
 from course.quiz import FOLDER, questions
 from course.steps import STEPS
@@ -44,14 +45,8 @@ def test_every_question_can_be_answered_and_every_wrong_answer_is_explained(path
 @pytest.fixture(scope="module")
 def client() -> Iterator[BlockingKernelClient]:
     """A real kernel, since outside of one there is nothing to show a quiz in."""
-    manager = KernelManager()
-    manager.start_kernel()
-    made = manager.blocking_client()
-    made.start_channels()
-    made.wait_for_ready(timeout=60)
-    yield made
-    made.stop_channels()
-    manager.shutdown_kernel(now=True)
+    with run_kernel() as made:
+        yield made
 
 
 def shown_by(client: BlockingKernelClient, source: str) -> list[dict[str, str]]:
@@ -66,6 +61,7 @@ def shown_by(client: BlockingKernelClient, source: str) -> list[dict[str, str]]:
     return shown
 
 
+@pytest.mark.slow
 def test_it_is_shown_the_same_way_every_time_and_random_numbers_go_on(
     client: BlockingKernelClient,
 ) -> None:

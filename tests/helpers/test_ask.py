@@ -186,9 +186,7 @@ def test_wrong_arguments_are_named(grid: pd.DataFrame, path: Path) -> None:
 
 
 SCRIPT = """
-import asyncio, signal, sys
-# A shell that runs the tests in the background makes its children deaf to Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import asyncio, sys
 from pathlib import Path
 from openai import AsyncOpenAI
 from course.grid import superhero_grid

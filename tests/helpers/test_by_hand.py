@@ -23,6 +23,7 @@ class Letters:
 
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 294, 1001])
 @pytest.mark.parametrize("batch_size", [1, 8, 16])
+@pytest.mark.slow
 def test_the_order_is_the_jobs(size: int, batch_size: int) -> None:
     from sandbox.engine.trainer.data import epoch_batches
 
@@ -37,6 +38,7 @@ def test_the_order_is_the_jobs(size: int, batch_size: int) -> None:
             assert sorted(ours) == list(range(size))
 
 
+@pytest.mark.slow
 def test_examples_and_masks_are_the_jobs() -> None:
     """The chat template through transformers, as in the notebook, against the job's encoder."""
     from transformers import AutoTokenizer
@@ -57,6 +59,7 @@ def test_examples_and_masks_are_the_jobs() -> None:
         assert [0] * len(note) + [1] * (len(ids) - len(note)) == their_mask
 
 
+@pytest.mark.slow
 def test_a_model_that_never_chatted_gets_a_plain_template() -> None:
     from transformers import AutoTokenizer
 

@@ -348,6 +348,7 @@ def test_an_error_that_was_not_foreseen_is_one_line(
         heroes("explain", "x", HEROES_DEBUG="1")
 
 
+@pytest.mark.slow
 def test_keys_and_a_sandbox_of_ones_own(tmp_path: Path) -> None:
     own = HeroesInProcess(environment(tmp_path))
     assert "not running" in own("sandbox", "status").stdout

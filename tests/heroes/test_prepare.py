@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,9 @@ from typer.testing import CliRunner, Result
 from helpers.data import DATA
 from helpers.jsonl import read_jsonl, to_chat, to_completions
 from heroes.prepare.command import prepare
+from heroes.prepare.steps import CHATS, CHATS_TO_PAIRS, STYLE
+from heroes.prepare.steps import ROWS as ROW_RULES
+from heroes.prepare.suggestion import TEXTS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["Ada", "Bo", "Cy", "Di", "Ed", "Flo", "Gus", "Hal", "Ida", "Jo", "Kai", "Lea"]
@@ -294,6 +298,44 @@ def test_nothing_is_overwritten_unless_asked(tmp_path: Path) -> None:
     assert "would be overwritten" in refused.stderr
 
 
+def test_a_folder_that_takes_no_file_is_told_before_any_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path, "a.csv", CSV + ROWS[0])
+    below_a_file = run(path, "--yes", "-o", str(path / "new.jsonl"))
+    assert (below_a_file.exit_code, below_a_file.stdout) == (1, "")
+    assert "a.csv is no folder. Choose another with --output." in below_a_file.stderr
+    monkeypatch.setattr(os, "access", lambda folder, mode: mode != os.W_OK)
+    read_only = run(path, "--yes")
+    assert (read_only.exit_code, read_only.stdout) == (1, "")
+    assert f"the folder {tmp_path} is read-only" in read_only.stderr
+    assert run(path, "--yes", "--dry-run").exit_code == 0
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("heroes.prepare.write.write_jsonl", full)
+    done = run(save(tmp_path, "a.csv", CSV), "--yes")
+    assert "a_prepared.jsonl can't be written (No space left on device)." in done.stderr
+
+
+def test_all_texts_are_used_and_all_used_texts_exist() -> None:
+    code = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "heroes/prepare").glob("*.py")
+    )
+    ways = {"errors": r'InputError\(\s*"(\w+)"', "notes": r'\bnote\(\s*"(\w+)"'}
+    for table, way in ways.items():
+        used = set(re.findall(way, code)) | ({"missing", "control"} if table == "notes" else set())
+        assert used == set(TEXTS[table])
+    offered = {*ROW_RULES, *CHATS, *CHATS_TO_PAIRS, *STYLE["chat"], *STYLE["completions"]}
+    alone = {"encoding", "rename", "cut_off", "records", "column"}
+    assert offered | alone == set(TEXTS["rules"])
+
+
 def test_report_for_scripts(tmp_path: Path) -> None:
     done = run(save(tmp_path, "a.csv", CSV + ROWS[0]), "--yes", "--json")
     report = json.loads(done.stdout)
@@ -373,6 +415,7 @@ def _press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
         (["^C"], 130, None),
     ],
 )
+@pytest.mark.slow
 def test_each_suggestion_is_asked_about(
     answers: list[str], code: int, rows: int | None, tmp_path: Path
 ) -> None:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client import BlockingKernelClient
+from jupyter_client.manager import run_kernel
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from tests.support.notebook_solutions import Solution, SolutionFailed, run, solutions
@@ -20,15 +21,9 @@ one = Exercise("1.1", "one", lambda n: [expect(n == 1, "one", n)], ("a", "b", "c
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[BlockingKernelClient]:
-    manager = KernelManager()
-    manager.start_kernel()
-    made = manager.blocking_client()
-    made.start_channels()
-    made.wait_for_ready(timeout=60)
-    run(made, EXERCISE)
-    yield made
-    made.stop_channels()
-    manager.shutdown_kernel(now=True)
+    with run_kernel() as made:
+        run(made, EXERCISE)
+        yield made
 
 
 def try_out(client: BlockingKernelClient, source: str) -> None:

@@ -53,6 +53,7 @@ def run(made: NotebookNode, folder: Path) -> NotebookNode:
 
 
 @pytest.mark.usefixtures("kernels")
+@pytest.mark.slow
 def test_a_notebook_runs_in_this_python_and_in_its_folder(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     made = notebook("import sys, os\nprint(sys.executable == os.environ['THIS'])", "os.getcwd()")
@@ -68,6 +69,7 @@ def test_a_notebook_runs_in_this_python_and_in_its_folder(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("kernels")
+@pytest.mark.slow
 def test_a_failing_cell_is_named_and_its_error_kept(tmp_path: Path) -> None:
     made = notebook("1 + 1", "one = 1\none / 0", "print('never')")
     made.cells[3].outputs = [new_output("stream", name="stdout", text="of an earlier run")]
@@ -81,6 +83,7 @@ def test_a_failing_cell_is_named_and_its_error_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("kernels")
+@pytest.mark.slow
 def test_a_dead_kernel_is_told_from_a_failing_cell(tmp_path: Path) -> None:
     with pytest.raises(NotebookFailed, match="code cell 1: the kernel ended"):
         run(notebook("import os\nos._exit(3)"), tmp_path)
@@ -242,6 +245,7 @@ def test_the_environment_hides_what_is_the_learners_and_comes_back(
     assert not state.parent.exists()
 
 
+@pytest.mark.slow
 def test_conditions_that_cannot_be_made_are_taken_back() -> None:
     before = dict(os.environ)
     with pytest.raises(RuntimeError, match=r"did not start[\s\S]*no-such-folder"):

@@ -73,6 +73,7 @@ def test_the_road_runs_in_order_and_publishes_its_seconds_only_if_asked(
     assert after["install"] == 84.0 and "torch" in after["machine"]
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_told_in_a_few_lines(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_failing_cell_is_told_in_a_few_lines(
     assert len(run_course.failure_text(failed)) < 1200
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_without_a_traceback(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +113,7 @@ def ask(status: int, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return run_course.predict(client, load_settings(), MODEL), provider.calls[0]
 
 
+@pytest.mark.slow
 def test_the_prediction_is_asked_with_the_bare_note_and_its_failures_are_explained() -> None:
     text, request = ask(200, completion("A hero. "))
     assert text == "A hero."

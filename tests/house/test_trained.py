@@ -30,6 +30,7 @@ def test_a_state_that_was_made_is_found_again(kept: Path) -> None:
     assert state_for(Path("06_prediction.ipynb")) == folder
 
 
+@pytest.mark.slow
 def test_an_outdated_state_goes_and_a_failed_one_leaves_nothing(
     kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_the_grammar_knows_forty_powers_with_sentences_of_their_own():
     assert max(everything.values()) == 1, "a sentence belongs to two powers"
 
 
+@pytest.mark.slow
 def test_no_two_descriptions_of_thirty_thousand_are_alike():
     rng = random.Random(5)
     texts = [describe(random_hero(rng), rng) for _ in range(30_000)]
@@ -76,6 +77,7 @@ def test_the_corpus_is_the_same_for_the_same_seed_and_holds_every_kind():
     assert sum(corpus.KINDS.values()) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_no_document_gives_the_short_prompt_away():
     """The course teaches the short prompt by fine-tuning, so pretraining must not."""
     short = re.compile(r"\b\d+, (?:man|woman)\b")

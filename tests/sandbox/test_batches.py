@@ -284,6 +284,7 @@ def test_batches_end_when_their_time_is_over_or_were_cancelled_meanwhile(tmp_pat
             assert line["error"]["code"] == "batch_expired"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_a_server_the_same_batch(tmp_path: Path) -> None:
     """Also when it is stopped in between: lines that are alike take their seeds in order."""
     texts: list[list[str]] = []

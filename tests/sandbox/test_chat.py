@@ -135,12 +135,17 @@ def test_messages_in_all_their_shapes(ask) -> None:
 def test_what_changes_nothing_is_allowed(ask) -> None:
     answer = ask(
         user="u",
-        store=False,
+        store=True,
+        audio={"voice": "alloy", "format": "wav"},
+        parallel_tool_calls=True,
+        reasoning_effort="none",
+        tools=[{"type": "function", "function": {"name": "f"}}],
+        tool_choice="none",
         metadata={"a": "b"},
         service_tier="auto",
         response_format={"type": "text"},
         modalities=["text"],
-        extra_body={"tools": None, "max_tokens": None, "seed": None},
+        extra_body={"functions": None, "max_tokens": None, "seed": None},
     )
     assert answer.choices[0].message.content
 
@@ -213,16 +218,12 @@ def test_what_does_not_go_together(ask, fields: dict[str, object], text: str) ->
         ("tool_choice", "auto"),
         ("functions", [{"name": "f"}]),
         ("function_call", "auto"),
-        ("parallel_tool_calls", True),
         ("response_format", {"type": "json_object"}),
         ("modalities", ["text", "audio"]),
-        ("audio", {"voice": "alloy", "format": "wav"}),
         ("prediction", {"type": "content", "content": "x"}),
-        ("reasoning_effort", "none"),
         ("reasoning_effort", "high"),
         ("verbosity", "low"),
         ("web_search_options", {}),
-        ("store", True),
         ("service_tier", "flex"),
     ],
 )

@@ -22,6 +22,9 @@ from sandbox.engine.sampler.choose import (
 )
 from sandbox.parameters import Sampling
 
+# Torch takes seconds to import.
+pytestmark = pytest.mark.slow
+
 LOGITS = arrays(np.float64, (3, 100), elements=st.floats(-20, 20, width=16))
 
 

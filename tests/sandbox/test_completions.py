@@ -133,7 +133,6 @@ def test_stop(ask) -> None:
         ({"max_tokens": -1}, "max_tokens"),
         ({"best_of": 3}, "best_of"),
         ({"best_of": 21}, "best_of"),
-        ({"suffix": "the end"}, "suffix"),
         ({"echo": "yes"}, "echo"),
         ({"n": 200}, "n"),
         ({"extra_body": {"messages": []}}, "messages"),
@@ -149,6 +148,13 @@ def test_best_of_that_asks_for_nothing_is_allowed(ask) -> None:
     assert len(ask(n=2, best_of=2).choices) == 2
 
 
+def test_an_answer_that_comes_to_the_suffix_ends_there(ask) -> None:
+    text = texts(ask(seed=2, max_tokens=20))[0]
+    suffix = text[len(text) // 2 :]
+    answer = ask(seed=2, max_tokens=20, suffix=suffix, stop=["never said"])
+    assert texts(answer) == [text.removesuffix(suffix)]
+
+
 def test_nothing_to_say_needs_echo(ask) -> None:
     with pytest.raises(BadRequestError, match="only together with 'echo'"):
         ask(max_tokens=0)
@@ -156,7 +162,7 @@ def test_nothing_to_say_needs_echo(ask) -> None:
 
 def test_too_many_choices(ask) -> None:
     with pytest.raises(BadRequestError, match="at most 2048"):
-        ask(prompt=["a"] * 2049)
+        ask(prompt=["a"] * 1025, n=2)
 
 
 def test_context_overflow(ask) -> None:

@@ -324,6 +324,51 @@ def test_what_cannot_be_answered(
     assert not loop.busy
 
 
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("x" * 8_000_000, "prompt came to 8000000 characters"),
+        ([{"role": "user", "content": "x" * 8_000_000}], "messages came to 8000000 characters"),
+        ([{"role": "user", "content": ""}] * 100_000, "messages came to 100000 messages"),
+    ],
+    ids=["prompt", "message", "messages"],
+)
+def test_what_is_far_too_long_is_not_even_tokenized(
+    loop: DecodeLoop, monkeypatch: pytest.MonkeyPatch, prompt: Any, words: str
+) -> None:
+    """Tokenizing megabytes would hold up everybody else's answers for seconds."""
+    monkeypatch.setattr(Encoder, "encode_text", None)
+    monkeypatch.setattr(Encoder, "encode_chat", None)
+    with pytest.raises(EngineError, match=words) as caught:
+        loop.add(1, ask(prompt))
+    assert caught.value.code == "context_length_exceeded"
+
+
+def test_the_longest_text_that_fits_is_answered(loop: DecodeLoop, encoder: Encoder) -> None:
+    longest = max(range(encoder.vocab_size), key=lambda token: len(encoder.token_bytes(token)))
+    text = encoder.decode([longest]) * (CONTEXT - 2)
+    assert len(text) <= encoder.most_characters
+    assert texts(loop, ask(text, max_tokens=1))
+
+
+def test_a_large_answer_comes_in_pieces_even_without_streaming(loop: DecodeLoop) -> None:
+    """A message between the processes stays small, however many log-probabilities it brings."""
+    request = ask(n=8, max_tokens=100, top_logprobs=20, stream=False, logit_bias={0: -100, 4: -100})
+    [(streamed, _)] = answer(loop, changed(request, stream=True))
+    loop.add(1, request)
+    pieces: list[list[Delta]] = []
+    while loop.busy:
+        pieces += [output.deltas for output in loop.step()]
+    assert len(pieces) > 2
+    assert max(sum(len(delta.tokens) for delta in piece) for piece in pieces) < 300
+    for index in range(8):
+        mine = [delta for piece in pieces for delta in piece if delta.choice == index]
+        assert text_of(mine, index) == text_of(streamed, index)
+        assert [token for delta in mine for token in delta.tokens] == [
+            token for delta in streamed if delta.choice == index for token in delta.tokens
+        ]
+
+
 def test_a_full_context_has_no_room_for_an_answer(loop: DecodeLoop) -> None:
     with pytest.raises(EngineError, match="resulted in"):
         loop.add(1, ask([5] * CONTEXT, max_tokens=None))

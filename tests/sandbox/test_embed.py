@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from sandbox.engine.sampler.messages import Embed, EngineError, Output
 from sandbox.engine.sampler.models import ModelShelf, load_model
 from sandbox.engine.text.encoder import Encoder
 from tests.support.tiny import CONTEXT, make_base
+
+# Torch takes seconds to import.
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -89,24 +93,34 @@ def test_too_many_dimensions_are_refused(loop: EmbedLoop) -> None:
     assert caught.value.code == "invalid_dimensions"
 
 
-def test_too_long_a_text_is_named(loop: EmbedLoop) -> None:
-    fitting = [7] * (CONTEXT - 1)
-    assert vectors(run(loop, fitting)).shape == (1, 64)
-    with pytest.raises(EngineError, match=r"input\[1\] resulted in 192 tokens") as caught:
-        loop.add(1, Embed("", [fitting, [7] * CONTEXT]))
-    assert caught.value.code == "context_length_exceeded"
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([[7], [7] * CONTEXT], r"input\[1\] resulted in 192 tokens"),
+        (["x", "y" * 100_000], r"input\[1\] has 100000 characters"),
+        ([[5, 99999]], "Token 99999 does not exist"),
+        ([[7] * 190] * 1600, "max 300000 tokens per request"),
+    ],
+    ids=["tokens", "characters", "unknown token", "too many in all"],
+)
+def test_what_cannot_be_embedded(loop: EmbedLoop, inputs: list[object], words: str) -> None:
+    output = run(loop, *inputs)
+    assert output.error is not None and re.search(words, output.error.message)
+    assert output.error.code in ("context_length_exceeded", "invalid_request")
+    assert vectors(run(loop, [7] * (CONTEXT - 1))).shape == (1, 64)
 
 
-def test_unknown_tokens_and_no_text_are_refused(loop: EmbedLoop) -> None:
-    with pytest.raises(EngineError, match="Token 99999 does not exist"):
-        loop.add(1, Embed("", [[5, 99999]]))
+def test_no_text_is_refused(loop: EmbedLoop) -> None:
     with pytest.raises(EngineError, match="no text"):
         loop.add(1, Embed("", []))
 
 
-def test_too_many_tokens_in_one_request(loop: EmbedLoop) -> None:
-    with pytest.raises(EngineError, match="max 300000 tokens per request"):
-        loop.add(1, Embed("", [[7] * 190] * 1600))
+def test_megabytes_of_text_are_encoded_a_few_at_a_time(loop: EmbedLoop) -> None:
+    loop.add(1, Embed("", ["rain " * 30] * 2000))
+    loop.add(2, Embed("", ["short"]))
+    assert [output.id for _ in range(2) for output in loop.step()] == [2]
+    loop.cancel(1)
+    assert not loop.busy
 
 
 def test_two_requests_take_turns_and_one_can_be_cancelled(loop: EmbedLoop) -> None:

@@ -13,6 +13,9 @@ from transformers import AutoTokenizer
 from sandbox.engine.text.encoder import ChatFormatError, Detokenizer, Encoder, context_length
 from tests.support.tiny import SPECIAL, make_base
 
+# Torch takes seconds to import.
+pytestmark = pytest.mark.slow
+
 QUESTION = {"role": "user", "content": "40, woman, Healing ->"}
 ANSWER = {"role": "assistant", "content": " She calms every storm."}
 

@@ -320,6 +320,7 @@ def test_job_objects_are_json_throughout(client: OpenAI, paused_job: FineTuningJ
     client.fine_tuning.jobs.cancel(paused_job.id)
 
 
+@pytest.mark.slow
 def test_a_job_from_upload_to_answer(live_client: OpenAI, live_model: str) -> None:
     file = live_client.files.create(file=("train.jsonl", chat_lines()), purpose="fine-tune")
     other = live_client.files.create(file=("valid.jsonl", chat_lines(4)), purpose="fine-tune")

@@ -40,56 +40,46 @@ def error(code: str | None, message: str = "no") -> dict[str, Any]:
     return {"error": {"message": message, "type": "x", "param": None, "code": code}}
 
 
-@dataclass
-class Provider:
-    """Serves `script(number, body)` for the calls it gets; number counts from 0.
+class Handler(BaseHTTPRequestHandler):
+    """Sends what its server's `answer` gives; closes the connection if that is nothing."""
 
-    The body of a GET or an upload is empty.
-    """
+    protocol_version = "HTTP/1.1"
+    server: _Server
 
-    script: Callable[[int, dict[str, Any]], Answer]
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)  # such as "GET /v1/files"
-    busiest: int = 0
-    _open: int = 0
+    def do_GET(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("content-length") or 0))
+        answer = self.server.served.answer(self, sent)
+        if answer is None:
+            self.close_connection = True
+            return
+        status, headers, data = answer
+        self.send_response(status)
+        for name, value in {"content-length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_DELETE = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    served: Served
+
+
+class Served:
+    """Answers calls on a free port of this machine, in a `with` block."""
+
+    def answer(self, request: Handler, sent: bytes) -> tuple[int, dict[str, str], bytes] | None:
+        """The status, headers and body of the answer to a request with this body."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
-        lock, outer = threading.Lock(), self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                sent = self.rfile.read(int(self.headers["content-length"]))
-                is_json = self.headers.get("content-type", "").startswith("application/json")
-                self._answer(json.loads(sent) if is_json else {})
-
-            def do_GET(self) -> None:
-                self._answer({})
-
-            def _answer(self, body: dict[str, Any]) -> None:
-                with lock:
-                    number = len(outer.calls)
-                    outer.calls.append(body)
-                    outer.lines.append(f"{self.command} {self.path}")
-                    outer._open += 1
-                    outer.busiest = max(outer.busiest, outer._open)
-                status, headers, answer = outer.script(number, body)
-                with lock:
-                    outer._open -= 1
-                data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-                self.send_response(status)
-                described = {"content-type": "application/json", "content-length": str(len(data))}
-                for name, value in {**described, **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server.served = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
         return self
@@ -101,4 +91,39 @@ class Provider:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+
+@dataclass
+class Provider(Served):
+    """Serves `script(number, body)` for the calls it gets; number counts from 0.
+
+    The body of a GET or an upload is empty.
+    """
+
+    script: Callable[[int, dict[str, Any]], Answer]
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # such as "GET /v1/files"
+    busiest: int = 0
+    _open: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, request: Handler, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+        """What the script says, as JSON or as it stands."""
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+        body = json.loads(sent) if sent and is_json else {}
+        with self._lock:
+            number = len(self.calls)
+            self.calls.append(body)
+            self.lines.append(f"{request.command} {request.path}")
+            self._open += 1
+            self.busiest = max(self.busiest, self._open)
+        status, headers, answer = self.script(number, body)
+        with self._lock:
+            self._open -= 1
+        data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        return status, {"content-type": "application/json", **headers}, data
+
+    @property
+    def url(self) -> str:
+        return f"{super().url}/v1"

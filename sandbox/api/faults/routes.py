@@ -2,17 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import Field
 
 from sandbox.api.auth import Project
-from sandbox.api.body import Strict, parse, read_object
+from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.faults.calls import AIMS
 from sandbox.api.faults.kinds import KINDS, TIMES, build_fault
-from sandbox.api.openapi import body_of
 
-router = APIRouter(prefix="/sandbox/faults", tags=["sandbox: faults for practice"])
+router = APIRouter(
+    prefix="/sandbox/faults", tags=["sandbox: faults for practice"], route_class=JsonRoute
+)
 
 
 class FaultRequest(Strict):
@@ -29,13 +30,12 @@ async def list_faults(project: Project, context: ContextOf) -> dict[str, Any]:
     return _show(context, project)
 
 
-@router.post("", openapi_extra=body_of(FaultRequest))
-async def set_fault(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
+@router.post("")
+async def set_fault(asked: FaultRequest, project: Project, context: ContextOf) -> dict[str, Any]:
     """Make the next fitting calls of the key's project fail: `fault`, `times`, `details`.
 
     The same for a single request is the header X-Sandbox-Fault: NAME;key=value on it.
     """
-    asked = parse(FaultRequest, await read_object(request, context.settings.max_body_bytes))
     context.faults.put(project, build_fault(asked.fault, asked.details), asked.times)
     return _show(context, project)
 

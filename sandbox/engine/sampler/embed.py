@@ -19,13 +19,15 @@ from dataclasses import dataclass, field
 
 import torch
 
+from sandbox.engine.sampler.admission import PREFILL_TOKENS, check_tokens
 from sandbox.engine.sampler.cache import SlotCache
-from sandbox.engine.sampler.decode import PREFILL_TOKENS
+from sandbox.engine.sampler.decode import NOT_FINITE
 from sandbox.engine.sampler.forward import Forward
 from sandbox.engine.sampler.messages import Embed, EngineError, Output, Usage
 from sandbox.engine.text.encoder import Encoder
 
 MOST_TOKENS = 300_000  # in one request
+CHARACTERS = 65_536  # that are encoded in one step
 SAMPLE = 8192  # token vectors that are enough to see what they share
 SHRINKAGE = 0.1  # keeps the weakest directions from being blown up
 SURPRISE_POWER = 0.1
@@ -33,12 +35,12 @@ LATE = 100.0
 
 
 @dataclass(eq=False)
-class _Job:
-    """One request on its way: the texts as token ids, and the vectors so far."""
+class _Running:
+    """One request on its way: its texts as token ids, and their vectors, so far."""
 
     id: int
     request: Embed
-    inputs: list[list[int]]
+    encoded: list[list[int]] = field(default_factory=list)
     vectors: list[str] = field(default_factory=list)
 
 
@@ -49,13 +51,13 @@ class EmbedLoop:
         self._forward = forward
         self._encoder = encoder
         self._start = encoder.encode_prompt("")
-        self._jobs: deque[_Job] = deque()
+        self._running: deque[_Running] = deque()
         self._common: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def busy(self) -> bool:
         """Whether ``step`` has anything to do."""
-        return bool(self._jobs)
+        return bool(self._running)
 
     def add(self, request_id: int, request: Embed) -> None:
         """Queue a request. Raises EngineError when it cannot be answered."""
@@ -68,68 +70,69 @@ class EmbedLoop:
                 f"Invalid value for 'dimensions' = {request.dimensions}. "
                 f"Must be less than or equal to {width}.",
             )
-        inputs = [self._encode(number, one) for number, one in enumerate(request.inputs)]
-        total = sum(map(len, inputs))
-        if total > MOST_TOKENS:
-            raise EngineError(
-                "invalid_request",
-                f"Requested {total} tokens, max {MOST_TOKENS} tokens per request. "
-                "Send the texts in several requests.",
-            )
-        self._jobs.append(_Job(request_id, request, inputs))
+        self._running.append(_Running(request_id, request))
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; nothing more is reported of it."""
-        self._jobs = deque(job for job in self._jobs if job.id != request_id)
+        self._running = deque(one for one in self._running if one.id != request_id)
 
     def step(self) -> list[Output]:
-        """Embed some more texts of the oldest request; report it when it is done."""
-        job = self._jobs[0]
+        """Encode or embed some more texts of the oldest request; report it when it is done."""
+        running = self._running[0]
         try:
-            self._advance(job)
+            if self._encode_some(running):
+                self._advance(running)
         except EngineError as error:
-            output = Output(job.id, error=error)
+            output = Output(running.id, error=error)
         # Out of memory, for one: this request fails, the others go on.
         except Exception as error:  # noqa: BLE001
             failure = EngineError("engine_failed", f"{type(error).__name__}: {error}")
-            output = Output(job.id, error=failure)
+            output = Output(running.id, error=failure)
         else:
-            if len(job.vectors) < len(job.inputs):
-                self._jobs.rotate(-1)  # the next request gets its turn
+            if len(running.vectors) < len(running.request.inputs):
+                self._running.rotate(-1)  # the next request gets its turn
                 return []
-            tokens = sum(map(len, job.inputs))
-            output = Output(job.id, usage=Usage(tokens, 0), vectors=job.vectors)
-        self._jobs.popleft()
+            tokens = sum(map(len, running.encoded))
+            output = Output(running.id, usage=Usage(tokens, 0), vectors=running.vectors)
+        self._running.popleft()
         return [output]
 
+    def _encode_some(self, running: _Running) -> bool:
+        """Encode the next texts, not too many at once; return whether all are encoded."""
+        inputs, size = running.request.inputs, 0
+        while len(running.encoded) < len(inputs) and size < CHARACTERS:
+            number = len(running.encoded)
+            running.encoded.append(self._encode(number, inputs[number]))
+            size += len(inputs[number])
+        total = sum(map(len, running.encoded))
+        if total > MOST_TOKENS:
+            raise EngineError(
+                "invalid_request",
+                f"Requested {total} tokens or more, max {MOST_TOKENS} tokens per request. "
+                "Send the texts in several requests.",
+            )
+        return len(running.encoded) == len(inputs)
+
     def _encode(self, number: int, one: str | list[int]) -> list[int]:
+        room = self._encoder.context_length - len(self._start)
         if isinstance(one, str):
+            if len(one) > self._encoder.most_characters:
+                raise _wrong_length(room, number, f"has {len(one)} characters")
             # A word at the start of a text gets the same token as in its middle.
             ids = self._encoder.encode_text(one if one[:1].isspace() else f" {one}")
         else:
             ids = one
-        wrong = [token for token in ids if not 0 <= token < self._encoder.vocab_size]
-        if wrong:
-            raise EngineError(
-                "invalid_request",
-                f"Token {wrong[0]} does not exist: this model has the tokens 0 to "
-                f"{self._encoder.vocab_size - 1}.",
-            )
-        room = self._encoder.context_length - len(self._start)
         if not 0 < len(ids) <= room:
-            raise EngineError(
-                "context_length_exceeded",
-                f"This model's maximum context length is {room} tokens. However, input[{number}] "
-                f"resulted in {len(ids)} tokens. Please give it 1 to {room} tokens.",
-            )
+            raise _wrong_length(room, number, f"resulted in {len(ids)} tokens")
+        check_tokens(self._encoder, ids)
         return ids
 
     @torch.inference_mode()
-    def _advance(self, job: _Job) -> None:
+    def _advance(self, running: _Running) -> None:
         """Embed as many of the next texts as fit into one forward pass."""
         group: list[list[int]] = []
         longest = 0
-        for ids in job.inputs[len(job.vectors) :]:
+        for ids in running.encoded[len(running.vectors) :]:
             prompt = self._start + ids
             longest = max(longest, len(prompt))
             if group and (len(group) + 1) * longest > PREFILL_TOKENS:
@@ -138,18 +141,14 @@ class EmbedLoop:
         slots = [[slot] for slot in range(len(group))]
         all_logits = self._forward.prefill(group, SlotCache(), slots, True)
         for prompt, logits in zip(group, all_logits, strict=True):
-            vector = self._pool(prompt, logits)[: job.request.dimensions]
+            vector = self._pool(prompt, logits)[: running.request.dimensions]
             vector = vector / vector.norm().clamp_min(1e-12)
-            job.vectors.append(_dump(vector))
+            running.vectors.append(_dump(vector))
 
     def _pool(self, prompt: list[int], logits: torch.Tensor) -> torch.Tensor:
         """Token ids [T] with the start, logits [T, V] -> the text's vector [d]."""
         if not bool(torch.isfinite(logits).all()):
-            raise EngineError(
-                "model_unavailable",
-                "The model's output is not a number. Its training has probably diverged: "
-                "train again with a lower learning_rate_multiplier.",
-            )
+            raise NOT_FINITE
         ids = torch.tensor(prompt, device=logits.device)
         expected = logits.double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
         if not self._start:  # nothing stands before the first token: any is equally likely
@@ -174,6 +173,14 @@ class EmbedLoop:
             scale = (values + SHRINKAGE * values.mean()).rsqrt()
             self._common = mean, directions * scale @ directions.T
         return self._common
+
+
+def _wrong_length(room: int, number: int, found: str) -> EngineError:
+    return EngineError(
+        "context_length_exceeded",
+        f"This model's maximum context length is {room} tokens. However, input[{number}] {found}. "
+        f"Please give it 1 to {room} tokens.",
+    )
 
 
 def _dump(vector: torch.Tensor) -> str:

@@ -49,6 +49,8 @@ class Encoder:
             config.get("vocab_size")
             or self._template_tokenizer.get_vocab_size(with_added_tokens=True)
         )
+        longest = max(map(len, self._template_tokenizer.get_vocab()))
+        self.most_characters = self.context_length * longest  # no longer text fits the context
         added = self._template_tokenizer.get_added_tokens_decoder()
         self.special_tokens = {t.content: i for i, t in added.items() if t.special}
         self._special_ids = frozenset(self.special_tokens.values())

@@ -1,8 +1,8 @@
-"""The parameters of chat completions and completions: types, ranges, and what is refused."""
+"""What requests for text have in common: their fields, and what the sandbox cannot do of them."""
 
-from typing import Any, Literal
+from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from sandbox.api.body import Strict
 from sandbox.api.errors import UnsupportedParameter
@@ -12,26 +12,25 @@ from sandbox.parameters import Sampling
 NO_TOOLS = "The sandbox's models cannot call tools."
 
 # Parameters of the hosted API that the sandbox cannot do: the values that ask for nothing, and
-# why the others are refused.
+# why the others are refused. They are dropped before the fields are checked.
 REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
-    "audio": ((), "The sandbox's models write text only."),
-    "function_call": ((), NO_TOOLS),
+    "function_call": (("none",), NO_TOOLS),
     "functions": ((), NO_TOOLS),
     "modalities": ((["text"],), "The sandbox's models write text only."),
     "moderation": ((), ""),
-    "parallel_tool_calls": ((), NO_TOOLS),
+    "parallel_tool_calls": ((True, False), NO_TOOLS),
     "prediction": ((), ""),
     "prompt_cache_options": ((), ""),
-    "reasoning_effort": ((), "The sandbox's models do not reason: leave it out."),
+    "reasoning_effort": (("none",), "The sandbox's models do not reason: leave it out."),
     "response_format": (({"type": "text"},), "The sandbox's models write plain text only."),
     "service_tier": (("auto", "default"), "There is one tier only."),
-    "store": ((False,), "The sandbox does not keep answers."),
-    "suffix": (("",), "The sandbox's models cannot fill in text."),
-    "tool_choice": ((), NO_TOOLS),
+    "tool_choice": (("none",), NO_TOOLS),
     "tools": ((), NO_TOOLS),
-    "verbosity": ((), ""),
+    "verbosity": (("medium",), "The sandbox's models do not know it: leave it out."),
     "web_search_options": ((), "The sandbox works offline."),
 }
+# Beside these, they ask for nothing: tools that must not be called.
+WITHOUT_EFFECT = {"tools": ("tool_choice", "none"), "functions": ("function_call", "none")}
 
 
 def refuse_unsupported(data: dict[str, Any]) -> dict[str, Any]:
@@ -40,20 +39,21 @@ def refuse_unsupported(data: dict[str, Any]) -> dict[str, Any]:
     Raises UnsupportedParameter for one that asks for something.
     """
     for name, (harmless, why) in REFUSED.items():
-        if name in data and data[name] not in harmless:
+        other, value = WITHOUT_EFFECT.get(name, (name, None))
+        if name in data and data[name] not in harmless and not data.get(other) == value:
             raise UnsupportedParameter(name, why)
     return {name: value for name, value in data.items() if name not in REFUSED}
 
 
 class StreamOptions(Strict):
-    """What a stream carries beside the text."""
+    """What a stream carries beside the text. Nothing is padded, so nothing is obfuscated."""
 
     include_usage: bool = False
-    include_obfuscation: Literal[False] = False
+    include_obfuscation: bool = False
 
 
 class TextRequest(Sampling):
-    """What both kinds of completions have in common."""
+    """What chat completions and completions have in common."""
 
     model: str
     stream: bool = False
@@ -64,9 +64,24 @@ class TextRequest(Sampling):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_given(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        # An ApiError is no ValueError: pydantic lets it pass as it is.
+        given = refuse_unsupported(data) if isinstance(data, dict) else data
+        asked = handler(given)
+        asked._given = given
+        return asked
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The request as its client has written it: what its seed is made of."""
+        return self._given
 
     @model_validator(mode="after")
-    def _stream_options_need_stream(self) -> "TextRequest":
+    def _stream_options_need_stream(self) -> Self:
         if self.stream_options is not None and not self.stream:
             raise ValueError("'stream_options' is only allowed when 'stream' is true")
         return self
