@@ -1,5 +1,7 @@
 """/v1/batches: create, list, retrieve, cancel."""
 
+import asyncio
+import time
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -25,7 +27,7 @@ PATIENCE_SECONDS = 2.0
 async def create_batch(asked: BatchRequest, project: Project, context: ContextOf) -> dict[str, Any]:
     """Have the requests of a file answered. The file is checked after this answer is out."""
     row = await run_in_threadpool(_create, context, project, asked)
-    context.batches.submit(row.id)
+    context.new_batches.put_nowait(row.id)
     return wire.batch_object(row)
 
 
@@ -54,8 +56,13 @@ async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> d
         raise BadRequest(
             f"Cannot cancel a batch with status '{error.status}'.", code="invalid_batch_state"
         ) from error
-    await context.batches.cancel(batch_id, PATIENCE_SECONDS)
-    return wire.batch_object(await run_in_threadpool(_find, context, project, batch_id))
+    context.new_batches.put_nowait(batch_id)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        row = await run_in_threadpool(_find, context, project, batch_id)
+        if row.status != "cancelling" or time.monotonic() > deadline:
+            return wire.batch_object(row)
+        await asyncio.sleep(0.05)
 
 
 def _create(context: Context, project: str, asked: BatchRequest) -> BatchRow:

@@ -15,6 +15,7 @@ from sandbox.api.paging import check_query, envelope, read_after, read_limit, re
 from sandbox.api.uploads import PURPOSES, Upload, receive_upload
 from sandbox.store import FileInUse, files
 from sandbox.store.batches import OUTPUT_PURPOSE
+from sandbox.store.errors import storage_errors
 from sandbox.store.files import FileRow
 from sandbox.store.jobs import RESULT_PURPOSE
 
@@ -97,7 +98,8 @@ def _keep(context: Context, project: str, upload: Upload) -> FileRow:
     part = files.part_path(context.store)
     copy = copy_jsonl if upload.purpose == "fine-tune" else copy_plain
     try:
-        copy(upload.content, part)
+        with storage_errors(part):
+            copy(upload.content, part)
         return files.add_file(
             context.store, project, upload.filename, upload.purpose, part, upload.expires_at
         )

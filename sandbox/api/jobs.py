@@ -16,7 +16,6 @@ from sandbox.api.body import JsonRoute, no_body
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, JobNotFound
-from sandbox.api.faults.middleware import JOB_FAULT
 from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
 from sandbox.api.paging import check_query, envelope, read_after, read_limit
 from sandbox.store import MissingFile, Store, checkpoints, events, files, jobs
@@ -33,9 +32,9 @@ async def create_job(
     asked: JobRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """Create a supervised fine-tuning job. The files are checked after the answer is out."""
-    fault = request.scope.get("state", {}).get(JOB_FAULT)
+    fault = getattr(request.state, "job_fault", None)
     row = await run_in_threadpool(_create, context, project, asked, fault)
-    context.validator.submit(row.id)
+    context.new_jobs.put_nowait(row.id)
     return wire.job_object(row)
 
 

@@ -44,7 +44,6 @@ from sandbox.store import (
 from sandbox.store.batches import BatchRow, LineResult, NewBatch
 from sandbox.store.files import FileRow
 from sandbox.store.jobs import JobRow, NewJob
-from sandbox.store.lock import StateLock, StateLocked
 from sandbox.store.models import ModelRow, NewModel
 from sandbox.store.schema import MIGRATIONS
 from tests.support.server import ROOT
@@ -303,14 +302,6 @@ def test_every_error_is_in_the_tree() -> None:
     kinds = [k for k in vars(errors).values() if isinstance(k, type)]
     defined = [k.__name__ for k in kinds if issubclass(k, errors.StoreError)]
     assert ["StoreError", *named] == defined
-
-
-def test_only_one_holds_the_lock(tmp_path: Path) -> None:
-    lock = StateLock(tmp_path)
-    with pytest.raises(StateLocked):
-        StateLock(tmp_path)
-    lock.release()
-    StateLock(tmp_path).release()
 
 
 # Transactions.
