@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse
 
 from sandbox import __version__
-from sandbox.api import batches, chat, completions, embeddings, files, jobs, models
+from sandbox.api import batches, chat, completions, embeddings, files, jobs, models, responses
 from sandbox.api.batch_runner import run_batches
 from sandbox.api.context import Context, ContextOf, Sampler, Trainers
 from sandbox.api.errors import ERRORS, install_handlers
@@ -99,7 +99,17 @@ def _lifespan(context: Context, workers: Sequence[Worker]) -> Any:
 
 def _routes() -> APIRouter:
     routes = APIRouter(prefix="/v1", responses=ERRORS)
-    for module in (files, jobs, models, chat, completions, embeddings, batches, fault_routes):
+    for module in (
+        files,
+        jobs,
+        models,
+        chat,
+        completions,
+        embeddings,
+        responses,
+        batches,
+        fault_routes,
+    ):
         routes.include_router(module.router)
     return routes
 

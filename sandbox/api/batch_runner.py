@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api import chat, completions, embeddings
+from sandbox.api import chat, completions, embeddings, responses
 from sandbox.api.batch_file import BatchLine, Summary, check_file, read_lines
 from sandbox.api.body import without_nulls
 from sandbox.api.catalog import find_model
@@ -35,6 +35,7 @@ RETRY_SECONDS = 5.0  # while the state folder cannot be written
 PREPARE: dict[str, Prepare] = {
     "/v1/chat/completions": chat.prepare,
     "/v1/completions": completions.prepare,
+    "/v1/responses": responses.prepare,
     "/v1/embeddings": embeddings.prepare,
 }
 EXPIRED = {
@@ -197,8 +198,8 @@ class _Run:
                 line.number,
                 status == 200,
                 _content(line, response, None),
-                usage.get("prompt_tokens", 0),
-                usage.get("completion_tokens", 0),
+                usage.get("prompt_tokens", usage.get("input_tokens", 0)),
+                usage.get("completion_tokens", usage.get("output_tokens", 0)),
             )
             await run_in_threadpool(batches.add_result, self.store, self.id, result)
         finally:

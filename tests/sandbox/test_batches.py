@@ -23,6 +23,7 @@ from tests.support.scripted import ScriptedSampler
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 CHAT, TEXT, VECTORS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+RESPONSES = "/v1/responses"
 
 
 def batch_lines(url: str, *bodies: dict[str, Any]) -> bytes:
@@ -59,6 +60,15 @@ def lines_of(client: OpenAI, file_id: str | None) -> list[dict[str, Any]]:
 def chat_body(model: str, text: str = "Describe a hero.", **fields: object) -> dict[str, Any]:
     messages = [{"role": "user", "content": text}]
     return {"model": model, "messages": messages, "max_completion_tokens": 4, **fields}
+
+
+def test_a_batch_of_responses(client: OpenAI, base_model: str) -> None:
+    body = {"model": base_model, "input": "Describe a hero."}
+    batch = wait(client, submit(client, batch_lines(RESPONSES, body, body), RESPONSES))
+    assert (batch.status, batch.request_counts.completed) == ("completed", 2)
+    assert (batch.usage.input_tokens, batch.usage.output_tokens) == (6, 26)
+    answer = lines_of(client, batch.output_file_id)[0]["response"]["body"]
+    assert client.responses.retrieve(answer["id"]).to_dict() == answer
 
 
 def test_the_whole_life_of_a_batch(client: OpenAI, base_model: str) -> None:
@@ -202,7 +212,7 @@ def test_lists_in_pages_and_projects_apart(
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"endpoint": "/v1/responses"}, "endpoint"),
+        ({"endpoint": "/v1/moderations"}, "endpoint"),
         ({"completion_window": "1h"}, "completion_window"),
         ({"metadata": {"k": "v" * 600}}, "metadata"),
         ({"output_expires_after": {"anchor": "created_at", "seconds": 10}}, "seconds"),

@@ -23,7 +23,7 @@ FAULTS = "/sandbox/faults"
 
 @pytest.fixture
 def file_id(client: OpenAI) -> str:
-    return client.files.create(file=chat_lines(), purpose="fine-tune").id
+    return client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune").id
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_a_fault_in_the_way_of_an_upload(client: OpenAI) -> None:
     before = [file.id for file in client.files.list()]
     with pytest.raises(openai.RateLimitError):
         client.files.create(
-            file=chat_lines(500),
+            file=("a.jsonl", chat_lines(500)),
             purpose="fine-tune",
             extra_headers={"X-Sandbox-Fault": "rate_limit"},
         )

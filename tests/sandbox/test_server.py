@@ -171,7 +171,7 @@ def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
         for number in range(LINES)
     ]
     with own_server.client() as client:
-        file = client.files.create(file=chat_lines(60), purpose="fine-tune")
+        file = client.files.create(file=("a.jsonl", chat_lines(60)), purpose="fine-tune")
         job = client.fine_tuning.jobs.create(
             model="tiny",
             training_file=file.id,
