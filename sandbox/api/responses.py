@@ -18,7 +18,7 @@ from starlette.responses import Response
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, dump, no_body, parse
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, ResponseNotFound, UnsupportedParameter
+from sandbox.api.errors import BadRequest, ResponseNotFound
 from sandbox.api.generation import Choice, TextAnswer, open_request
 from sandbox.api.paging import check_query, envelope, read_after, read_limit, read_order
 from sandbox.api.response_request import PLAIN_TEXT, ResponseRequest
@@ -47,7 +47,10 @@ def retrieve_response(
     """A stored answer by its id."""
     check_query(request, "stream", *WITHOUT_EFFECT)
     if request.query_params.get("stream", "false") != "false":
-        raise UnsupportedParameter("stream", "A finished answer comes in one piece.")
+        raise BadRequest(
+            "This response cannot be streamed because it was not created with background=true.",
+            param="stream",
+        )
     return _find(context, project, response_id).answer
 
 
