@@ -36,6 +36,11 @@ MAY_IMPORT = {
     "sandbox": {"sandbox"},
     "sandbox.store": {"sandbox.store"},
     "sandbox.engine": {"sandbox.engine", "sandbox.parameters", "sandbox.store"},
+    "sandbox.engine.trainer": {
+        "sandbox.engine.trainer",
+        "sandbox.engine.text",
+        "sandbox.engine.pipe",
+    },
     "sandbox.base_model": {"sandbox.base_model"},
     "tools": {"tools", "course", "helpers", "sandbox"},
     "bench": {"bench", "course", "helpers", "sandbox", "tools"},
