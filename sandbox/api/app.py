@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 from sandbox import __version__
 from sandbox.api import batches, chat, completions, embeddings, files, jobs, models, responses
 from sandbox.api.batch_runner import run_batches
-from sandbox.api.context import Context, ContextOf, Sampler
+from sandbox.api.context import Context, ContextOf, Sampler, Trainers
 from sandbox.api.errors import ERRORS, install_handlers
 from sandbox.api.faults import routes as fault_routes
 from sandbox.api.faults.middleware import FaultsHappen
@@ -31,7 +31,7 @@ LEAST_FREE_BYTES = 64 * MEBIBYTE
 
 
 class Worker(Protocol):
-    """Something that runs beside the API: the sampler's and the trainer's process."""
+    """Something that runs beside the API: the processes of the sampler and of the trainers."""
 
     async def start(self) -> None:
         """Begin to start it; do not wait until it is ready."""
@@ -45,10 +45,11 @@ def create_app(
     store: Store,
     bases: Sequence[BaseModel],
     sampler: Sampler,
+    trainers: Trainers | None = None,
     workers: Sequence[Worker] = (),
 ) -> FastAPI:
     """Return the application. ``workers`` are started and stopped together with it."""
-    context = Context(settings, store, tuple(bases), sampler, Seeds(settings.seed))
+    context = Context(settings, store, tuple(bases), sampler, Seeds(settings.seed), trainers)
     app = FastAPI(
         title="Superhero sandbox",
         version=__version__,
@@ -126,6 +127,8 @@ def health(request: Request, context: ContextOf) -> dict[str, Any]:
         for task in request.app.state.background
         if task.done()
     ]
+    if context.trainers is not None and context.trainers.degraded is not None:
+        problems.append(context.trainers.degraded)
     if free < LEAST_FREE_BYTES:
         problems.append(
             f"Storage: {free // MEBIBYTE} MiB are left in {context.store.state_dir}. Make room "

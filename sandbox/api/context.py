@@ -28,6 +28,20 @@ class Sampler(Protocol):
         """Return the vectors in base64, and the token counts."""
 
 
+class Trainers(Protocol):
+    """The part of the trainers that the routes use. May be called from any thread."""
+
+    @property
+    def degraded(self) -> str | None:
+        """Why jobs are not trained as they should be, or None."""
+
+    def wake(self) -> None:
+        """Look at the queue: a job has been added."""
+
+    def ask(self, job_id: str) -> None:
+        """Do what was asked of this job: cancel, pause, resume."""
+
+
 @dataclass(frozen=True)
 class Context:
     """The server's parts. The queues, like `faults`, are for the event loop only."""
@@ -37,6 +51,7 @@ class Context:
     bases: tuple[BaseModel, ...]
     sampler: Sampler
     seeds: Seeds
+    trainers: Trainers | None = None  # None: jobs wait in the queue
     faults: Faults = field(default_factory=Faults)
     # Ids of jobs whose files have to be checked.
     new_jobs: asyncio.Queue[str] = field(default_factory=asyncio.Queue)

@@ -14,12 +14,10 @@ from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, Conflict, FileNotFound
 from sandbox.api.jsonl import copy_jsonl, copy_plain
 from sandbox.api.paging import PageQuery, envelope
-from sandbox.api.uploads import PURPOSES, Upload, check_purpose, receive_upload
+from sandbox.api.uploads import Upload, receive_upload
 from sandbox.store import FileInUse, files
-from sandbox.store.batches import OUTPUT_PURPOSE
 from sandbox.store.errors import storage_errors
 from sandbox.store.files import FileRow
-from sandbox.store.jobs import RESULT_PURPOSE
 
 router = APIRouter(prefix="/files", tags=["files"])
 
@@ -53,8 +51,6 @@ def list_files(
     query: Annotated[FilesQuery, Query()], project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """The project's files in pages."""
-    if query.purpose is not None:
-        check_purpose(query.purpose, (*PURPOSES, RESULT_PURPOSE, OUTPUT_PURPOSE))
     page = files.list_files(
         context.store,
         project,

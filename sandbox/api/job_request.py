@@ -61,10 +61,15 @@ class Supervised(Strict):
 
 
 class Method(Strict):
-    """How to train. The sandbox can do "supervised"."""
+    """How to train. The sandbox can do "supervised".
+
+    As in the hosted API, the settings of the methods that `type` does not name are not read.
+    """
 
     type: Literal["supervised"]
     supervised: Supervised | None = None
+    dpo: dict[str, Any] | None = None
+    reinforcement: dict[str, Any] | None = None
 
     @model_validator(mode="before")
     @classmethod

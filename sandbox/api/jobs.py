@@ -188,6 +188,8 @@ async def _ask(
     """Ask something of a job and give its trainer a moment to do it."""
     await run_in_threadpool(_find, context, project, job_id)
     row = await run_in_threadpool(request, context.store, job_id)
+    if context.trainers is not None:
+        await run_in_threadpool(context.trainers.ask, job_id)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while row.requested is not None and time.monotonic() < deadline:
         await asyncio.sleep(0.05)

@@ -57,7 +57,15 @@ def envelope(page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str
 
 def no_query(request: Request) -> None:
     """A dependency: the request must bring no query parameters. Raises BadRequest."""
+    check_query(request)
+
+
+def check_query(request: Request, *known: str) -> None:
+    """Refuse query parameters that would otherwise be ignored. Raises BadRequest."""
     for name in request.query_params:
-        raise BadRequest(
-            f"Unrecognized request argument supplied: {name}", param=name, code="unknown_parameter"
-        )
+        if name not in known:
+            raise BadRequest(
+                f"Unrecognized request argument supplied: {name}",
+                param=name,
+                code="unknown_parameter",
+            )

@@ -4,14 +4,15 @@ import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from openai import BaseModel
 from openai.types import responses as sdk
 from openai.types.responses.response import IncompleteDetails
 from openai.types.responses.response_output_text import Logprob, LogprobTopLogprob
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -20,14 +21,13 @@ from sandbox.api.body import JsonRoute, dump, no_body, parse
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, ResponseNotFound, UnsupportedParameter
 from sandbox.api.generation import Choice, TextAnswer, open_request
-from sandbox.api.paging import check_query, envelope, read_after, read_limit, read_order
+from sandbox.api.paging import HundredQuery, check_query, envelope
 from sandbox.api.response_request import PLAIN_TEXT, ResponseRequest
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
-from sandbox.store import InvalidCursor, Store, ids, responses
+from sandbox.store import InvalidCursor, Page, Store, ids, responses
 from sandbox.store.responses import ResponseRow
 
 router = APIRouter(prefix="/responses", tags=["responses"], route_class=JsonRoute)
-LARGEST_PAGE = 100
 # Query parameters that change nothing about a stored answer.
 WITHOUT_EFFECT = ("include", "include[]", "include_obfuscation", "starting_after")
 
@@ -66,22 +66,32 @@ def cancel_response(response_id: str, project: Project, context: ContextOf) -> d
     raise BadRequest("Cannot cancel a synchronous response.")
 
 
+class ItemsQuery(HundredQuery):
+    """Which page of the messages, in which order. `include` has no effect: all is shown."""
+
+    order: Literal["asc", "desc"] = "desc"
+    include: list[str] = []
+    included: Annotated[list[str], Field(alias="include[]")] = []
+
+
 @router.get("/{response_id}/input_items")
 def list_input_items(
-    response_id: str, request: Request, project: Project, context: ContextOf
+    response_id: str,
+    query: Annotated[ItemsQuery, Query()],
+    project: Project,
+    context: ContextOf,
 ) -> dict[str, Any]:
-    """The messages that led to an answer, in pages: `after`, `limit`, `order`."""
-    check_query(request, "after", "limit", "order", "include", "include[]")
+    """The messages that led to an answer, in pages."""
     items = _find(context, project, response_id).items
-    if read_order(request, "asc", "desc"):
+    if query.order == "desc":
         items = items[::-1]
-    after, limit = read_after(request), read_limit(request, 20, LARGEST_PAGE)
+    after, limit = query.place["after"], query.limit
     if after is not None:
         places = [place for place, item in enumerate(items) if item["id"] == after]
         if not places:
             raise InvalidCursor(after)
         items = items[places[0] + 1 :]
-    return envelope(items[:limit], len(items) > limit, ends=True)
+    return envelope(Page(items[:limit], len(items) > limit), dict)
 
 
 async def prepare(

@@ -18,7 +18,7 @@ from sandbox.api.app import create_app
 from sandbox.api.connection import PatientProtocol
 from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
 from sandbox.engine.parent.sampler import SamplerClient
-from sandbox.engine.supervisor import Worker, trainer_arguments
+from sandbox.engine.parent.trainers import Trainers
 from sandbox.store import Store, files, jobs, models
 
 NOTE_FILE, LOCK_FILE = "sandbox.json", "sandbox.lock"
@@ -40,7 +40,6 @@ def serve(settings: Settings) -> None:
         _listen(settings) as listener,
         Store(settings.state_dir) as store,
     ):
-        jobs.release_leases(store)
         for module in (files, models, jobs):
             module.sweep(store)
         url = _url(settings.host, listener.getsockname()[1])
@@ -55,18 +54,8 @@ def build_app(settings: Settings, store: Store, bases: tuple[BaseModel, ...]) ->
     """Return the application together with its worker processes, not started yet."""
     sampler = SamplerClient([base.path for base in bases])
     folders = {base.name: base.path for base in bases}
-    trainers = [_trainer(store, folders, number) for number in range(1, settings.trainers + 1)]
-    return create_app(settings, store, bases, sampler, workers=(sampler, *trainers))
-
-
-def _trainer(store: Store, folders: dict[str, Path], number: int) -> Worker:
-    name = f"trainer-{number}"
-    return Worker(
-        name,
-        trainer_arguments(store.state_dir, folders, name),
-        # When it is gone, its job need not wait until the lease runs out.
-        on_exit=lambda: jobs.release_leases(store, name),
-    )
+    trainers = Trainers(store, folders, settings.trainers)
+    return create_app(settings, store, bases, sampler, trainers, workers=(sampler, trainers))
 
 
 class _Note:

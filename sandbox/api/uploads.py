@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -88,14 +88,10 @@ def _purpose(form: FormData) -> str:
     purpose = _text(form, "purpose")
     if purpose is None:
         raise BadRequest("Missing required parameter: 'purpose'.", param="purpose")
-    check_purpose(purpose, PURPOSES)
+    if purpose not in PURPOSES:
+        choices = list(PURPOSES)
+        raise BadRequest(f"'{purpose}' is not one of {choices} - 'purpose'", param="purpose")
     return purpose
-
-
-def check_purpose(purpose: str, choices: Sequence[str]) -> None:
-    """Raise BadRequest, in the hosted API's words, for a purpose that is not one of these."""
-    if purpose not in choices:
-        raise BadRequest(f"'{purpose}' is not one of {list(choices)} - 'purpose'", param="purpose")
 
 
 def _expiry(form: FormData) -> int | None:

@@ -75,6 +75,8 @@ def _validate(context: Context, job: JobRow) -> None:
         jobs.finish_failed(context.store, job.id, code="server_error", message=message)
     else:
         jobs.mark_queued(context.store, job.id)
+        if context.trainers is not None:
+            context.trainers.wake()
 
 
 class JobFault(Exception):
@@ -87,7 +89,7 @@ class JobFault(Exception):
 
 def _read_files(context: Context, job: JobRow) -> None:
     # Imported here: the tokenizer library is not needed before the first job.
-    from sandbox.engine.examples import TrainingFileError, validate_training_file
+    from sandbox.engine.text.examples import TrainingFileError, validate_training_file
 
     own = models.get_model(context.store, job.project, job.model)
     name = own.base if own else job.model

@@ -12,10 +12,9 @@ StoreError
 ├── InUse               a job or batch that has not finished needs it
 │   ├── FileInUse
 │   └── ModelInUse
-├── StateError          a state does not allow this step
-│   ├── JobStateError
-│   └── BatchStateError
-└── LeaseLost           the worker no longer owns the job: stop working on it
+└── StateError          a state does not allow this step
+    ├── JobStateError
+    └── BatchStateError
 """
 
 import contextlib
@@ -110,10 +109,6 @@ class JobStateError(StateError):
 
 class BatchStateError(StateError):
     """The batch's state does not allow this step."""
-
-
-class LeaseLost(StoreError):
-    """Another worker owns the job, or nobody does: the caller must stop working on it."""
 
 
 OF_ERRNO = {

@@ -123,7 +123,19 @@ RESPONSES = (
     "CREATE INDEX responses_by_time ON responses (created_at)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, JOB_FAULTS, BATCHES, TURNS, RESPONSES)
+# One parent hands out the jobs: no process has to claim one for a time.
+NO_LEASES = tuple(
+    f"ALTER TABLE jobs DROP COLUMN {name}" for name in ("lease_owner", "lease_until", "attempt")
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    FIRST,
+    JOB_FAULTS,
+    BATCHES,
+    TURNS,
+    RESPONSES,
+    NO_LEASES,
+)
 # What a database of ours has had from the first edition on, when it was not marked as ours yet.
 FIRST_TABLES = {"keys", "files", "jobs", "events", "checkpoints", "models"}
 # The states of jobs and batches. Printed, such a tuple is what SQL's IN takes.

@@ -14,10 +14,10 @@ from openai import AsyncOpenAI, BadRequestError, ConflictError, NotFoundError, O
 from openai.types import Batch, Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from sandbox.api import batch_file
+from sandbox.api import batch_file, batch_runner
 from sandbox.api.batch_file import check_file, read_lines
 from sandbox.engine.sampler.messages import Delta, Generate, Usage
-from sandbox.store import Store
+from sandbox.store import StorageError, Store
 from tests.support.api import Api, running_api
 from tests.support.scripted import ScriptedSampler
 
@@ -447,3 +447,41 @@ def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, conten
     path = tmp_path_factory.getbasetemp() / "bytes.jsonl"
     path.write_bytes(content)
     assert check_file(path, URL, lambda _: True).errors
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"input_file_id": "FILE", "endpoint": "/v1/completions", "completion_window": "24h", '
+        '"metadata": {"a": "\\ud800"}}',
+        '{"input_file_id": "\\udfff", "endpoint": "/v1/completions", "completion_window": "24h"}',
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_and_the_list_goes_on(
+    api: Api, client: OpenAI, body: str
+) -> None:
+    file = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
+    before = client.batches.list(limit=100).data
+    with api.http() as http:
+        answer = http.post("batches", content=body.replace("FILE", file.id))
+    assert answer.status_code == 400, answer.text
+    assert client.batches.list(limit=100).data == before
+
+
+def test_a_batch_waits_for_room_on_a_full_disk(
+    client: OpenAI, base_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line is answered once, although the results could not be stored at first."""
+    real, failures = batch_runner.batches.add_result, iter([True] * 3)
+
+    def sometimes_full(store: Store, batch_id: str, result: Any) -> Any:
+        if next(failures, False):
+            raise StorageError("no room")
+        return real(store, batch_id, result)
+
+    monkeypatch.setattr(batch_runner, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(batch_runner.batches, "add_result", sometimes_full)
+    bodies = [{"model": base_model, "prompt": f"Hero {n}", "max_tokens": 2} for n in range(5)]
+    batch = wait(client, submit(client, batch_lines(TEXT, *bodies), TEXT))
+    assert (batch.status, batch.request_counts.completed) == ("completed", 5)
+    assert len(lines_of(client, batch.output_file_id)) == 5

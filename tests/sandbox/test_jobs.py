@@ -211,7 +211,7 @@ NUMBERS = "hyperparameters"
         ({"method": {"type": "magic"}}, "method.type"),
         ({"method": {}}, "method.type"),
         ({"method": "supervised"}, "method"),
-        ({"method": {"type": "supervised", "dpo": {NUMBERS: {"beta": 0.1}}}}, "method.dpo"),
+        ({"method": {"type": "supervised", "sft": {NUMBERS: {"beta": 0.1}}}}, "method.sft"),
         ({"metadata": {str(i): "x" for i in range(17)}}, "metadata"),
         ({"metadata": {"k" * 65: "x"}}, "metadata"),
         ({"metadata": {"k": "x" * 513}}, "metadata"),

@@ -108,7 +108,7 @@ class Timeout(Fault):
     name = "timeout"
     what = "The work is done, but the answer comes too late."
     aims = ("any",)
-    seconds: Annotated[float, Field(ge=0.01, le=600)] = 5.0
+    seconds: Annotated[float, Field(ge=0.01, le=600)] = 5
 
     def traffic(self, receive: Receive, send: Send) -> Traffic:
         return Late(receive, send, self.seconds)
