@@ -184,6 +184,7 @@ class Child:
         self._outbox.put(CLOSED)  # ends the writing thread
         code = await asyncio.to_thread(_reap, process, threads)
         self._process = None
+        process.close()
         ours.close()
         return self._last_words or f"exit code {code}; its last words are in the log"
 
@@ -278,6 +279,4 @@ def _reap(process: BaseProcess, threads: list[threading.Thread]) -> int | None:
         process.join()
     for thread in threads:
         thread.join()
-    code = process.exitcode
-    process.close()
-    return code
+    return process.exitcode
