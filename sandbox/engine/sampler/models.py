@@ -21,7 +21,7 @@ MOST = 8
 MOST_BYTES = 3 * 2**30
 
 
-def load_model(folder: Path, *, for_training: bool = False) -> PreTrainedModel:
+def load_model(folder: Path) -> PreTrainedModel:
     """Load a causal language model: in float32 on a CPU, on the GPU if there is one.
 
     Only safetensors are read. Raises OSError or ValueError when the folder holds no such model.
@@ -30,12 +30,12 @@ def load_model(folder: Path, *, for_training: bool = False) -> PreTrainedModel:
     gpu = torch.cuda.is_available()
     model = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype="auto" if gpu and not for_training else torch.float32,
+        dtype="auto" if gpu else torch.float32,
         use_safetensors=True,
         local_files_only=True,
         attn_implementation="sdpa",
     )
-    model.train(for_training)
+    model.eval()
     return model.to("cuda") if gpu else model
 
 
