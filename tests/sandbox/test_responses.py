@@ -128,6 +128,8 @@ def test_stored_answers(ask, client: OpenAI, other_client: OpenAI) -> None:
             call(answer.id)
     with pytest.raises(NotFoundError, match="previous_response_id|not found"):
         other_client.responses.create(model="tiny", input="x", previous_response_id=answer.id)
+    with pytest.raises(BadRequestError, match="cannot be streamed"):
+        client.responses.retrieve(answer.id, stream=True)
     with pytest.raises(BadRequestError, match="synchronous"):
         client.responses.cancel(answer.id)
     client.responses.delete(answer.id)
