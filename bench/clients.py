@@ -14,8 +14,9 @@ from httpx2 import HTTPError
 from openai import APIError, APIStatusError, DefaultHttpxClient, OpenAI
 
 AT_ONCE = 2  # unfinished jobs, and batches
-ROWS = 40
-JOB = {"n_epochs": 12, "batch_size": 5}
+ROWS = 200
+EPOCHS = 4
+BATCH_SIZE = 4
 SEED = 1
 LINES = [f"line-{number}" for number in range(40)]
 ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
@@ -132,21 +133,22 @@ def find_server(client: OpenAI, note: Path) -> None:
     client.base_url = json.loads(note.read_text(encoding="utf-8"))["url"]
 
 
-def training_file() -> bytes:
-    """The rows that all jobs train on."""
+def training_file(count: int = ROWS) -> bytes:
+    """The rows that all jobs train on, if so many are not asked for."""
     rows = (
         [
             {"role": "user", "content": f"{18 + number}, woman, flight ->"},
             {"role": "assistant", "content": f"Hero number {number} flies over the town."},
         ]
-        for number in range(ROWS)
+        for number in range(count)
     )
     return "".join(json.dumps({"messages": row}) + "\n" for row in rows).encode()
 
 
-def create_job(client: OpenAI, model: str, file_id: str) -> str:
+def create_job(client: OpenAI, model: str, file_id: str, epochs: int = EPOCHS) -> str:
     """Create the one job that all of them are; return its id."""
-    method = {"type": "supervised", "supervised": {"hyperparameters": JOB}}
+    hyperparameters = {"n_epochs": epochs, "batch_size": BATCH_SIZE}
+    method = {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
     job = client.fine_tuning.jobs.create(
         model=model, training_file=file_id, seed=SEED, method=method
     )

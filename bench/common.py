@@ -51,22 +51,24 @@ def seconds(work: Callable[[], object]) -> float:
 class Server:
     """`python -m sandbox` on a state of its own. It is started again when it has been killed."""
 
-    def __init__(self, folder: Path, base: Path) -> None:
+    def __init__(self, folder: Path, base: Path, *options: str) -> None:
+        """Start it on a new state in `folder`; `options` are further ones of the command line."""
         folder.mkdir()
         self.state, self.log = folder / "state", folder / "server.log"
         self.note = self.state / "sandbox.json"
         self.mark, self.model = uuid.uuid4().hex, load_base_model(str(base)).name
-        self._base = [] if base == WEIGHTS else ["--base-model", str(base)]
+        self.arguments = ["-m", "sandbox", "--port", "0", "--state", str(self.state)]
+        self.arguments += [] if base == WEIGHTS else ["--base-model", str(base)]
+        self.arguments += options or ["--trainers", "1"]
         with Store(self.state) as store:
             self.key = keys.create_key(store, "bench", "kills")[1]
         self.start()
 
     def start(self) -> None:
         """Start the server without waiting for it."""
-        command = [sys.executable, "-m", "sandbox", "--port", "0", "--trainers", "1", *self._base]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--state", str(self.state)],
+                [sys.executable, *self.arguments],
                 cwd=ROOT,
                 # One thread: equal weights need equal sums, in the same order.
                 env=os.environ | {MARK: self.mark, "OMP_NUM_THREADS": "1"},
@@ -75,7 +77,7 @@ class Server:
             )
 
     def stop(self) -> int:
-        """End the server as Ctrl-C or a service manager does; return its exit code."""
+        """End the server, if it still runs, as a service manager does; return its exit code."""
         self.process.terminate()
         return self.process.wait(STOP_SECONDS)
 

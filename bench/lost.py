@@ -25,19 +25,21 @@ LAST_EVENT = "The job has successfully completed"
 class Undisturbed:
     """The job of all clients, trained once without a kill: how each of them must end."""
 
-    def __init__(self, folder: Path, base: Path) -> None:
-        server = Server(folder, base)
+    def __init__(
+        self, folder: Path, base: Path, rows: int = clients.ROWS, epochs: int = clients.EPOCHS
+    ) -> None:
+        self.server = Server(folder, base)
         try:
-            with clients.new_client(server.key) as client:
-                wait(lambda: answers(client, server), "the server did not start")
-                file = client.files.create(file=clients.training_file(), purpose="fine-tune")
-                job_id = clients.create_job(client, server.model, file.id)
-                wait(lambda: jobs_ended(client), "the job did not end")
-                self.steps = step_texts(events_of(client, job_id))
-                self.checkpoints = checkpoint_steps(client, job_id)
+            with clients.new_client(self.server.key) as client:
+                settle(client, self.server)
+                file = client.files.create(file=clients.training_file(rows), purpose="fine-tune")
+                self.job_id = clients.create_job(client, self.server.model, file.id, epochs)
+                settle(client, self.server)
+                self.steps = step_texts(events_of(client, self.job_id))
+                self.checkpoints = checkpoint_steps(client, self.job_id)
         finally:
-            server.stop()
-        self.weights = dict(weights(server.state, job_id))
+            self.server.stop()
+        self.weights = dict(weights(self.server.state, self.job_id))
 
 
 def settle(client: OpenAI, server: Server) -> None:
@@ -140,9 +142,9 @@ def faults_of_job(
         yield f"something has happened after its end: {events[-1].message}"
     if step_texts(events) != expected.steps:
         yield "its steps are not each there once, in order and with the same losses"
-    kept = {each.id: each.step_number for each in client.fine_tuning.jobs.checkpoints.list(job.id)}
-    if list(kept.values()) != expected.checkpoints:
-        yield f"checkpoints of the steps {list(kept.values())} instead of {expected.checkpoints}"
+    if (found := checkpoint_steps(client, job.id)) != expected.checkpoints:
+        yield f"checkpoints of the steps {found} instead of {expected.checkpoints}"
+    kept = {each.id for each in client.fine_tuning.jobs.checkpoints.list(job.id)}
     for checkpoint, (owner, step) in told.checkpoints.items():
         if owner == job.id and checkpoint not in kept and step in expected.checkpoints:
             yield f"the checkpoint {checkpoint} of step {step} is gone"
