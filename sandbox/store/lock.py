@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from sandbox.store.errors import storage_errors
+
 LOCK_FILE = "sandbox.lock"
 
 
@@ -15,13 +17,15 @@ class StateLock:
     """Holds a state directory for this process until ``release`` or the process's end.
 
     The lock goes with the process, so even a kill -9 leaves nothing behind that would have to
-    be cleaned up by hand. Raises StateLocked when another process has it.
+    be cleaned up by hand. Raises StateLocked when another process has it, and
+    StorageError when nothing may be written there.
     """
 
     def __init__(self, state_dir: Path) -> None:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Not inherited by child processes: a worker cannot keep the lock alive.
-        self._descriptor = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        with storage_errors(state_dir):
+            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Not inherited by child processes: a worker cannot keep the lock alive.
+            self._descriptor = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(self._descriptor)
         except OSError as error:
