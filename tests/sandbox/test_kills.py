@@ -39,13 +39,12 @@ sys.exit(main())
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The clients' job, trained once without any trouble."""
     return Undisturbed(tmp_path_factory.mktemp("undisturbed") / "own", kept_base())
 
 
 @pytest.fixture
 def two_trainers(tmp_path: Path) -> Iterator[Server]:
-    """A server whose second trainer could take a job over."""
+    """Started on a new state; the second trainer could take a job over."""
     server = Server(tmp_path / "own", kept_base(), "--trainers", "2")
     yield server
     server.process.kill()
@@ -69,7 +68,11 @@ def start_job(client: OpenAI, server: Server, rows: int = ROWS, epochs: int = EP
 
 
 def wait_for_steps(client: OpenAI, job_id: str, count: int) -> None:
-    wait(lambda: len(step_texts(events_of(client, job_id))) >= count, f"{job_id}: no {count} steps")
+    def there() -> bool:
+        assert (job := client.fine_tuning.jobs.retrieve(job_id)).status != "failed", job.error
+        return len(step_texts(events_of(client, job_id))) >= count
+
+    wait(there, f"{job_id} has not made {count} steps")
 
 
 def check_end(client: OpenAI, server: Server, job_id: str, expected: Undisturbed) -> None:
@@ -90,10 +93,6 @@ def refusal(state: Path, *before: str) -> str:
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
@@ -157,10 +156,11 @@ def test_one_of_two_servers_that_start_at_once_gets_the_state(tmp_path: Path) ->
     wait(lambda: any(server.poll() is not None for server in both), "both servers run")
     loser, winner = sorted(both, key=lambda server: server.returncode is None)
     said, why = loser.communicate()
-    assert (loser.returncode, said) == (1, "") and "already using" in why
-    assert winner.stdout.readline().startswith("sandbox ready")
+    ready = winner.stdout.readline()
     winner.terminate()
     assert winner.communicate(timeout=60)[0] == "" and winner.returncode == 0
+    assert (loser.returncode, said) == (1, "") and "already using" in why
+    assert ready.startswith("sandbox ready")
 
 
 def test_a_damaged_page_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
@@ -171,11 +171,10 @@ def test_a_damaged_page_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
     with store.path.open("r+b") as database:
         database.seek(4096 * (store.path.stat().st_size // 4096 // 2))
         database.write(os.urandom(4096))
-    before = contents(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     why = refusal(tmp_path)
     assert f"{store.path} is damaged" in why and ".recover" in why
-    after = contents(tmp_path)
-    assert {name: after[name] for name in before} == before
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file modes are a matter of POSIX")
@@ -199,13 +198,12 @@ def test_truncated_weights_are_told_and_do_no_harm_to_others(undisturbed: Undist
         *_, earlier, model = models.list_models_of_job(store, undisturbed.job_id)
         os.truncate(models.model_path(store, model) / "model.safetensors", 10_000)
     server.start()
-    question = [{"role": "user", "content": "18, woman, flight ->"}]
     with clients.new_client(server.key) as client:
         settle(client, server)
         with pytest.raises(APIStatusError) as refused:
-            client.chat.completions.create(model=model.name, messages=question)
+            client.completions.create(model=model.name, prompt="x")
         assert f"{model.path} cannot be loaded" in refused.value.message
         assert "train it again" in refused.value.message
         for name in (server.model, earlier.name):
-            client.chat.completions.create(model=name, messages=question, max_completion_tokens=1)
+            client.completions.create(model=name, prompt="x", max_tokens=1)
     assert server.stop() == 0
