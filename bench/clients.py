@@ -155,6 +155,12 @@ def create_job(client: OpenAI, model: str, file_id: str, epochs: int = EPOCHS) -
     return job.id
 
 
+def upload_and_train(client: OpenAI, model: str, rows: int = ROWS, epochs: int = EPOCHS) -> str:
+    """Create such a job, with a training file of its own; return its id."""
+    file = client.files.create(file=training_file(rows), purpose="fine-tune")
+    return create_job(client, model, file.id, epochs)
+
+
 def batch_line(name: str, model: str) -> str:
     """One line of a batch's input file."""
     body = {"model": model, "prompt": "x", "max_tokens": 60, "logit_bias": ENDLESS}

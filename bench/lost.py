@@ -32,8 +32,7 @@ class Undisturbed:
         try:
             with clients.new_client(self.server.key) as client:
                 settle(client, self.server)
-                file = client.files.create(file=clients.training_file(rows), purpose="fine-tune")
-                self.job_id = clients.create_job(client, self.server.model, file.id, epochs)
+                self.job_id = clients.upload_and_train(client, self.server.model, rows, epochs)
                 settle(client, self.server)
                 self.steps = step_texts(events_of(client, self.job_id))
                 self.checkpoints = checkpoint_steps(client, self.job_id)

@@ -16,14 +16,15 @@ import pytest
 from openai import APIStatusError, OpenAI
 
 from bench import clients
-from bench.clients import EPOCHS, ROWS, Told
+from bench.clients import Told
 from bench.common import ROOT, Server
 from bench.kills import run
 from bench.lost import Undisturbed, events_of, lost, lost_in_state, settle, step_texts, wait
 from sandbox.store import Store, files, keys, models
 from tests.support.tiny import kept_base
 
-pytestmark = pytest.mark.slow
+posix = pytest.mark.skipif(os.name == "nt", reason="signals and modes are a matter of POSIX")
+pytestmark = [pytest.mark.slow, posix]
 
 ASLEEP_SECONDS = 15  # longer than any heartbeat
 # The sandbox with a clock that jumps a day ahead at the first signal, and two back at the next.
@@ -59,10 +60,9 @@ def client(two_trainers: Server) -> Iterator[OpenAI]:
         yield made
 
 
-def start_job(client: OpenAI, server: Server, rows: int = ROWS, epochs: int = EPOCHS) -> str:
+def start_job(client: OpenAI, server: Server, **size: int) -> str:
     """Create the clients' job and wait until it trains."""
-    file = client.files.create(file=clients.training_file(rows), purpose="fine-tune")
-    job_id = clients.create_job(client, server.model, file.id, epochs)
+    job_id = clients.upload_and_train(client, server.model, **size)
     wait_for_steps(client, job_id, 3)
     return job_id
 
@@ -87,9 +87,7 @@ def check_end(client: OpenAI, server: Server, job_id: str, expected: Undisturbed
 def refusal(state: Path, *before: str) -> str:
     """What the sandbox says when it refuses to start on a state."""
     command = [*before, sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90
-    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -107,8 +105,7 @@ def test_a_job_goes_on_after_its_processes_were_asleep(
     job_id = start_job(client, two_trainers)
     workers = two_trainers.workers()
     busiest = max(workers, key=lambda worker: worker.cpu_percent(interval=0.3))
-    server = psutil.Process(two_trainers.process.pid)
-    stopped = [server, *workers] if whole else [busiest]
+    stopped = [psutil.Process(two_trainers.process.pid), *workers] if whole else [busiest]
     for process in stopped:
         process.suspend()
     time.sleep(ASLEEP_SECONDS)
@@ -134,7 +131,6 @@ def test_a_job_survives_many_restarts_within_one_epoch(
     check_end(client, two_trainers, job_id, expected)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the signal is one of POSIX")
 def test_a_job_does_not_mind_a_clock_that_jumps(
     two_trainers: Server, client: OpenAI, undisturbed: Undisturbed
 ) -> None:
@@ -177,18 +173,16 @@ def test_a_damaged_page_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.skipif(os.name == "nt", reason="file modes are a matter of POSIX")
 def test_a_read_only_state_is_told(tmp_path: Path) -> None:
     state = tmp_path / "state"
     Store(state).close()
-    root = os.geteuid() == 0  # who may write everywhere, if it is not taken away
-    if root and not shutil.which("setpriv"):
+    # Root may write everywhere, if that right is not taken away.
+    rights = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    if rights and not shutil.which("setpriv"):
         pytest.skip("root may write everywhere, and there is no setpriv to take it away")
     state.chmod(0o500)
-    try:
-        why = refusal(state, *(["setpriv", "--bounding-set=-dac_override"] if root else []))
-    finally:
-        state.chmod(0o700)
+    why = refusal(state, *rights)
+    state.chmod(0o700)
     assert "may not write" in why and "--state" in why
 
 
