@@ -21,7 +21,7 @@ from helpers.ask import ask_many
 from helpers.connect import connect, connect_async
 from helpers.settings import load_settings
 from sandbox.engine.sampler.messages import Generate
-from sandbox.engine.sampler.models import ModelShelf
+from sandbox.engine.sampler.models import ModelCache
 from sandbox.parameters import Sampling
 
 
@@ -53,7 +53,7 @@ def one_by_one(grid: pd.DataFrame) -> None:
 
 def in_process(grid: pd.DataFrame) -> None:
     """The engine alone: the same prompts and seeds, no server."""
-    loop = ModelShelf().get(str(WEIGHTS))
+    loop = ModelCache().get(str(WEIGHTS))
     for index, prompt in enumerate(grid["prompt"]):
         messages = [{"role": "user", "content": prompt}]
         sampling = Sampling(max_tokens=300, seed=index)

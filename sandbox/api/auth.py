@@ -10,7 +10,7 @@ from sandbox.api.errors import InvalidKey
 from sandbox.store import keys
 from sandbox.store.keys import KeyRow
 
-# Declares the scheme, so that the page at /docs offers a field for the key.
+# Declares the scheme, so that the OpenAPI document names it.
 scheme = HTTPBearer(auto_error=False, description="A key made by `python -m sandbox keys create`")
 
 MISSING = (

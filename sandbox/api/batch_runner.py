@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api import chat, completions, embeddings
+from sandbox.api import chat, completions, embeddings, responses
 from sandbox.api.batch_file import BatchLine, Summary, check_file, read_lines
 from sandbox.api.body import without_nulls
 from sandbox.api.catalog import find_model
@@ -22,7 +22,7 @@ from sandbox.api.errors import (
     unexpected_error,
 )
 from sandbox.api.generation import Answer, Prepare
-from sandbox.store import batches, files, ids
+from sandbox.store import StorageError, StoreError, batches, files, ids
 from sandbox.store.batches import BatchRow, LineResult
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,11 @@ log = logging.getLogger(__name__)
 PLACES = 64
 # How often a line is tried while the sampler's process dies and comes back.
 ATTEMPTS = 3
+RETRY_SECONDS = 5.0  # while the state folder cannot be written
 PREPARE: dict[str, Prepare] = {
     "/v1/chat/completions": chat.prepare,
     "/v1/completions": completions.prepare,
+    "/v1/responses": responses.prepare,
     "/v1/embeddings": embeddings.prepare,
 }
 EXPIRED = {
@@ -42,70 +44,67 @@ EXPIRED = {
 }
 
 
-class BatchRunner:
-    """Runs every batch that has not ended, also those that a stop of the server left."""
+async def run_batches(context: Context) -> None:
+    """Run every batch that has not ended, also those that a stop of the server left.
 
-    def __init__(self) -> None:
-        self._context: Context | None = None
-        self._places = asyncio.Semaphore(PLACES)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cancels: dict[str, asyncio.Event] = {}
-
-    async def start(self, context: Context) -> None:
-        """Go on with what is unfinished."""
-        self._context = context
-        for row in await run_in_threadpool(batches.list_unfinished, context.store):
-            self.submit(row.id)
-
-    async def stop(self) -> None:
-        """Let go of everything; what is unfinished goes on at the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def submit(self, batch_id: str) -> None:
-        """Begin with a batch."""
-        if self._context is None:
-            raise RuntimeError("The runner was not started.")
-        self._cancels[batch_id] = asyncio.Event()
-        run = _Run(self._context, self._places, self._cancels[batch_id], batch_id)
-        task = asyncio.create_task(run.until_the_end(), name=batch_id)
-        self._tasks[batch_id] = task
-        task.add_done_callback(lambda _: self._forget(batch_id))
-
-    async def cancel(self, batch_id: str, patience: float) -> None:
-        """Stop a batch that is ``cancelling``, and give it a moment to end."""
-        task = self._tasks.get(batch_id)
-        if task is not None:
-            self._cancels[batch_id].set()
-            await asyncio.wait({task}, timeout=patience)
-
-    def _forget(self, batch_id: str) -> None:
-        del self._tasks[batch_id]
-        del self._cancels[batch_id]
+    Ends only when it is cancelled; what is unfinished then goes on at the next start.
+    """
+    places = asyncio.Semaphore(PLACES)
+    running: dict[str, _Run] = {}
+    for row in await run_in_threadpool(batches.list_unfinished, context.store):
+        context.new_batches.put_nowait(row.id)
+    async with asyncio.TaskGroup() as group:
+        while True:
+            batch_id = await context.new_batches.get()
+            if batch_id in running:
+                # It is known, so its cancelling is what is new.
+                running[batch_id].cancelled.set()
+                continue
+            running[batch_id] = run = _Run(context, places, batch_id)
+            task = group.create_task(run.until_the_end(), name=batch_id)
+            task.add_done_callback(lambda task: running.pop(task.get_name()))
 
 
 class _Run:
     """One batch, from where it stands to its end."""
 
-    def __init__(
-        self, context: Context, places: asyncio.Semaphore, cancelled: asyncio.Event, batch_id: str
-    ) -> None:
+    def __init__(self, context: Context, places: asyncio.Semaphore, batch_id: str) -> None:
         self.context, self.store = context, context.store
         self.places = places
-        self.cancelled = cancelled
+        self.cancelled = asyncio.Event()
         self.id = batch_id
 
     async def until_the_end(self) -> None:
-        """Check the file, answer the lines, write the output. Never raises but when cancelled."""
+        """Check the file, answer the lines, write the output. Never raises but when cancelled.
+
+        While the state folder cannot be written, it is tried again and again.
+        """
+        while not await self._ended():
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _ended(self) -> bool:
+        """Do what there is to do; return whether the batch has come to its end."""
+        ended = True
         try:
             await self._steps()
-        except Exception as error:
-            log.exception("%s could not be run", self.id)
-            message = f"The sandbox could not run the batch ({type(error).__name__})."
-            fault = {"code": "server_error", "line": None, "message": message, "param": None}
+        except* StorageError as errors:
+            log.error("%s waits: %s", self.id, errors.exceptions)
+            ended = False
+        except* Exception as errors:
+            log.error("%s could not be run", self.id, exc_info=errors)
+            ended = await self._failed(errors.exceptions[0])
+        return ended
+
+    async def _failed(self, error: Exception) -> bool:
+        """Fail the batch; return whether that could be stored."""
+        message = f"The sandbox could not run the batch ({type(error).__name__})."
+        fault = {"code": "server_error", "line": None, "message": message, "param": None}
+        try:
             await run_in_threadpool(batches.fail, self.store, self.id, [fault])
+        except StoreError as problem:
+            log.error("%s could not be failed: %s", self.id, problem)
+            return False
+        return True
 
     async def _steps(self) -> None:
         row = batches.get_batch(self.store, None, self.id)
@@ -199,8 +198,8 @@ class _Run:
                 line.number,
                 status == 200,
                 _content(line, response, None),
-                usage.get("prompt_tokens", 0),
-                usage.get("completion_tokens", 0),
+                usage.get("prompt_tokens", usage.get("input_tokens", 0)),
+                usage.get("completion_tokens", usage.get("output_tokens", 0)),
             )
             await run_in_threadpool(batches.add_result, self.store, self.id, result)
         finally:

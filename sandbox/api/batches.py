@@ -1,47 +1,69 @@
 """/v1/batches: create, list, retrieve, cancel."""
 
-from typing import Any
+import asyncio
+import time
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
+from openai.types import Batch
+from openai.types.batch import Errors
+from openai.types.batch_error import BatchError
+from openai.types.batch_request_counts import BatchRequestCounts
+from openai.types.batch_usage import BatchUsage, InputTokensDetails, OutputTokensDetails
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api import wire
 from sandbox.api.auth import Project
-from sandbox.api.batch_request import BatchRequest
-from sandbox.api.body import JsonRoute, no_body
+from sandbox.api.body import JsonRoute, Strict, dump, no_body
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, BatchNotFound, FileNotFound
-from sandbox.api.paging import check_query, envelope, read_after, read_limit
+from sandbox.api.metadata import Metadata
+from sandbox.api.paging import PageToHundred, envelope
+from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
 from sandbox.store import BatchStateError, MissingFile, batches, files
 from sandbox.store.batches import BatchRow, NewBatch
 
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
-LARGEST_PAGE = 100
 # How long the answer to a cancel waits for the batch to end.
 PATIENCE_SECONDS = 2.0
+Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"]
+
+
+class OutputExpiresAfter(Strict):
+    """How long the output files live, counted from their creation."""
+
+    anchor: Literal["created_at"]
+    seconds: Annotated[int, Field(ge=SHORTEST_LIFE, le=LONGEST_LIFE)]
+
+
+class BatchRequest(Strict):
+    """The parameters of a new batch."""
+
+    input_file_id: str
+    endpoint: Endpoint
+    completion_window: Literal["24h"]
+    metadata: Metadata | None = None
+    output_expires_after: OutputExpiresAfter | None = None
 
 
 @router.post("")
 async def create_batch(asked: BatchRequest, project: Project, context: ContextOf) -> dict[str, Any]:
     """Have the requests of a file answered. The file is checked after this answer is out."""
     row = await run_in_threadpool(_create, context, project, asked)
-    context.batches.submit(row.id)
-    return wire.batch_object(row)
+    context.new_batches.put_nowait(row.id)
+    return batch_object(row)
 
 
 @router.get("")
-def list_batches(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
-    """The project's batches in pages, newest first: `after`, `limit`."""
-    check_query(request, "after", "limit")
-    limit = read_limit(request, 20, LARGEST_PAGE)
-    page = batches.list_batches(context.store, project, after=read_after(request), limit=limit)
-    return envelope([wire.batch_object(row) for row in page.rows], page.has_more, ends=True)
+def list_batches(query: PageToHundred, project: Project, context: ContextOf) -> dict[str, Any]:
+    """The project's batches in pages, newest first."""
+    return envelope(batches.list_batches(context.store, project, **query.place), batch_object)
 
 
 @router.get("/{batch_id}")
 def retrieve_batch(batch_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """One batch by its id."""
-    return wire.batch_object(_find(context, project, batch_id))
+    return batch_object(_find(context, project, batch_id))
 
 
 @router.post("/{batch_id}/cancel", dependencies=[Depends(no_body)])
@@ -54,8 +76,13 @@ async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> d
         raise BadRequest(
             f"Cannot cancel a batch with status '{error.status}'.", code="invalid_batch_state"
         ) from error
-    await context.batches.cancel(batch_id, PATIENCE_SECONDS)
-    return wire.batch_object(await run_in_threadpool(_find, context, project, batch_id))
+    context.new_batches.put_nowait(batch_id)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        row = await run_in_threadpool(_find, context, project, batch_id)
+        if row.status != "cancelling" or time.monotonic() > deadline:
+            return batch_object(row)
+        await asyncio.sleep(0.05)
 
 
 def _create(context: Context, project: str, asked: BatchRequest) -> BatchRow:
@@ -88,3 +115,47 @@ def _find(context: Context, project: str, batch_id: str) -> BatchRow:
     if row is None:
         raise BatchNotFound(batch_id)
     return row
+
+
+BATCH_FIELDS = (
+    "id",
+    "endpoint",
+    "completion_window",
+    "status",
+    "model",
+    "metadata",
+    "created_at",
+    "in_progress_at",
+    "expires_at",
+    "finalizing_at",
+    "completed_at",
+    "failed_at",
+    "expired_at",
+    "cancelling_at",
+    "cancelled_at",
+)
+
+
+def batch_object(row: BatchRow) -> dict[str, Any]:
+    """Return a batch as the API shows it, the times it has not reached as nulls."""
+    errors = [BatchError(**error) for error in row.errors or []]
+    return dump(
+        Batch(
+            object="batch",
+            **{name: getattr(row, name) for name in BATCH_FIELDS},
+            input_file_id=row.input_file,
+            output_file_id=row.output_file,
+            error_file_id=row.error_file,
+            errors=Errors(object="list", data=errors) if errors else None,
+            request_counts=BatchRequestCounts(
+                total=row.total, completed=row.completed, failed=row.failed
+            ),
+            usage=BatchUsage(
+                input_tokens=row.input_tokens,
+                input_tokens_details=InputTokensDetails(cached_tokens=0),
+                output_tokens=row.output_tokens,
+                output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+                total_tokens=row.input_tokens + row.output_tokens,
+            ),
+        )
+    )

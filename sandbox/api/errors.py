@@ -12,6 +12,7 @@ ApiError
 │   ├── FileNotFound         404
 │   ├── JobNotFound          404
 │   ├── BatchNotFound        404
+│   ├── ResponseNotFound     404
 │   ├── ModelNotFound        404
 │   └── ModelRetired         404  the provider has switched it off (only as a fault)
 ├── MethodNotAllowed         405
@@ -137,6 +138,13 @@ class BatchNotFound(NotFound):
 
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"No batch found with id '{batch_id}'.", param="batch_id")
+
+
+class ResponseNotFound(NotFound):
+    """The project has no stored response of this id."""
+
+    def __init__(self, response_id: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(f"Response with id '{response_id}' not found.", param=param, code=code)
 
 
 class ModelNotFound(NotFound):

@@ -1,22 +1,23 @@
 """/v1/files: upload, list, retrieve, content, delete."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
+from openai.types import FileDeleted, FileObject
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
-from sandbox.api import wire
 from sandbox.api.auth import Project
+from sandbox.api.body import dump
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, Conflict, FileNotFound
 from sandbox.api.jsonl import copy_jsonl, copy_plain
-from sandbox.api.paging import check_query, envelope, read_after, read_limit, read_order
-from sandbox.api.uploads import PURPOSES, Upload, receive_upload
+from sandbox.api.paging import PageQuery, envelope
+from sandbox.api.uploads import Upload, receive_upload
 from sandbox.store import FileInUse, files
-from sandbox.store.batches import OUTPUT_PURPOSE
+from sandbox.store.errors import storage_errors
 from sandbox.store.files import FileRow
-from sandbox.store.jobs import RESULT_PURPOSE
 
 router = APIRouter(prefix="/files", tags=["files"])
 
@@ -34,35 +35,42 @@ async def create_file(request: Request, project: Project, context: ContextOf) ->
     """Upload a file as a multipart form with `purpose` and `file`."""
     async with receive_upload(request, context.settings.max_file_bytes) as upload:
         row = await run_in_threadpool(_keep, context, project, upload)
-    return wire.file_object(row)
+    return file_object(row)
+
+
+class FilesQuery(PageQuery):
+    """Which page of the files, in which order, and of which purpose."""
+
+    limit: Annotated[int, Field(ge=0, le=10_000)] = 10_000
+    order: Literal["asc", "desc"] = "desc"
+    purpose: str | None = None
 
 
 @router.get("")
-def list_files(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
-    """The project's files in pages: `after`, `limit`, `order` (asc, desc), `purpose`."""
-    check_query(request, "after", "limit", "order", "purpose")
-    purpose = request.query_params.get("purpose")
-    choices = [*PURPOSES, RESULT_PURPOSE, OUTPUT_PURPOSE]
-    if purpose is not None and purpose not in choices:
-        raise BadRequest(f"'{purpose}' is not one of {choices} - 'purpose'", param="purpose")
+def list_files(
+    query: Annotated[FilesQuery, Query()], project: Project, context: ContextOf
+) -> dict[str, Any]:
+    """The project's files in pages."""
     page = files.list_files(
         context.store,
         project,
-        after=read_after(request),
-        limit=read_limit(request, 10_000, 10_000),
-        newest_first=read_order(request, "asc", "desc"),
-        purpose=purpose,
+        newest_first=query.order == "desc",
+        purpose=query.purpose,
+        **query.place,
     )
-    return envelope([wire.file_object(row) for row in page.rows], page.has_more, ends=True)
+    return envelope(page, file_object)
 
 
 @router.get("/{file_id}")
 def retrieve_file(file_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """One file by its id."""
-    return wire.file_object(_find(context, project, file_id))
+    return file_object(_find(context, project, file_id))
 
 
-@router.get("/{file_id}/content", response_class=Response)
+CONTENT = {200: {"description": "The bytes.", "content": {"application/octet-stream": {}}}}
+
+
+@router.get("/{file_id}/content", response_class=Response, responses=CONTENT)
 def file_content(file_id: str, project: Project, context: ContextOf) -> Response:
     """A file's bytes. A job's result file is CSV, in base64 as the hosted API serves it."""
     row = _find(context, project, file_id)
@@ -82,7 +90,7 @@ def delete_file(file_id: str, project: Project, context: ContextOf) -> dict[str,
         ) from error
     if not deleted:
         raise FileNotFound(file_id)
-    return wire.file_deleted(file_id)
+    return dump(FileDeleted(id=file_id, object="file", deleted=True))
 
 
 def _find(context: Context, project: str, file_id: str) -> FileRow:
@@ -92,14 +100,44 @@ def _find(context: Context, project: str, file_id: str) -> FileRow:
     return row
 
 
+# The purposes whose files must be called .jsonl, and the hosted API's name for what reads them.
+READ_BY = {"fine-tune": "Fine-Tuning", "batch": "Batch"}
+
+
+def _check_name(upload: Upload) -> None:
+    """Check a file's extension, after its content: what is wrong inside says more."""
+    reader = READ_BY.get(upload.purpose)
+    if reader and not upload.filename.lower().endswith(".jsonl"):
+        raise BadRequest(f"Invalid file format for {reader} API. Must be .jsonl", param="file")
+
+
 def _keep(context: Context, project: str, upload: Upload) -> FileRow:
     """Check an upload while copying it into the store; what is refused leaves no trace."""
     part = files.part_path(context.store)
     copy = copy_jsonl if upload.purpose == "fine-tune" else copy_plain
     try:
-        copy(upload.content, part)
+        with storage_errors(part):
+            copy(upload.content, part)
+        _check_name(upload)
         return files.add_file(
             context.store, project, upload.filename, upload.purpose, part, upload.expires_at
         )
     finally:
         part.unlink(missing_ok=True)
+
+
+def file_object(row: FileRow) -> dict[str, Any]:
+    """Return a file as the API shows it. It was checked on arrival, so it is processed."""
+    fields: dict[str, Any] = {
+        "id": row.id,
+        "object": "file",
+        "bytes": row.bytes,
+        "created_at": row.created_at,
+        "filename": row.filename,
+        "purpose": row.purpose,
+        "status": "processed",
+    }
+    if row.expires_at is not None:
+        fields["expires_at"] = row.expires_at
+    # Unchecked: the SDK's type lacks the purpose "evals", which the hosted API has.
+    return dump(FileObject.construct(**fields))

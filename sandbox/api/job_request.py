@@ -9,6 +9,7 @@ from sandbox.api.errors import BadRequest
 from sandbox.api.metadata import Metadata
 
 MOST_EPOCHS, LARGEST_BATCH, LARGEST_SEED = 50, 256, 2_147_483_647
+LARGEST_MULTIPLIER, MOST_INTEGRATIONS = 10_000, 5
 
 
 def _whole_or_auto(largest: int) -> Any:
@@ -24,15 +25,24 @@ def _whole_or_auto(largest: int) -> Any:
 
 def _check_multiplier(value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is None or value == "auto" or (number and 0 < value < float("inf")):
+    # The bound keeps out what overflows: 1e308, or a whole number of four hundred digits.
+    if value is None or value == "auto" or (number and 0 < value <= LARGEST_MULTIPLIER):
         return float(value) if number else value
-    raise ValueError("it must be 'auto' or a number above 0")
+    raise ValueError(f"it must be 'auto' or a number above 0, at most {LARGEST_MULTIPLIER}")
 
 
+MULTIPLIER_SCHEMA = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_MULTIPLIER}
 Multiplier = Annotated[
     float | str | None,
     BeforeValidator(_check_multiplier),
-    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_MULTIPLIER},
+            ]
+        }
+    ),
 ]
 
 
@@ -51,10 +61,15 @@ class Supervised(Strict):
 
 
 class Method(Strict):
-    """How to train. The sandbox can do "supervised"."""
+    """How to train. The sandbox can do "supervised".
+
+    As in the hosted API, the settings of the methods that `type` does not name are not read.
+    """
 
     type: Literal["supervised"]
     supervised: Supervised | None = None
+    dpo: dict[str, Any] | None = None
+    reinforcement: dict[str, Any] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -69,6 +84,22 @@ class Method(Strict):
         return {k: v for k, v in data.items() if v is not None}
 
 
+class WandbProject(Strict):
+    """Where in Weights & Biases the hosted API would log."""
+
+    project: str
+    name: str | None = None
+    entity: str | None = None
+    tags: list[str] | None = None
+
+
+class Integration(Strict):
+    """A place to log to. The sandbox keeps the request with the job and sends nothing anywhere."""
+
+    type: Literal["wandb"]
+    wandb: WandbProject
+
+
 class JobRequest(Strict):
     """The parameters of a new fine-tuning job."""
 
@@ -81,7 +112,7 @@ class JobRequest(Strict):
     suffix: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
     metadata: Metadata | None = None
-    integrations: list[Any] | None = None
+    integrations: Annotated[list[Integration], Field(max_length=MOST_INTEGRATIONS)] = []
 
 
 def merge_hyperparameters(request: JobRequest) -> dict[str, int | float | str]:

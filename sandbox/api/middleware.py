@@ -1,27 +1,58 @@
 """What every request gets, whichever route it takes: headers, and an answer in all cases."""
 
 import asyncio
+import ipaddress
 import logging
 import time
 from contextlib import suppress
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.api.errors import error_response, unexpected_error
+from sandbox.api.errors import (
+    ApiError,
+    Forbidden,
+    ServerError,
+    error_response,
+    unexpected_error,
+)
 from sandbox.config import ORGANIZATION
-from sandbox.store import ids
+from sandbox.store import StorageError, ids
 
 log = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0  # for all that a refused client still sends
 SILENCE_SECONDS = 0.5  # for its next piece
+# A body must come at this pace at least, after a start in which it may be slower.
+BODY_GRACE_SECONDS = 30.0
+BODY_BYTES_PER_SECOND = 1024
+ANY_HOST = ("0.0.0.0", "::", "")
+
+
+class NoStorage(ServerError):
+    """The state folder cannot be written. Asking again helps only when there is room again."""
+
+    status = 507
+    code = "insufficient_storage"
+    headers = {"x-should-retry": "false"}
+
+
+class RequestTooSlow(ApiError):
+    """The client took too long to send its body."""
+
+    status = 408
+    headers = {"connection": "close", "x-should-retry": "false"}
 
 
 class Envelope:
-    """Adds the hosted API's headers and turns unforeseen errors into a plain 500."""
+    """Adds the hosted API's headers and turns unforeseen errors into an answer.
 
-    def __init__(self, app: ASGIApp) -> None:
+    It also answers only under names of its own: a web page that a browser has loaded from
+    somewhere else cannot reach the server by giving its own domain this machine's address.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
         self.app = app
+        self._host = host.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -29,13 +60,43 @@ class Envelope:
             return
         exchange = _Exchange(receive, send)
         try:
+            self._check_host(Headers(scope=scope).get("host", ""))
             await self.app(scope, exchange.receive, exchange.send)
-        except Exception:
-            # The details stay here; the client gets the id to ask for them by.
-            log.exception("%s failed: %s %s", exchange.id, scope["method"], scope["path"])
+        except Exception as error:
             if exchange.started:
                 raise
-            await error_response(unexpected_error())(scope, exchange.receive, exchange.send)
+            answer = error_response(_answer_for(error, exchange.id, scope))
+            await answer(scope, exchange.receive, exchange.send)
+
+    def _check_host(self, header: str) -> None:
+        """Raise Forbidden for a Host that is neither a loopback name nor the server's own."""
+        # Whoever listens on all addresses wants to be reached under names unknown here.
+        if self._host in ANY_HOST or not header:
+            return
+        name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
+        name = name.strip("[]").lower()
+        if name not in ("localhost", self._host) and not _is_loopback(name):
+            raise Forbidden(
+                f"The sandbox does not answer under the name '{name}'. Use http://127.0.0.1 with "
+                "its port, or start it with --host and the name."
+            )
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _answer_for(error: Exception, request_id: str, scope: Scope) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    # The details stay here; the client gets the id to ask for them by.
+    log.error("%s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
+    if isinstance(error, StorageError):
+        return NoStorage(f"Storage: {error}")
+    return unexpected_error()
 
 
 class _Exchange:
@@ -46,10 +107,22 @@ class _Exchange:
         self.started = False
         self._receive, self._send = receive, send
         self._body_read = False
+        self._bytes_read = 0
         self._began = time.perf_counter()
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        if self._body_read:
+            return await self._receive()  # the client's hanging up, whenever that may be
+        elapsed = time.perf_counter() - self._began
+        allowed = BODY_GRACE_SECONDS + self._bytes_read / BODY_BYTES_PER_SECOND
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, allowed - elapsed))
+        except TimeoutError as error:
+            self._body_read = True  # nothing more is waited for
+            raise RequestTooSlow(
+                f"The body came too slowly: {self._bytes_read} bytes in {elapsed:.0f} s."
+            ) from error
+        self._bytes_read += len(message.get("body", b""))
         self._body_read = not message.get("more_body", False)
         return message
 

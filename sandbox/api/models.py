@@ -2,27 +2,27 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends
+from openai.types import Model, ModelDeleted
 
-from sandbox.api import wire
 from sandbox.api.auth import Project
-from sandbox.api.catalog import FoundModel, find_model, known_names
+from sandbox.api.body import dump
+from sandbox.api.catalog import find_model, known_names
 from sandbox.api.context import ContextOf
 from sandbox.api.errors import Conflict, Forbidden, ModelNotFound
-from sandbox.api.paging import check_query
+from sandbox.api.paging import no_query
 from sandbox.store import ModelInUse, models
 
 router = APIRouter(prefix="/models", tags=["models"])
 OWNER = "sandbox"
 
 
-@router.get("")
-def list_models(request: Request, project: Project, context: ContextOf) -> dict[str, Any]:
+@router.get("", dependencies=[Depends(no_query)])
+def list_models(project: Project, context: ContextOf) -> dict[str, Any]:
     """The base models, the project's tuned models and their checkpoints."""
-    check_query(request)
     own = models.list_models(context.store, project)
-    data = [wire.model_object(base.name, base.created, OWNER) for base in context.bases]
-    data += [wire.model_object(row.name, row.created_at, row.project) for row in own]
+    data = [model_object(base.name, base.created, OWNER) for base in context.bases]
+    data += [model_object(row.name, row.created_at, row.project) for row in own]
     return {"object": "list", "data": data}
 
 
@@ -30,7 +30,10 @@ def list_models(request: Request, project: Project, context: ContextOf) -> dict[
 @router.get("/{name:path}")
 def retrieve_model(name: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """One model by its name."""
-    return _show(find_model(context, project, name))
+    model = find_model(context, project, name)
+    if model.row is None:
+        return model_object(name, model.base.created, OWNER)
+    return model_object(name, model.row.created_at, model.row.project)
 
 
 @router.delete("/{name:path}")
@@ -50,10 +53,9 @@ def delete_model(name: str, project: Project, context: ContextOf) -> dict[str, A
         ) from error
     if not deleted:
         raise ModelNotFound(name, known_names(context, project))
-    return wire.model_deleted(name)
+    return dump(ModelDeleted(id=name, object="model", deleted=True))
 
 
-def _show(model: FoundModel) -> dict[str, Any]:
-    if model.row is None:
-        return wire.model_object(model.name, model.base.created, OWNER)
-    return wire.model_object(model.name, model.row.created_at, model.row.project)
+def model_object(name: str, created: int, owner: str) -> dict[str, Any]:
+    """Return a model as the API shows it."""
+    return dump(Model(id=name, object="model", created=created, owned_by=owner))

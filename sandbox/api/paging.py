@@ -1,35 +1,63 @@
 """Lists over HTTP: the query parameters of a page and the envelope around it."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.api.errors import BadRequest
+from sandbox.store import Page
+
+Row = TypeVar("Row")
 
 
-def read_limit(request: Request, default: int, largest: int) -> int:
-    """Return the ``limit`` of a list request. Raises BadRequest."""
-    text = request.query_params.get("limit")
-    if text is None:
-        return default
-    # isdecimal alone would accept digits of other scripts, and int() any number of them.
-    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-    if not 1 <= value <= largest:
-        raise BadRequest(f"'limit' must be a whole number from 1 to {largest}.", param="limit")
-    return value
+class PageQuery(BaseModel):
+    """Which page of a list: how many rows at most, after the row with this id."""
+
+    model_config = ConfigDict(extra="forbid")
+    after: str | None = None
+    limit: Annotated[int, Field(ge=0, le=1000)] = 20
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The page as the store's functions take it."""
+        # Who asks for no rows may name any place: nothing begins there.
+        return {"after": self.after or None if self.limit else None, "limit": self.limit}
 
 
-def read_after(request: Request) -> str | None:
-    """Return the ``after`` of a list request: the last id of the page before."""
-    return request.query_params.get("after") or None
+class TenQuery(PageQuery):
+    """A page of ten rows, if nothing else is said."""
+
+    limit: Annotated[int, Field(ge=0, le=1000)] = 10
 
 
-def read_order(request: Request, *choices: str) -> bool:
-    """Return whether the newest comes first. The last of ``choices`` means that."""
-    value = request.query_params.get("order", choices[-1])
-    if value not in choices:
-        raise BadRequest(f"'order' must be one of {', '.join(choices)}.", param="order")
-    return value == choices[-1]
+class HundredQuery(PageQuery):
+    """A page of a hundred rows at most."""
+
+    limit: Annotated[int, Field(ge=0, le=100)] = 20
+
+
+AnyPage = Annotated[PageQuery, Query()]
+PageOfTen = Annotated[TenQuery, Query()]
+PageToHundred = Annotated[HundredQuery, Query()]
+
+
+def envelope(page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
+    """Return a page in the hosted API's list shape."""
+    data = [show(row) for row in page.rows]
+    return {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+        "has_more": page.has_more,
+    }
+
+
+def no_query(request: Request) -> None:
+    """A dependency: the request must bring no query parameters. Raises BadRequest."""
+    check_query(request)
 
 
 def check_query(request: Request, *known: str) -> None:
@@ -37,16 +65,7 @@ def check_query(request: Request, *known: str) -> None:
     for name in request.query_params:
         if name not in known:
             raise BadRequest(
-                f"Unknown query parameter: '{name}'. Known here: {', '.join(known) or 'none'}.",
+                f"Unrecognized request argument supplied: {name}",
                 param=name,
                 code="unknown_parameter",
             )
-
-
-def envelope(data: list[dict[str, Any]], has_more: bool, *, ends: bool = False) -> dict[str, Any]:
-    """Return a page in the hosted API's list shape; ``ends`` adds first_id and last_id."""
-    page: dict[str, Any] = {"object": "list", "data": data, "has_more": has_more}
-    if ends:
-        page["first_id"] = data[0]["id"] if data else None
-        page["last_id"] = data[-1]["id"] if data else None
-    return page

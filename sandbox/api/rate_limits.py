@@ -1,6 +1,5 @@
 """Requests per minute, for a sandbox that a class shares: off unless it was started with them."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.api.auth import key_of
 from sandbox.api.context import Context
-from sandbox.api.errors import RateLimited, error_response
-from sandbox.config import ORGANIZATION
+from sandbox.api.errors import error_response
+from sandbox.api.retry_after import limit_headers, rate_limited
 
-HELP = "Visit https://platform.openai.com/account/rate-limits to learn more."
-# Looking costs next to nothing; only what makes somebody work is counted.
+# Looking costs next to nothing; only what makes work is counted.
 COUNTED_METHOD, NOT_COUNTED = "POST", "/v1/sandbox/"
 
 
@@ -81,31 +79,3 @@ class RateLimits:
     def _left(self, bucket: _Bucket) -> dict[str, str]:
         missing = self.per_minute - bucket.requests
         return limit_headers(self.per_minute, int(bucket.requests), missing * 60 / self.per_minute)
-
-
-def limit_headers(limit: int, remaining: int, reset: float) -> dict[str, str]:
-    """Return the headers that tell a limit of requests; ``reset`` is in seconds."""
-    return {
-        "x-ratelimit-limit-requests": str(limit),
-        "x-ratelimit-remaining-requests": str(remaining),
-        "x-ratelimit-reset-requests": duration(reset),
-    }
-
-
-def rate_limited(what: str, limit: int, wait: float) -> RateLimited:
-    """Return the error for a client that has to wait so many seconds."""
-    error = RateLimited(
-        f"Rate limit reached for {what} in organization {ORGANIZATION} on requests per min (RPM): "
-        f"Limit {limit}, Used {limit}, Requested 1. Please try again in {duration(wait)}. {HELP}"
-    )
-    error.headers = {"retry-after": str(max(1, math.ceil(wait)))}
-    return error
-
-
-def duration(seconds: float) -> str:
-    """Return a time as the hosted API writes it: "6ms", "1s", "1m30s"."""
-    milliseconds = math.ceil(seconds * 1000)
-    if milliseconds < 1000:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds / 1000, 60)
-    return f"{minutes:.0f}m{rest:g}s" if minutes else f"{rest:g}s"

@@ -12,56 +12,50 @@ from pathlib import Path
 import psutil
 import uvicorn
 from fastapi import FastAPI
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from sandbox.api.app import create_app
+from sandbox.api.connection import PatientProtocol
 from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
 from sandbox.engine.parent.sampler import SamplerClient
-from sandbox.engine.supervisor import Worker, trainer_arguments
+from sandbox.engine.parent.trainers import Trainers
 from sandbox.store import Store, files, jobs, models
-from sandbox.store.lock import StateLock, StateLocked
 
-NOTE_FILE = "sandbox.json"
+NOTE_FILE, LOCK_FILE = "sandbox.json", "sandbox.lock"
 # Idle connections stay open for long: a client that reuses one never finds it just closed.
 KEEP_ALIVE_SECONDS = 600
 SHUTDOWN_SECONDS = 5
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal comes. Raises ConfigError when the server cannot start like this."""
+    """Serve until a signal comes. Raises ConfigError when the server cannot start like this.
+
+    Nothing in the state directory is opened, changed or deleted before both the lock and the
+    port are this process's own.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     bases = load_base_models(settings)
-    lock = _take_lock(settings.state_dir)
-    try:
-        with Store(settings.state_dir) as store:
-            _tidy(store)
-            listener = _listen(settings)
-            url = _url(settings.host, listener.getsockname()[1])
-            app = build_app(settings, store, bases)
-            note = _Note(store.state_dir / NOTE_FILE, url)
-            try:
-                _run(app, listener, note)
-            finally:
-                note.remove()
-    finally:
-        lock.release()
+    with (
+        _take_lock(settings.state_dir),
+        _listen(settings) as listener,
+        Store(settings.state_dir) as store,
+    ):
+        for module in (files, models, jobs):
+            module.sweep(store)
+        url = _url(settings.host, listener.getsockname()[1])
+        note = _Note(store.state_dir / NOTE_FILE, url)
+        try:
+            _run(build_app(settings, store, bases), listener, note)
+        finally:
+            note.remove()
 
 
 def build_app(settings: Settings, store: Store, bases: tuple[BaseModel, ...]) -> FastAPI:
     """Return the application together with its worker processes, not started yet."""
     sampler = SamplerClient([base.path for base in bases])
     folders = {base.name: base.path for base in bases}
-    trainers = [_trainer(store, folders, number) for number in range(1, settings.trainers + 1)]
-    return create_app(settings, store, bases, sampler, workers=(sampler, *trainers))
-
-
-def _trainer(store: Store, folders: dict[str, Path], number: int) -> Worker:
-    name = f"trainer-{number}"
-    return Worker(
-        name,
-        trainer_arguments(store.state_dir, folders, name),
-        # When it is gone, its job need not wait until the lease runs out.
-        on_exit=lambda: jobs.release_leases(store, name),
-    )
+    trainers = Trainers(store, folders, settings.trainers)
+    return create_app(settings, store, bases, sampler, trainers, workers=(sampler, trainers))
 
 
 class _Note:
@@ -109,7 +103,7 @@ def _run(app: FastAPI, listener: socket.socket, note: _Note) -> None:
         signal.signal(number, lambda *_: None)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=PatientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -120,13 +114,20 @@ def _run(app: FastAPI, listener: socket.socket, note: _Note) -> None:
     asyncio.run(_Server(config, note).serve(sockets=[listener]))
 
 
-def _take_lock(state_dir: Path) -> StateLock:
+def _take_lock(state_dir: Path) -> AcquireReturnProxy:
+    """Hold the state directory. The operating system lets go of it even after a kill -9."""
     try:
-        return StateLock(state_dir)
-    except StateLocked as error:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FileLock(state_dir / LOCK_FILE, timeout=0, mode=0o600).acquire()
+    except Timeout as error:
         raise ConfigError(
             f"Another sandbox is already using {state_dir}{_other_server(state_dir)}. "
             "Stop it first, or give this one another folder with --state."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"The sandbox cannot keep its state in {state_dir} ({error}). "
+            "Choose another folder with --state."
         ) from error
 
 
@@ -136,13 +137,6 @@ def _other_server(state_dir: Path) -> str:
         return f" ({note['url']}, pid {note['pid']})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def _tidy(store: Store) -> None:
-    """Clear what a crash has left. Only the holder of the lock may do it."""
-    jobs.release_leases(store)
-    for module in (files, models, jobs):
-        module.sweep(store)
 
 
 def _listen(settings: Settings) -> socket.socket:

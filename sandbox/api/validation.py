@@ -1,86 +1,107 @@
 """Checking the files of new jobs, in the background, straight after their creation."""
 
+import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from sandbox.api.faults.answers import FLAGGED_FILE
-from sandbox.config import BaseModel
-from sandbox.store import Store, files, jobs, models
+from starlette.concurrency import run_in_threadpool
+
+from sandbox.api.context import Context
+from sandbox.store import JobStateError, StorageError, files, jobs, models
 from sandbox.store.jobs import JobRow
 
 log = logging.getLogger(__name__)
+# Threads of its own, so that a bad file fails at once even while others are being uploaded.
+CHECKS_AT_ONCE = 2
+RETRY_SECONDS = 5.0  # while the state folder cannot be written
+FLAGGED_FILE = (
+    "The job failed due to an invalid training file. This training file was blocked by our "
+    "moderation system because it contains too many examples that violate the usage policies. "
+    "Flagged lines: {lines}."
+)
 
 
-class Validator:
-    """Moves jobs from validating_files to queued or failed.
+async def check_new_jobs(context: Context) -> None:
+    """Move jobs from validating_files to queued or failed, until cancelled.
 
-    It has threads of its own, so that a bad file fails at once even while another job trains.
+    The checks that have begun are finished; the others are made at the next start.
     """
+    for job in await run_in_threadpool(jobs.list_jobs_in, context.store, "validating_files"):
+        context.new_jobs.put_nowait(job.id)
+    pool = ThreadPoolExecutor(CHECKS_AT_ONCE, thread_name_prefix="validation")
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CHECKS_AT_ONCE):
+                group.create_task(_check_one_after_another(context, pool))
+    finally:
+        await run_in_threadpool(pool.shutdown)
 
-    def __init__(self, store: Store, bases: tuple[BaseModel, ...]) -> None:
-        self._store = store
-        self._bases = {base.name: base for base in bases}
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="validation")
 
-    def submit(self, job_id: str) -> None:
-        """Have a new job's files checked."""
-        self._pool.submit(self._run, job_id)
+async def _check_one_after_another(context: Context, pool: ThreadPoolExecutor) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        job_id = await context.new_jobs.get()
+        while not await loop.run_in_executor(pool, _check, context, job_id):
+            await asyncio.sleep(RETRY_SECONDS)
 
-    def submit_waiting(self) -> None:
-        """Have the files of jobs checked that a stop of the server left unchecked."""
-        for job in jobs.list_jobs_in(self._store, "validating_files"):
-            self.submit(job.id)
 
-    def close(self) -> None:
-        """Finish the checks that have begun; the others are made at the next start."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+def _check(context: Context, job_id: str) -> bool:
+    """Check a job's files; return whether the outcome could be stored."""
+    try:
+        job = jobs.get_job(context.store, None, job_id)
+        if job is not None and job.status == "validating_files":
+            _validate(context, job)
+    except StorageError as error:
+        log.error("%s waits: %s", job_id, error)
+        return False
+    except JobStateError:
+        log.info("%s was cancelled while its files were checked", job_id)
+    return True
 
-    def _run(self, job_id: str) -> None:
-        try:
-            job = jobs.get_job(self._store, None, job_id)
-            if job is not None and job.status == "validating_files":
-                self._validate(job)
-        except Exception as error:
-            log.exception("The files of %s could not be checked", job_id)
-            message = f"The sandbox could not check the files ({type(error).__name__})."
-            jobs.finish_failed(self._store, job_id, code="server_error", message=message)
 
-    def _validate(self, job: JobRow) -> None:
-        # Imported here: the tokenizer library is not needed before the first job.
-        from sandbox.engine.examples import TrainingFileError, validate_training_file
+def _validate(context: Context, job: JobRow) -> None:
+    """Queue a job or fail it. Raises StorageError or JobStateError."""
+    try:
+        _read_files(context, job)
+    except JobFault as fault:
+        jobs.finish_failed(
+            context.store, job.id, code=fault.code, message=fault.message, param=fault.param
+        )
+    except StorageError:
+        raise
+    except Exception as error:
+        log.exception("The files of %s could not be checked", job.id)
+        message = f"The sandbox could not check the files ({type(error).__name__})."
+        jobs.finish_failed(context.store, job.id, code="server_error", message=message)
+    else:
+        jobs.mark_queued(context.store, job.id)
+        if context.trainers is not None:
+            context.trainers.wake()
 
-        base = self._base_of(job)
-        if base is None:
-            message = f"The model {job.model} is no longer there."
-            jobs.finish_failed(self._store, job.id, code="model_not_found", message=message)
-            return
-        try:
-            path = files.file_path(self._store, job.training_file)
-            validate_training_file(path, base.path, "training")
-            if job.validation_file is not None:
-                path = files.file_path(self._store, job.validation_file)
-                validate_training_file(path, base.path, "validation")
-        except TrainingFileError as error:
-            jobs.finish_failed(
-                self._store, job.id, code=error.code, message=error.message, param=error.param
-            )
-        else:
-            self._pass(job)
 
-    def _pass(self, job: JobRow) -> None:
-        """Queue a job whose files are good, unless it was asked for as one that is flagged."""
-        if job.fault is not None and job.fault["name"] == "moderation":
-            message = FLAGGED_FILE.format(lines=job.fault["lines"])
-            jobs.finish_failed(
-                self._store,
-                job.id,
-                code="invalid_training_file",
-                message=message,
-                param="training_file",
-            )
-        else:
-            jobs.mark_queued(self._store, job.id)
+class JobFault(Exception):
+    """Why a job cannot be trained: ``code``, ``message`` and ``param`` of its error."""
 
-    def _base_of(self, job: JobRow) -> BaseModel | None:
-        own = models.get_model(self._store, job.project, job.model)
-        return self._bases.get(own.base if own else job.model)
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.param = code, message, param
+
+
+def _read_files(context: Context, job: JobRow) -> None:
+    # Imported here: the tokenizer library is not needed before the first job.
+    from sandbox.engine.text.examples import TrainingFileError, validate_training_file
+
+    own = models.get_model(context.store, job.project, job.model)
+    name = own.base if own else job.model
+    base = next((base for base in context.bases if base.name == name), None)
+    if base is None:
+        raise JobFault("model_not_found", f"The model {job.model} is no longer there.")
+    try:
+        for file_id, kind in ((job.training_file, "training"), (job.validation_file, "validation")):
+            if file_id is not None:
+                validate_training_file(files.file_path(context.store, file_id), base.path, kind)
+    except TrainingFileError as error:
+        raise JobFault(error.code, error.message, error.param) from error
+    if job.fault is not None and job.fault["name"] == "moderation":
+        message = FLAGGED_FILE.format(lines=job.fault["lines"])
+        raise JobFault("invalid_training_file", message, "training_file")

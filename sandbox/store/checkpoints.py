@@ -39,7 +39,7 @@ def add_checkpoint(
         if new:
             text = f"Checkpoint created at step {step} with Snapshot ID: {model}"
             events.insert_event(db, job_id, text)
-            db.execute("UPDATE jobs SET crashes = 0, attempt = 1 WHERE id = ?", (job_id,))
+            db.execute("UPDATE jobs SET crashes = 0 WHERE id = ?", (job_id,))
     return checkpoint
 
 

@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +33,7 @@ class Store:
     missing and brings the schema up to date; the folders and the database are closed to other
     users of the machine. A directory that is not ours is left as it is.
 
-    Raises StateRefused (not ours, or too new) or StorageError (full, read-only, damaged).
+    Raises NotOurState, SchemaTooNew or StorageError (full, read-only, damaged).
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -50,21 +51,17 @@ class Store:
             self.close()
             raise
 
-    @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> AbstractContextManager[sqlite3.Connection]:
         """Run a block as one transaction: all of it is kept, or (after an error) none of it.
 
         The write lock is taken before the first read, so that what the block has read is still
         true when it writes. Raises StorageError when the disk is full, read-only or damaged.
         """
-        with self._transaction("BEGIN IMMEDIATE") as db:
-            yield db
+        return self._transaction("BEGIN IMMEDIATE")
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> AbstractContextManager[sqlite3.Connection]:
         """Run a block of queries that all see the same moment. Raises StorageError."""
-        with self._transaction("BEGIN") as db:
-            yield db
+        return self._transaction("BEGIN")
 
     def close(self) -> None:
         """Close the idle connections; the store cannot be used afterwards."""
@@ -122,8 +119,9 @@ class Store:
                     )
                 self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
                 _create(self.path)
-        with storage_errors(self.path), contextlib.closing(_connect(self.path, None)) as db:
+        with storage_errors(self.path), contextlib.closing(_connect(self.path)) as db:
             _version_of_ours(db, self.path)
+            db.execute("PRAGMA journal_mode=WAL")
         with storage_errors(self.state_dir):
             _close_to_others(self.path, 0o600)
             for folder in (self.state_dir, *folders):
@@ -151,7 +149,7 @@ class Store:
             )
 
 
-def _connect(path: Path, journal: str | None = "WAL") -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     # Read and write, but never make: a database that is gone is an error, not a new one.
     db = sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
@@ -162,8 +160,6 @@ def _connect(path: Path, journal: str | None = "WAL") -> sqlite3.Connection:
     )
     db.row_factory = sqlite3.Row
     try:
-        if journal is not None:
-            _set_journal(db, journal)
         # NORMAL never loses a commit when a process dies, only when the power does, and it
         # spares the disk a flush at every training step.
         db.execute("PRAGMA synchronous=NORMAL")
@@ -174,22 +170,6 @@ def _connect(path: Path, journal: str | None = "WAL") -> sqlite3.Connection:
     return db
 
 
-def _set_journal(db: sqlite3.Connection, journal: str) -> None:
-    """Choose the kind of journal, waiting while another process makes the same switch.
-
-    SQLite's own busy timeout does not cover this one statement.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            db.execute(f"PRAGMA journal_mode={journal}")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.01)
-
-
 def _create(path: Path) -> None:
     """Make a database under another name and put it in place, unless another process was first.
 
@@ -198,13 +178,11 @@ def _create(path: Path) -> None:
     part = path.with_name(f"{path.name}.{ids.random_text(8)}.part")
     try:
         part.touch(mode=0o600)
-        db = _connect(part, journal="MEMORY")
-        try:
+        with contextlib.closing(_connect(part)) as db:
+            db.execute("PRAGMA journal_mode=WAL")
             db.execute("BEGIN")
             _bring_up_to_date(db, 0)
             db.execute("COMMIT")
-        finally:
-            db.close()
         try:
             os.link(part, path)
         except FileExistsError:

@@ -1,9 +1,8 @@
 """What can go wrong in the store.
 
 StoreError
-├── StateRefused        the state directory cannot be opened as it is
-│   ├── NotOurState     it holds something else, or content without a database
-│   └── SchemaTooNew    it was made by a newer version of the sandbox
+├── NotOurState         the state directory holds something else, or has lost its database
+├── SchemaTooNew        it was made by a newer version of the sandbox
 ├── StorageError        the disk does not do what the store needs; an OSError too
 │   ├── StorageFull     there is no room left
 │   ├── StorageReadOnly nothing may be written there
@@ -13,10 +12,9 @@ StoreError
 ├── InUse               a job or batch that has not finished needs it
 │   ├── FileInUse
 │   └── ModelInUse
-├── StateError          a state does not allow this step
-│   ├── JobStateError
-│   └── BatchStateError
-└── LeaseLost           the worker no longer owns the job: stop working on it
+└── StateError          a state does not allow this step
+    ├── JobStateError
+    └── BatchStateError
 """
 
 import contextlib
@@ -30,15 +28,11 @@ class StoreError(Exception):
     """The parent of every error the store raises on purpose."""
 
 
-class StateRefused(StoreError):
-    """The state directory cannot be opened as it is; the message says what to do."""
-
-
-class NotOurState(StateRefused):
+class NotOurState(StoreError):
     """The directory holds a database that is empty or not ours, or content without a database."""
 
 
-class SchemaTooNew(StateRefused):
+class SchemaTooNew(StoreError):
     """The database was made by a newer version of the sandbox."""
 
 
@@ -115,10 +109,6 @@ class JobStateError(StateError):
 
 class BatchStateError(StateError):
     """The batch's state does not allow this step."""
-
-
-class LeaseLost(StoreError):
-    """Another worker owns the job, or nobody does: the caller must stop working on it."""
 
 
 OF_ERRNO = {

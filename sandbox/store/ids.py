@@ -3,6 +3,7 @@
 import re
 import secrets
 import string
+from functools import partial
 
 ALPHABET = string.ascii_letters + string.digits
 # The names of what the store keeps in its folders; a sweep touches no others.
@@ -16,43 +17,31 @@ def random_text(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def key_id() -> str:
-    return "key-" + random_text(16)
+def _new(prefix: str, length: int) -> str:
+    return prefix + random_text(length)
 
 
-def file_id() -> str:
-    return "file-" + random_text(24)
+key_id = partial(_new, "key-", 16)
+file_id = partial(_new, "file-", 24)
+job_id = partial(_new, "ftjob-", 24)
+event_id = partial(_new, "ftevent-", 24)
+checkpoint_id = partial(_new, "ftckpt_", 24)
+batch_id = partial(_new, "batch_", 24)
+batch_request_id = partial(_new, "batch_req_", 24)
+chat_completion_id = partial(_new, "chatcmpl-", 29)
+completion_id = partial(_new, "cmpl-", 29)
 
 
-def job_id() -> str:
-    return "ftjob-" + random_text(24)
+def response_id() -> str:
+    return "resp_" + secrets.token_hex(24)
 
 
-def event_id() -> str:
-    return "ftevent-" + random_text(24)
-
-
-def checkpoint_id() -> str:
-    return "ftckpt_" + random_text(24)
-
-
-def batch_id() -> str:
-    return "batch_" + random_text(24)
-
-
-def batch_request_id() -> str:
-    return "batch_req_" + random_text(24)
-
-
-def chat_completion_id() -> str:
-    return "chatcmpl-" + random_text(29)
-
-
-def completion_id() -> str:
-    return "cmpl-" + random_text(29)
+def message_id() -> str:
+    return "msg_" + secrets.token_hex(24)
 
 
 def request_id() -> str:
+    """Return a new id of a request, in hexadecimal digits."""
     return "req_" + secrets.token_hex(16)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from sandbox.store import checkpoints, events, files, ids, models, rows
 from sandbox.store.database import Store
-from sandbox.store.errors import JobStateError, LeaseLost
+from sandbox.store.errors import JobStateError
 from sandbox.store.rows import Page, Row
 from sandbox.store.schema import FINISHED, UNFINISHED
 
@@ -93,9 +93,6 @@ class JobRow(Row):
     turn: int | None  # counts up: which job was taken up before which
     crashes: int  # deaths of its trainer since the last saved state
     fault: dict[str, Any] | None  # for practice: what is to happen to it
-    lease_owner: str | None
-    lease_until: float | None
-    attempt: int  # how often it was taken up since it last got further
 
 
 def create_job(store: Store, new: NewJob) -> JobRow:
@@ -192,13 +189,23 @@ def start(
     Raises JobStateError when the job is not queued or running (any more).
     """
     with store.write() as db:
-        return _start(db, _require_active(db, job_id), hyperparameters, estimated_finish)
+        job = _require_active(db, job_id)
+        if job.started_at is None:
+            events.insert_event(db, job_id, "Fine-tuning job started")
+        return rows.update(
+            db,
+            JobRow,
+            job_id,
+            status="running",
+            started_at=job.started_at or int(time.time()),
+            hyperparameters=hyperparameters,
+            estimated_finish=estimated_finish,
+        )
 
 
 def finish_succeeded(
     store: Store,
     job_id: str,
-    owner: str | None = None,
     *,
     model: models.NewModel,
     metrics: dict[str, Any],
@@ -212,7 +219,7 @@ def finish_succeeded(
     """
     content = base64.b64encode(result_csv.encode("utf-8"))
     with files.placed(store, content) as (file_id, size), store.write() as db:
-        job = _require_active(db, job_id, owner)
+        job = _require_active(db, job_id)
         files.insert_file(db, file_id, job.project, RESULT_FILENAME, RESULT_PURPOSE, size)
         models.insert_model(db, model)
         checkpoints.insert_checkpoint(db, job_id, model.step, model.name, metrics)
@@ -230,7 +237,6 @@ def finish_failed(
     code: str,
     message: str,
     param: str | None = None,
-    owner: str | None = None,
 ) -> JobRow:
     """End a job badly, whether its files are bad or its training went wrong.
 
@@ -238,8 +244,6 @@ def finish_failed(
     """
     with store.write() as db:
         job = rows.require(db, JobRow, job_id)
-        if owner is not None:
-            _require_active(db, job_id, owner)
         if job.status not in ("validating_files", "queued", "running"):
             return job
         error = {"code": code, "message": message, "param": param}
@@ -248,20 +252,20 @@ def finish_failed(
         return job
 
 
-def finish_cancelled(store: Store, job_id: str, owner: str | None = None) -> JobRow:
+def finish_cancelled(store: Store, job_id: str) -> JobRow:
     """End a job because it was asked for. Raises JobStateError if it is not queued or running."""
     with store.write() as db:
-        _require_active(db, job_id, owner)
+        _require_active(db, job_id)
         return _cancel(db, job_id)
 
 
-def mark_paused(store: Store, job_id: str, owner: str | None = None) -> JobRow:
+def mark_paused(store: Store, job_id: str) -> JobRow:
     """Record that training has stopped, to go on later.
 
     Raises JobStateError when the job is not queued or running.
     """
     with store.write() as db:
-        _require_active(db, job_id, owner)
+        _require_active(db, job_id)
         return _pause(db, job_id)
 
 
@@ -311,8 +315,7 @@ def resume_job(store: Store, job_id: str) -> JobRow:
         if job.status == "paused":
             text = "The job has been resumed, moving job to queued state"
             events.insert_event(db, job_id, text)
-            changes = {"status": "queued", "crashes": 0, "attempt": 0}
-            return rows.update(db, JobRow, job_id, requested=None, **changes)
+            return rows.update(db, JobRow, job_id, requested=None, status="queued", crashes=0)
         if job.requested == "pause":
             return rows.update(db, JobRow, job_id, requested=None)
         raise JobStateError(job_id, job.status, "resumed")
@@ -329,22 +332,6 @@ def sweep(store: Store) -> None:
     for path in store.jobs_dir.iterdir():
         if ids.JOB.fullmatch(path.name) and path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _start(
-    db: sqlite3.Connection, job: JobRow, numbers: dict[str, Any], estimated_finish: int | None
-) -> JobRow:
-    if job.started_at is None:
-        events.insert_event(db, job.id, "Fine-tuning job started")
-    return rows.update(
-        db,
-        JobRow,
-        job.id,
-        status="running",
-        started_at=job.started_at or int(time.time()),
-        hyperparameters=numbers,
-        estimated_finish=estimated_finish,
-    )
 
 
 def _settle(db: sqlite3.Connection, job: JobRow) -> JobRow:
@@ -375,7 +362,7 @@ def _end(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> Job
 
 def _leave(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> JobRow:
     """Move a job to a state in which nobody works on it."""
-    cleared = dict.fromkeys(("requested", "estimated_finish", "lease_owner", "lease_until"))
+    cleared = {"requested": None, "estimated_finish": None}
     return rows.update(db, JobRow, job_id, status=status, **cleared, **values)
 
 
@@ -384,77 +371,8 @@ def _next_turn(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs").fetchone()[0])
 
 
-def _require_active(db: sqlite3.Connection, job_id: str, owner: str | None = None) -> JobRow:
+def _require_active(db: sqlite3.Connection, job_id: str) -> JobRow:
     job = rows.require(db, JobRow, job_id)
-    if owner is not None and job.lease_owner != owner:
-        raise LeaseLost(f"{owner} does not hold {job_id} any more.")
     if job.status not in ("queued", "running"):
         raise JobStateError(job_id, job.status, "trained")
     return job
-
-
-# Leases: a trainer process claims its job by itself and renews its claim. They go, together with
-# every `owner` above, once one parent hands out the jobs.
-
-UNLEASED = "status IN ('queued', 'running') AND (lease_until IS NULL OR lease_until <= :now)"
-
-
-def claim_next_job(store: Store, owner: str, lease_seconds: float) -> JobRow | None:
-    """Lease the next job to ``owner`` and return it, or None when there is nothing to do.
-
-    Its ``attempt`` says how often it was taken up since it last got further: 1 is the first time.
-    """
-    now = time.time()
-    with store.write() as db:
-        _settle_all(db, UNLEASED, now=now)
-        job = rows.one(db, JobRow, UNLEASED, order=FAIR, now=now)
-        if job is None:
-            return None
-        lease = {"lease_owner": owner, "lease_until": now + lease_seconds}
-        turn, attempt = _next_turn(db), job.attempt + 1
-        return rows.update(db, JobRow, job.id, turn=turn, attempt=attempt, **lease)
-
-
-def mark_running(
-    store: Store,
-    job_id: str,
-    owner: str,
-    *,
-    hyperparameters: dict[str, Any],
-    estimated_finish: int | None = None,
-) -> JobRow:
-    """As ``start``, for the owner of a lease. Raises LeaseLost."""
-    with store.write() as db:
-        return _start(db, _require_active(db, job_id, owner), hyperparameters, estimated_finish)
-
-
-def renew_lease(store: Store, job_id: str, owner: str, lease_seconds: float) -> str | None:
-    """Keep the job for longer; return what is asked of the owner: "cancel", "pause" or None.
-
-    Raises LeaseLost when the job is somebody else's by now, or finished.
-    """
-    with store.write() as db:
-        job = rows.require(db, JobRow, job_id)
-        if job.lease_owner != owner or job.status not in ("queued", "running"):
-            raise LeaseLost(f"{owner} does not hold {job_id} any more.")
-        return rows.update(db, JobRow, job_id, lease_until=time.time() + lease_seconds).requested
-
-
-def count_leased(store: Store) -> int:
-    """How many jobs are being worked on just now."""
-    with store.read() as db:
-        return len(rows.many(db, JobRow, "lease_until > :now", now=time.time()))
-
-
-def release_leases(store: Store, trainer: str | None = None) -> None:
-    """End leases at once: for whoever knows that a trainer is gone, or all, as at start-up.
-
-    A trainer's leases are those whose owner begins with its name and a hyphen.
-    """
-    with store.write() as db:
-        db.execute(
-            "UPDATE jobs SET lease_owner = NULL, lease_until = NULL "
-            "WHERE ? IS NULL OR substr(lease_owner, 1, length(?) + 1) = ? || '-'",
-            (trainer, trainer, trainer),
-        )
-        _settle_all(db, UNLEASED, now=time.time())

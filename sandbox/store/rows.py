@@ -12,6 +12,7 @@ Conditions are SQL with named values: ``one(db, FileRow, "id = :id", id=file_id)
 in the caller's transaction, on the connection that ``store.read()`` or ``store.write()`` gives.
 """
 
+import functools
 import json
 import sqlite3
 from dataclasses import dataclass, fields
@@ -27,6 +28,7 @@ class Row:
     JSON: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
+    @functools.cache
     def columns(cls) -> str:
         """Return the names of the columns, as a query lists them."""
         return ", ".join(field.name for field in fields(cls))  # type: ignore[arg-type]

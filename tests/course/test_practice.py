@@ -41,7 +41,9 @@ def live_keys(name: str) -> list[str]:
 def leave_a_job_behind(practice: OpenAI) -> None:
     """A job that is in the middle of its training, with checkpoints that come and go."""
     pair = b'{"prompt": "%d ->", "completion": " A hero."}\n'
-    file = practice.files.create(file=b"".join(pair % n for n in range(12)), purpose="fine-tune")
+    file = practice.files.create(
+        file=("a.jsonl", b"".join(pair % n for n in range(12))), purpose="fine-tune"
+    )
     job = practice.fine_tuning.jobs.create(
         model="tiny",
         training_file=file.id,

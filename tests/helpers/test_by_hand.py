@@ -25,19 +25,16 @@ class Letters:
 @pytest.mark.parametrize("batch_size", [1, 8, 16])
 @pytest.mark.slow
 def test_the_order_is_the_jobs(size: int, batch_size: int) -> None:
-    from sandbox.engine.training_data import LengthGroupedOrder
+    from sandbox.engine.trainer.data import epoch_batches
 
     lengths = np.random.default_rng(size).integers(20, 200, size).tolist()
     for seed in (0, 42):
-        ours, theirs = (
-            JobOrder(lengths, batch_size, seed),
-            LengthGroupedOrder(lengths, batch_size, seed),
-        )
+        ours = JobOrder(lengths, batch_size, seed)
         assert len(ours) == size
         for epoch in range(3):
             ours.set_epoch(epoch)
-            theirs.set_epoch(epoch)
-            assert list(ours) == list(theirs)
+            theirs = epoch_batches(lengths, batch_size, seed, epoch)
+            assert list(ours) == [index for batch in theirs for index in batch]
             assert sorted(ours) == list(range(size))
 
 

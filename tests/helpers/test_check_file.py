@@ -22,7 +22,7 @@ from helpers.report import KINDS, WORDS, Report
 from helpers.settings import ROOT, Settings
 from helpers.shapes import ChatExample, PairExample
 from helpers.tokens import counter_for
-from sandbox.engine.examples import TrainingFileError, validate_training_file
+from sandbox.engine.text.examples import TrainingFileError, validate_training_file
 
 SANDBOX = Settings("sandbox", "sandbox", None, "superhero-mini", "superhero-mini")
 OPENAI = Settings("hosted", "openai", "https://api.openai.com/v1", "x", "gpt-4.1-2025-04-14")

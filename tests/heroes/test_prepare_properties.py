@@ -20,7 +20,7 @@ from heroes.prepare.read import read_source
 from heroes.prepare.steps import Steps
 from heroes.prepare.suggestion import InputError, Plan, Suggestion
 from heroes.prepare.write import examples, is_same
-from sandbox.engine.examples import validate_training_file
+from sandbox.engine.text.examples import validate_training_file
 
 pytestmark = pytest.mark.slow
 

@@ -65,7 +65,7 @@ def test_the_name_changes_with_what_has_a_part_in_the_training(
 ) -> None:
     assert fingerprint() == fingerprint()
     parts = {path.relative_to(trained.ROOT).as_posix() for path in trained._parts()}
-    assert {"data/train.jsonl", "sandbox/engine/training.py", "helpers/jobs.py"} <= parts
+    assert {"data/train.jsonl", "sandbox/engine/trainer/loop.py", "helpers/jobs.py"} <= parts
     assert "sandbox/base_model/weights/model.safetensors" in parts
     assert not any(part.endswith(".pyc") for part in parts)
     before = fingerprint()

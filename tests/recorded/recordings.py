@@ -36,7 +36,7 @@ from tools.trained import trained_state
 FOLDER = Path(__file__).parent
 PATIENCE = 60.0  # seconds until a state is reached
 IDS = re.compile(
-    r"\b(file-|ftjob-|ftevent-|ftckpt_|batch_req_|batch_|chatcmpl-|cmpl-|req_)[A-Za-z0-9]{16,}"
+    r"\b(file-|ftjob-|ftevent-|ftckpt_|batch_req_|batch_|chatcmpl-|cmpl-|req_|resp_|msg_)[A-Za-z0-9]{16,}"
 )
 TIMES = {"created", "created_at", "estimated_finish"} | {
     f"{event}_at"
@@ -102,7 +102,7 @@ def _content(answer: httpx2.Response) -> Any:
     """An answer as JSON: a stream as a list of its events, JSON Lines as a list of lines."""
     text = answer.text
     if answer.headers["content-type"].startswith("text/event-stream"):
-        events = [event.removeprefix("data: ") for event in text.split("\n\n") if event]
+        events = [event.partition("data: ")[2] for event in text.split("\n\n") if event]
         return [event if event == "[DONE]" else json.loads(event) for event in events]
     if answer.headers["content-type"].startswith("application/json"):
         return answer.json()
@@ -124,7 +124,7 @@ class Mask:
         return IDS.sub(self._name, value) if isinstance(value, str) else value
 
     def _field(self, key: str, value: Any) -> Any:
-        return "TIME" if key in TIMES and isinstance(value, int) else self(value)
+        return "TIME" if key in TIMES and isinstance(value, int | float) else self(value)
 
     def _name(self, found: re.Match[str]) -> str:
         kind = found[1]

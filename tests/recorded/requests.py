@@ -148,6 +148,17 @@ REQUESTS = [
     Request("embeddings, too wide", f"POST {VECTORS}",
             {"model": "tiny", "input": "flight", "dimensions": 99}),
     Request("embeddings of nothing", f"POST {VECTORS}", {"model": "tiny", "input": ""}),
+    # responses
+    Request("response", "POST /responses", {"model": "tiny", "input": "Who flies?"}, keep="said"),
+    Request("response, streamed", "POST /responses",
+            {"model": "tiny", "input": "And then?", "previous_response_id": "{said}",
+             "stream": True}),
+    Request("a response", "GET /responses/{said}"),
+    Request("a response's input", "GET /responses/{said}/input_items"),
+    Request("delete a response", "DELETE /responses/{said}"),
+    Request("a response that is not there", "GET /responses/{said}"),
+    Request("response, with tools", "POST /responses",
+            {"model": "tiny", "input": "x", "tools": [{"type": "web_search"}]}),
     # batches
     Request("upload of a batch", "POST /files", upload=BATCH, keep="input"),
     Request("create a batch", "POST /batches", _batch_order("{input}", metadata={"a": "b"}),
@@ -161,7 +172,7 @@ REQUESTS = [
     Request("a batch of it", "POST /batches", _batch_order("{wrong}"), keep="spoilt"),
     Request("a failed batch", "GET /batches/{spoilt}", until=("completed", "failed")),
     Request("a batch for an endpoint that is not offered", "POST /batches",
-            _batch_order("{input}", endpoint="/v1/responses")),
+            _batch_order("{input}", endpoint="/v1/moderations")),
     Request("a batch that is not there", "GET /batches/batch_nothing"),
     # errors
     Request("an unknown address", "GET /engines"),

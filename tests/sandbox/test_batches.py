@@ -14,15 +14,16 @@ from openai import AsyncOpenAI, BadRequestError, ConflictError, NotFoundError, O
 from openai.types import Batch, Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 
-from sandbox.api import batch_file
+from sandbox.api import batch_file, batch_runner
 from sandbox.api.batch_file import check_file, read_lines
 from sandbox.engine.sampler.messages import Delta, Generate, Usage
-from sandbox.store import Store
+from sandbox.store import StorageError, Store
 from tests.support.api import Api, running_api
 from tests.support.scripted import ScriptedSampler
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 CHAT, TEXT, VECTORS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+RESPONSES = "/v1/responses"
 
 
 def batch_lines(url: str, *bodies: dict[str, Any]) -> bytes:
@@ -59,6 +60,15 @@ def lines_of(client: OpenAI, file_id: str | None) -> list[dict[str, Any]]:
 def chat_body(model: str, text: str = "Describe a hero.", **fields: object) -> dict[str, Any]:
     messages = [{"role": "user", "content": text}]
     return {"model": model, "messages": messages, "max_completion_tokens": 4, **fields}
+
+
+def test_a_batch_of_responses(client: OpenAI, base_model: str) -> None:
+    body = {"model": base_model, "input": "Describe a hero."}
+    batch = wait(client, submit(client, batch_lines(RESPONSES, body, body), RESPONSES))
+    assert (batch.status, batch.request_counts.completed) == ("completed", 2)
+    assert (batch.usage.input_tokens, batch.usage.output_tokens) == (6, 26)
+    answer = lines_of(client, batch.output_file_id)[0]["response"]["body"]
+    assert client.responses.retrieve(answer["id"]).to_dict() == answer
 
 
 def test_the_whole_life_of_a_batch(client: OpenAI, base_model: str) -> None:
@@ -202,7 +212,7 @@ def test_lists_in_pages_and_projects_apart(
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"endpoint": "/v1/responses"}, "endpoint"),
+        ({"endpoint": "/v1/moderations"}, "endpoint"),
         ({"completion_window": "1h"}, "completion_window"),
         ({"metadata": {"k": "v" * 600}}, "metadata"),
         ({"output_expires_after": {"anchor": "created_at", "seconds": 10}}, "seconds"),
@@ -437,3 +447,41 @@ def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, conten
     path = tmp_path_factory.getbasetemp() / "bytes.jsonl"
     path.write_bytes(content)
     assert check_file(path, URL, lambda _: True).errors
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"input_file_id": "FILE", "endpoint": "/v1/completions", "completion_window": "24h", '
+        '"metadata": {"a": "\\ud800"}}',
+        '{"input_file_id": "\\udfff", "endpoint": "/v1/completions", "completion_window": "24h"}',
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_and_the_list_goes_on(
+    api: Api, client: OpenAI, body: str
+) -> None:
+    file = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
+    before = client.batches.list(limit=100).data
+    with api.http() as http:
+        answer = http.post("batches", content=body.replace("FILE", file.id))
+    assert answer.status_code == 400, answer.text
+    assert client.batches.list(limit=100).data == before
+
+
+def test_a_batch_waits_for_room_on_a_full_disk(
+    client: OpenAI, base_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line is answered once, although the results could not be stored at first."""
+    real, failures = batch_runner.batches.add_result, iter([True] * 3)
+
+    def sometimes_full(store: Store, batch_id: str, result: Any) -> Any:
+        if next(failures, False):
+            raise StorageError("no room")
+        return real(store, batch_id, result)
+
+    monkeypatch.setattr(batch_runner, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(batch_runner.batches, "add_result", sometimes_full)
+    bodies = [{"model": base_model, "prompt": f"Hero {n}", "max_tokens": 2} for n in range(5)]
+    batch = wait(client, submit(client, batch_lines(TEXT, *bodies), TEXT))
+    assert (batch.status, batch.request_counts.completed) == ("completed", 5)
+    assert len(lines_of(client, batch.output_file_id)) == 5

@@ -12,7 +12,7 @@ import pytest
 from sandbox.engine.sampler.embed import EmbedLoop
 from sandbox.engine.sampler.forward import GeneralForward, make_forward
 from sandbox.engine.sampler.messages import Embed, EngineError, Output
-from sandbox.engine.sampler.models import ModelShelf, load_model
+from sandbox.engine.sampler.models import ModelCache, load_model
 from sandbox.engine.text.encoder import Encoder
 from tests.support.tiny import CONTEXT, make_base
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def loop(folder: Path) -> EmbedLoop:
-    return ModelShelf().embedder(str(folder))
+    return ModelCache().embedder(str(folder))
 
 
 def run(loop: EmbedLoop, *inputs: object, **options: object) -> Output:

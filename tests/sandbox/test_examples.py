@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.engine.examples import ExampleStats, TrainingFileError, validate_training_file
+from sandbox.engine.text.examples import ExampleStats, TrainingFileError, validate_training_file
 from tests.support.tiny import CONTEXT
 
 USER = {"role": "user", "content": "40, woman ->"}

@@ -61,6 +61,11 @@ CHAT = [
     "logit_bias", "stream", "stream_options", "metadata", "user", "max_tokens", "tools",
     "presence_penalty", "response_format", "store",
 ]  # fmt: skip
+RESPONSE = [
+    "input", "instructions", "previous_response_id", "max_output_tokens", "temperature", "top_p",
+    "top_logprobs", "include", "metadata", "store", "stream", "text", "tools", "tool_choice",
+    "reasoning", "truncation", "user", "max_tool_calls",
+]  # fmt: skip
 JOB = ["method", "hyperparameters", "suffix", "seed", "metadata", "integrations", "validation_file"]
 
 
@@ -97,7 +102,14 @@ def test_any_body_as_an_upload(
 @given(
     content=st.binary(max_size=200),
     path=st.sampled_from(
-        ["/fine_tuning/jobs", "/chat/completions", "/completions", "/embeddings", "/batches"]
+        [
+            "/fine_tuning/jobs",
+            "/chat/completions",
+            "/completions",
+            "/embeddings",
+            "/batches",
+            "/responses",
+        ]
     ),
 )
 def test_any_bytes_as_json(http: httpx2.Client, content: bytes, path: str) -> None:
@@ -124,6 +136,32 @@ def test_any_completion_request(http: httpx2.Client, base_model: str, data: st.D
     required = {"model": base_model, "prompt": "Hi", "max_tokens": 1}
     names = [*CHAT, "prompt", "echo", "best_of", "suffix"]
     check(http.post("/completions", content=json.dumps(data.draw(bodies(required, names)))))
+
+
+@given(data=st.data())
+def test_any_response_request(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
+    required = {"model": base_model, "input": "Hi", "max_output_tokens": 16}
+    item = data.draw(bodies({"role": "user", "content": "Hi"}, ["role", "content", "type", "id"]))
+    body = data.draw(bodies(required, RESPONSE) | bodies(required | {"input": [item]}, RESPONSE))
+    check(answer := http.post("/responses", content=json.dumps(body)))
+    # What was stored can be shown again.
+    if answer.status_code == 200 and answer.headers["content-type"] == "application/json":
+        stored = f"/responses/{answer.json()['id']}"
+        assert http.get(stored).status_code == (404 if body.get("store") is False else 200)
+        check(http.get(f"{stored}/input_items"))
+
+
+@pytest.mark.parametrize("number", [10**399, -1e308])
+@pytest.mark.parametrize("path", ["/chat/completions", "/completions", "/responses", "/embeddings"])
+def test_any_number_in_any_field(
+    http: httpx2.Client, base_model: str, path: str, number: float
+) -> None:
+    required = {"model": base_model, "messages": [{"role": "user", "content": "Hi"}]}
+    if path != "/chat/completions":
+        required = {"model": base_model, "prompt" if path == "/completions" else "input": "Hi"}
+    for name in [*CHAT, *RESPONSE, "dimensions", "echo", "best_of", "prompt"]:
+        check(http.post(path, content=json.dumps(required | {name: number})))
+        check(http.post(path, content=json.dumps(required | {name: [number]})))
 
 
 @given(data=st.data())

@@ -87,7 +87,7 @@ def check_end(client: OpenAI, server: Server, job_id: str, expected: Undisturbed
 def refusal(state: Path, *before: str) -> str:
     """What the sandbox says when it refuses to start on a state."""
     command = [*before, sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr

@@ -1,7 +1,6 @@
 """The arithmetic of the rate limits, with a clock that the test moves."""
 
 import asyncio
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,12 @@ import pytest
 
 from sandbox.__main__ import main
 from sandbox.api.context import Context
-from sandbox.api.rate_limits import RateLimits, duration
+from sandbox.api.rate_limits import RateLimits
+from sandbox.api.retry_after import duration
+from sandbox.api.seeds import Seeds
 from sandbox.config import Settings
 from sandbox.store import Store, keys
+from tests.support.api import NoSampler
 
 
 class Clock:
@@ -38,8 +40,7 @@ def test_a_limit_fills_up_again(tmp_path: Path) -> None:
 
     with Store(tmp_path) as store:
         secrets = [keys.create_key(store, "learner", "")[1] for _ in range(2)]
-        unused = [None] * (len(fields(Context)) - 3)
-        context = Context(Settings(tmp_path), store, (), *unused)  # type: ignore[arg-type]
+        context = Context(Settings(tmp_path), store, (), NoSampler(), Seeds(None))
         clock = Clock()
         limits = RateLimits(answer, context, per_minute=60, clock=clock)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,19 +12,31 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from torch.utils.data import Subset
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
-from sandbox.engine import fine_tuning, hyperparameters, training
-from sandbox.engine.examples import TrainingExample
-from sandbox.engine.fine_tuning import run_job, run_job_inline
+from sandbox.engine.parent.records import CSV_COLUMNS, JobRecord
+from sandbox.engine.text import hyperparameters
 from sandbox.engine.text.encoder import Encoder
-from sandbox.engine.training_data import IGNORED, LengthGroupedOrder, collate
-from sandbox.engine.training_state import STATE_FOLDER, write_folder
+from sandbox.engine.text.examples import TrainingExample
+from sandbox.engine.text.hyperparameters import Hyperparameters
+from sandbox.engine.trainer import checkpoint, job, loop, lora
+from sandbox.engine.trainer.checkpoint import STATE_FOLDER, write_folder
+from sandbox.engine.trainer.data import IGNORED, ExampleSet, collate, epoch_batches
+from sandbox.engine.trainer.loop import TrainingRun
+from sandbox.engine.trainer.messages import Done, Failed, Stop, Stopped, Train
 from sandbox.store import Store, checkpoints, events, files, jobs, models
 from sandbox.store.jobs import JobRow, NewJob
+from tests.support.inline_job import Server, run_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # peft asks transformers by an old name.
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
+]
 
 EXAMPLES, BATCH, EPOCHS = 22, 4, 4
 PER_EPOCH = 6  # steps: 22 / 4, rounded up
@@ -78,9 +89,9 @@ def submit(
 
 
 def finished(store: Store, base: Path) -> JobRow:
-    job = run_job_inline(store, {"tiny": base})
-    assert job is not None
-    return job
+    done = run_job(store, base)
+    assert done is not None
+    return done
 
 
 def weights_of(store: Store, job: JobRow) -> dict[str, torch.Tensor]:
@@ -173,7 +184,7 @@ def check_result_file(store: Store, job: JobRow) -> None:
     assert row.purpose == "fine-tune-results"
     text = b64decode(files.file_path(store, file_id).read_bytes()).decode()
     table = list(csv.DictReader(io.StringIO(text)))
-    assert list(table[0]) == list(fine_tuning.CSV_COLUMNS)
+    assert list(table[0]) == list(CSV_COLUMNS)
     assert [int(line["step"]) for line in table] == list(range(1, 25))
     assert table[0]["valid_loss"] == "" or float(table[0]["valid_loss"])
     assert float(table[-1]["valid_loss"]) > 0
@@ -216,17 +227,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert not same(weights[0], weights[2])
 
 
-class _StopAt(threading.Event):
-    """Is set once the job has reached a step: the sandbox goes down in mid job."""
-
-    def __init__(self, store: Store, job: JobRow, step: int) -> None:
-        super().__init__()
-        self._store, self._job, self._step = store, job, step
-
-    def is_set(self) -> bool:
-        return len(events.list_metrics(self._store, self._job.id)) >= self._step
-
-
 @pytest.fixture(scope="module")
 def undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store in which a job has run in one go."""
@@ -249,21 +249,18 @@ def test_a_job_that_goes_on_later_ends_exactly_as_one_in_one_go(
 def test_a_job_with_accumulated_batches_goes_on_exactly_too(
     store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "MICRO_BATCH", 2)  # a batch in two halves
+    monkeypatch.setattr(loop, "MICRO_BATCH", 2)  # a batch in two halves
     submit(store)
     check_resumed(store, base, 7, weights_of(store, finished(store, base)))
 
 
 def check_resumed(store: Store, base: Path, step: int, expected: dict[str, torch.Tensor]) -> None:
     """Stop a job at a step and go on; its weights must be the expected ones, to the bit."""
-    job = submit(store)
-    claimed = jobs.claim_next_job(store, "first", 10)
-    assert claimed is not None
-    run_job(store, claimed, "first", {"tiny": base}, _StopAt(store, job, step))
-    halfway = jobs.get_job(store, None, job.id)
+    submit(store)
+    halfway = run_job(store, base, {step: Stop(save=True)})
     assert halfway is not None
     if step < 24:
-        assert (halfway.status, len(events.list_metrics(store, job.id))) == ("running", step)
+        assert (halfway.status, len(events.list_metrics(store, halfway.id))) == ("running", step)
         halfway = finished(store, base)
     assert halfway.status == "succeeded"
     assert same(expected, weights_of(store, halfway))
@@ -273,64 +270,48 @@ def steps_of(store: Store, job: JobRow) -> list[str]:
     return [text for text in messages(store, job) if text.startswith("Step ")]
 
 
-def test_pause_and_resume(store: Store, base: Path) -> None:
-    job = submit(store)
-    ask_at(store, job, 8, jobs.request_pause, base)
-    paused = jobs.get_job(store, None, job.id)
+def test_pause_and_resume(store: Store, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted = submit(store)
+    ask_at_step(8, jobs.request_pause, monkeypatch)
+    paused = run_job(store, base, {8: Stop(save=True)})
     assert paused is not None
-    assert (paused.status, paused.lease_owner) == ("paused", None)
-    assert len(events.list_metrics(store, job.id)) == 8
-    assert (store.jobs_dir / job.id / STATE_FOLDER).is_dir()
-    assert run_job_inline(store, {"tiny": base}) is None
-    jobs.resume_job(store, job.id)
-    assert finished(store, base).status == "succeeded"
-    assert [int(text.split()[1].split("/")[0]) for text in steps_of(store, job)] == list(
+    assert (paused.status, paused.requested) == ("paused", None)
+    assert len(events.list_metrics(store, paused.id)) == 8
+    assert (store.jobs_dir / paused.id / STATE_FOLDER).is_dir()
+    assert run_job(store, base) is None
+    jobs.resume_job(store, submitted.id)
+    done = finished(store, base)
+    assert done.status == "succeeded"
+    assert [int(text.split()[1].split("/")[0]) for text in steps_of(store, done)] == list(
         range(1, 25)
     )
 
 
-def test_cancel_stops_within_a_step(store: Store, base: Path) -> None:
-    job = submit(store)
-    ask_at(store, job, 8, jobs.request_cancel, base)
-    cancelled = jobs.get_job(store, None, job.id)
+def test_cancel_stops_within_a_step(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(store)
+    ask_at_step(8, jobs.request_cancel, monkeypatch)
+    cancelled = run_job(store, base, {8: Stop(save=False)})
     assert cancelled is not None
     assert (cancelled.status, cancelled.fine_tuned_model) == ("cancelled", None)
-    assert len(events.list_metrics(store, job.id)) == 8
-    assert messages(store, job)[-1] == "The job has been cancelled"
-    assert not (store.jobs_dir / job.id).exists()
+    assert len(events.list_metrics(store, cancelled.id)) == 8
+    assert messages(store, cancelled)[-1] == "The job has been cancelled"
+    assert not (store.jobs_dir / cancelled.id).exists()
 
 
-def ask_at(
-    store: Store, job: JobRow, step: int, wish: Callable[[Store, str], Any], base: Path
+def ask_at_step(
+    step: int, ask: Callable[[Store, str], JobRow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run the job and make a wish when it has reported this step."""
+    """Store a request when this step is recorded, as a client of the API might."""
+    append = events.append_metrics
 
-    class Asks(threading.Event):
-        asked = False
+    def asks(store: Store, job_id: str, number: int, *rest: Any) -> bool:
+        if number == step:
+            ask(store, job_id)
+        return append(store, job_id, number, *rest)
 
-        def is_set(self) -> bool:
-            # The trainer looks here after each step, right after it has read the wishes.
-            if not self.asked and len(events.list_metrics(store, job.id)) == step - 1:
-                self.asked = True
-                wish(store, job.id)
-            return False
-
-    claimed = jobs.claim_next_job(store, "asked", 10)
-    assert claimed is not None
-    run_job(store, claimed, "asked", {"tiny": base}, Asks())
-
-
-def test_a_lost_lease_ends_the_work_silently(store: Store, base: Path) -> None:
-    job = submit(store)
-
-    def lose(store: Store, _: str) -> None:
-        jobs.release_leases(store)
-
-    ask_at(store, job, 5, lose, base)
-    row = jobs.get_job(store, None, job.id)
-    assert row is not None
-    assert (row.status, row.error) == ("running", None)
-    assert finished(store, base).status == "succeeded"
+    monkeypatch.setattr(events, "append_metrics", asks)
 
 
 def test_a_run_that_diverges_fails_and_says_what_to_do(store: Store, base: Path) -> None:
@@ -355,22 +336,21 @@ def test_files_and_models_that_are_gone(store: Store, base: Path) -> None:
     assert failed.error["code"] == "model_not_found"
 
 
-def test_a_job_that_kills_its_trainer_again_and_again_is_given_up(store: Store, base: Path) -> None:
-    job = submit(store)
-    for attempt in range(fine_tuning.MOST_ATTEMPTS):
-        assert jobs.claim_next_job(store, f"dead-{attempt}", 0) is not None
-    failed = finished(store, base)
-    assert failed.error is not None
-    assert (failed.id, failed.error["code"]) == (job.id, "training_crashed")
+def test_a_job_that_kills_its_trainer_again_and_again_is_given_up(store: Store) -> None:
+    submitted = submit(store)
+    record = JobRecord(store, submitted, {})
+    for _ in range(3):
+        record.crashed(4)
+        assert jobs.get_job(store, None, submitted.id).status == "queued"
+    record.crashed(4)
+    failed = jobs.get_job(store, None, submitted.id)
+    assert (failed.status, failed.error["code"]) == ("failed", "training_crashed")
 
 
-# peft asks transformers by an old name.
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
 def test_large_models_are_tuned_with_adapters_and_saved_merged(
     store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("peft")
-    monkeypatch.setattr(training, "LORA_ABOVE", 1000)
+    monkeypatch.setattr(lora, "LORA_ABOVE", 1000)
     submit(store, n_epochs=2)
     expected = weights_of(store, finished(store, base))
     before = load_file(base / "model.safetensors")
@@ -379,10 +359,8 @@ def test_large_models_are_tuned_with_adapters_and_saved_merged(
     assert torch.equal(expected[embedding], before[embedding].float())
     changed = [name for name in expected if not torch.equal(expected[name], before[name].float())]
     assert changed
-    job = submit(store, n_epochs=2)
-    claimed = jobs.claim_next_job(store, "first", 10)
-    assert claimed is not None
-    run_job(store, claimed, "first", {"tiny": base}, _StopAt(store, job, 8))
+    submit(store, n_epochs=2)
+    run_job(store, base, {8: Stop(save=True)})
     assert same(weights_of(store, finished(store, base)), expected)
 
 
@@ -391,39 +369,35 @@ def test_large_models_are_tuned_with_adapters_and_saved_merged(
 )
 def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> None:
     asked = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
-    numbers = hyperparameters.resolve(asked, base, examples, lora=False)
+    advice = hyperparameters.describe(base)
+    numbers = hyperparameters.resolve(asked, advice, examples, lora=False)
     assert numbers.public() == {
         "n_epochs": epochs,
         "batch_size": batch,
         "learning_rate_multiplier": 1.0,
     }
     assert numbers.learning_rate == 5e-3
-    doubled = hyperparameters.resolve({"learning_rate_multiplier": 2}, base, examples, lora=False)
+    doubled = hyperparameters.resolve({"learning_rate_multiplier": 2}, advice, examples, lora=False)
     assert doubled.learning_rate == 1e-2
 
 
 def test_the_order_covers_every_example_once_and_groups_by_length() -> None:
     lengths = [number * 7 % 50 for number in range(203)]
-    order = LengthGroupedOrder(lengths, 8, seed=1)
-    seen = []
-    for epoch in (0, 1, 0):
-        order.set_epoch(epoch)
-        seen.append(list(order))
-    assert sorted(seen[0]) == list(range(203))
-    assert seen[0] != seen[1]
-    assert seen[0] == seen[2]
-    batches = [seen[0][i : i + 8] for i in range(0, 203, 8)]
-    padding = sum(8 * max(lengths[i] for i in b) - sum(lengths[i] for i in b) for b in batches[:-1])
+    one, two, again = (epoch_batches(lengths, 8, 1, epoch) for epoch in (0, 1, 0))
+    assert sorted(index for batch in one for index in batch) == list(range(203))
+    assert [len(batch) for batch in one] == [8] * 25 + [3]
+    assert one != two
+    assert one == again
+    padding = sum(8 * max(lengths[i] for i in b) - sum(lengths[i] for i in b) for b in one[:-1])
     assert padding < 0.1 * sum(lengths)
 
 
 def test_padding_is_never_learned() -> None:
-    batch = collate([TrainingExample([0, 5, 6, 0], [0, 0, 1, 1]), TrainingExample([0, 7], [0, 1])])
-    assert batch["labels"].tolist() == [
-        [IGNORED, IGNORED, 6, 0],
-        [IGNORED, 7, IGNORED, IGNORED],
-    ]
-    assert batch["input_ids"].tolist() == [[0, 5, 6, 0], [0, 7, 0, 0]]
+    ids, labels = collate(
+        [TrainingExample([0, 5, 6, 0], [0, 0, 1, 1]), TrainingExample([0, 7], [0, 1])]
+    )
+    assert labels.tolist() == [[IGNORED, IGNORED, 6, 0], [IGNORED, 7, IGNORED, IGNORED]]
+    assert ids.tolist() == [[0, 5, 6, 0], [0, 7, 0, 0]]
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -447,11 +421,9 @@ def train_with_fault(store: Store, base: Path, fault: dict[str, Any] | None) -> 
     lines = [json.dumps({"prompt": f"{i} ->", "completion": f" Hero {i}."}) for i in range(12)]
     row = files.add_file(store, "learner", "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 2, "batch_size": 4}
-    job = jobs.create_job(store, NewJob("learner", "tiny", row.id, 5, {}, numbers, fault=fault))
-    jobs.mark_queued(store, job.id)
-    done = run_job_inline(store, {"tiny": base})
-    assert done is not None
-    return done
+    made = jobs.create_job(store, NewJob("learner", "tiny", row.id, 5, {}, numbers, fault=fault))
+    jobs.mark_queued(store, made.id)
+    return finished(store, base)
 
 
 def test_it_fails_at_the_step_that_was_asked_for(store: Store, base: Path) -> None:
@@ -469,3 +441,135 @@ def test_a_fault_beyond_the_end_is_told(store: Store, base: Path) -> None:
     assert job.status == "succeeded"
     warned = [e.message for e in events.list_events(store, job.id).rows if e.level == "warn"]
     assert warned == ["The fault job_fails_after_7_steps did not happen: the job has only 6 steps"]
+
+
+def run_of(base: Path, n_examples: int = 24, epochs: int = 3) -> TrainingRun:
+    """A run of the loop by itself, as a job would make it."""
+    encoder = Encoder(base)
+    examples = []
+    for number in range(n_examples):
+        ids, mask = encoder.encode_completion_example(f"{number} ->", " Hero" * (1 + number % 5))
+        examples.append(TrainingExample(ids, mask))
+    numbers = Hyperparameters(epochs, 4, 1.0, 5e-3)
+    return TrainingRun(lora.load_model(base), ExampleSet(examples, "completion"), None, numbers, 7)
+
+
+def test_the_loop_does_what_the_trainer_of_transformers_does(base: Path, tmp_path: Path) -> None:
+    """The weights are the same to 1e-6 when it gets the same examples in the same order."""
+    run = run_of(base)
+    losses = [result.metrics["train_loss"] for result in run.steps()]
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        num_train_epochs=1,  # the order has all of them
+        per_device_train_batch_size=4,
+        learning_rate=5e-3,
+        lr_scheduler_type="linear",
+        warmup_steps=1,
+        optim="adamw_torch",
+        max_grad_norm=1.0,
+        train_sampling_strategy="sequential",
+        use_cpu=True,
+        save_strategy="no",
+        logging_steps=1,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+    )
+    examples = run.examples
+    lengths = [len(example.ids) for example in examples]
+    order = [
+        i for epoch in range(3) for batch in epoch_batches(lengths, 4, 7, epoch) for i in batch
+    ]
+    trainer = Trainer(
+        lora.load_model(base),
+        arguments,
+        train_dataset=Subset(run.examples, order),
+        data_collator=lambda rows: dict(zip(("input_ids", "labels"), collate(rows), strict=True)),
+    )
+    trainer.train()
+    logged = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses == pytest.approx(logged, abs=1e-4)
+    theirs = dict(trainer.model.named_parameters())
+    for name, weight in run.model.named_parameters():
+        assert torch.allclose(weight, theirs[name], rtol=0, atol=1e-6), name
+
+
+def test_a_base_may_ask_for_adapters(base: Path) -> None:
+    model = lora.load_model(base)
+    assert lora.lora_settings(model, {}) is None
+    settings = lora.lora_settings(model, {"lora": {"r": 4, "target_modules": ["q_proj", "v_proj"]}})
+    assert settings == {"r": 4, "lora_alpha": 32, "target_modules": ["q_proj", "v_proj"]}
+    wrapped = lora.add_lora(model, settings, 7)
+    trained = [name for name, weight in wrapped.named_parameters() if weight.requires_grad]
+    assert trained and all("q_proj" in name or "v_proj" in name for name in trained)
+
+
+def test_a_learning_rate_that_is_no_number_is_a_divergence(store: Store, base: Path) -> None:
+    submit(store, learning_rate_multiplier=1e300)
+    failed = finished(store, base)
+    assert failed.error is not None
+    assert failed.error["code"] == "training_diverged"
+
+
+@pytest.mark.parametrize("place", ["save_state", "save_model"])
+def test_a_full_disk_fails_the_job_and_names_storage(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    submit(store)
+    monkeypatch.setattr(checkpoint, place, full)
+    failed = finished(store, base)
+    assert failed.error is not None
+    assert (failed.status, failed.error["code"]) == ("failed", "storage_error")
+    assert "No space left on device" in str(failed.error["message"])
+    assert not (store.jobs_dir / failed.id).exists()
+
+
+def test_a_full_disk_inside_safetensors_is_named_too(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("IoError(Os { code: 28, message: No space left on device })")
+
+    submit(store)
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    failed = finished(store, base)
+    assert failed.error is not None
+    assert failed.error["code"] == "storage_error"
+
+
+def test_a_write_that_failed_can_be_repeated(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message is recorded twice, as after an error behind the first time: nothing doubles."""
+    write = JobRecord.write
+
+    def twice(record: JobRecord, message: Any) -> None:
+        write(record, message)
+        if not isinstance(message, Done | Failed):
+            write(record, message)
+
+    monkeypatch.setattr(JobRecord, "write", twice)
+    submit(store)
+    done = finished(store, base)
+    said = messages(store, done)
+    assert len(set(said)) == len(said)
+    assert [row.step for row in checkpoints.list_checkpoints(store, done.id).rows] == [24, 18, 12]
+
+
+def test_two_processes_never_train_a_job_in_one_folder(store: Store, base: Path) -> None:
+    submitted = submit(store)
+    folder = store.jobs_dir / submitted.id
+    folder.mkdir()
+    with FileLock(folder / job.LOCK):  # an orphan of a server that was killed
+        server = Server(JobRecord(store, submitted, {"tiny": base}), {})
+        server.inbox.put(Stop(save=True))
+        server.inbox.put(Stop(save=False))
+        order = JobRecord(store, submitted, {"tiny": base}).order()
+        assert isinstance(order, Train)
+        assert isinstance(job.train(order, job.Conversation(server, server.inbox)), Stopped)
+    assert events.list_metrics(store, submitted.id) == []
+    assert finished(store, base).status == "succeeded"

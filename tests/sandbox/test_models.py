@@ -86,7 +86,7 @@ def test_base_models_stay(client: OpenAI, base_model: str) -> None:
 
 def test_a_tuned_model_can_be_tuned_further(client: OpenAI, tuned: Callable[[], str]) -> None:
     name = tuned()
-    file = client.files.create(file=chat_lines(), purpose="fine-tune")
+    file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
     job = client.fine_tuning.jobs.create(
         model=name, training_file=file.id, hyperparameters={"n_epochs": 50}
     )

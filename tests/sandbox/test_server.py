@@ -114,14 +114,17 @@ def test_the_lock_file_is_private(server: Server) -> None:
 
 
 def kill_worker(server: Server, name: str) -> None:
-    """Kill the server's workers of one kind."""
-    workers = psutil.Process(server.process.pid).children()
-    found = [
-        worker
-        for worker in workers
-        if worker.name() == f"sandbox-{name}" or f"sandbox.engine.{name}" in worker.cmdline()
-    ]
-    assert found
+    """Kill the server's workers of one kind, as soon as there are any."""
+    deadline = time.monotonic() + 60
+    found: list[psutil.Process] = []
+    while not found:
+        assert time.monotonic() < deadline
+        workers = psutil.Process(server.process.pid).children()
+        found = [
+            worker
+            for worker in workers
+            if worker.name() == f"sandbox-{name}" or f"sandbox.engine.{name}" in worker.cmdline()
+        ]
     for worker in found:
         worker.kill()
 
@@ -168,7 +171,7 @@ def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
         for number in range(LINES)
     ]
     with own_server.client() as client:
-        file = client.files.create(file=chat_lines(60), purpose="fine-tune")
+        file = client.files.create(file=("a.jsonl", chat_lines(60)), purpose="fine-tune")
         job = client.fine_tuning.jobs.create(
             model="tiny",
             training_file=file.id,
@@ -190,7 +193,8 @@ def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
     assert 15 <= len(kept) < LINES
     own_server.start()
     with own_server.client() as client:
-        more = wait_for_events(client, job.id, len(known) + 15)
+        so_far = event_texts(client, job.id)
+        more = wait_for_events(client, job.id, len(so_far) + 15)
         assert more[: len(known)] == known
         kill_worker(own_server, "trainer")
         job = wait_for(client, job.id, "succeeded", "failed")

@@ -23,7 +23,6 @@ from sandbox.store import (
     FileInUse,
     InvalidCursor,
     JobStateError,
-    LeaseLost,
     MissingFile,
     ModelInUse,
     NotOurState,
@@ -45,7 +44,6 @@ from sandbox.store import (
 from sandbox.store.batches import BatchRow, LineResult, NewBatch
 from sandbox.store.files import FileRow
 from sandbox.store.jobs import JobRow, NewJob
-from sandbox.store.lock import StateLock, StateLocked
 from sandbox.store.models import ModelRow, NewModel
 from sandbox.store.schema import MIGRATIONS
 from tests.support.server import ROOT
@@ -304,14 +302,6 @@ def test_every_error_is_in_the_tree() -> None:
     kinds = [k for k in vars(errors).values() if isinstance(k, type)]
     defined = [k.__name__ for k in kinds if issubclass(k, errors.StoreError)]
     assert ["StoreError", *named] == defined
-
-
-def test_only_one_holds_the_lock(tmp_path: Path) -> None:
-    lock = StateLock(tmp_path)
-    with pytest.raises(StateLocked):
-        StateLock(tmp_path)
-    lock.release()
-    StateLock(tmp_path).release()
 
 
 # Transactions.
@@ -705,22 +695,6 @@ def test_checkpoints_are_kept_once_and_end_the_counting_of_crashes(store: Store)
     jobs.count_crash(store, job.id)
     jobs.reset_crashes(store, job.id)
     assert read(store, job).crashes == 0
-
-
-def test_a_lease_that_ran_out_is_lost(store: Store) -> None:
-    job = running(store)
-    assert jobs.claim_next_job(store, "one", 0.05).id == job.id
-    queued(store)
-    time.sleep(0.1)
-    assert jobs.claim_next_job(store, "two", 60).attempt == 2
-    assert jobs.renew_lease(store, job.id, "two", 60) is None
-    for act in (
-        lambda: jobs.renew_lease(store, job.id, "one", 60),
-        lambda: jobs.mark_running(store, job.id, "one", hyperparameters={}),
-        lambda: jobs.finish_failed(store, job.id, code="c", message="m", owner="one"),
-    ):
-        with pytest.raises(LeaseLost):
-            act()
 
 
 # Batches.

@@ -1,4 +1,4 @@
-"""Trainers in processes of their own: side by side, killed, cancelled, ended with their parent."""
+"""Trainers in processes of their own: side by side, killed, stopped, on a full disk, restarted."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from sandbox.__main__ import main
 from sandbox.config import SHIPPED_BASE, usual_trainers
-from sandbox.engine.fine_tuning import run_job_inline
-from sandbox.engine.supervisor import RestartPolicy, Worker, trainer_arguments
+from sandbox.engine.parent import trainers as parent
+from sandbox.engine.parent.process import RestartPolicy
+from sandbox.engine.parent.trainers import Trainers
 from sandbox.store import Store, events, files, jobs, models
-from sandbox.store.jobs import JobRow, NewJob
+from sandbox.store.jobs import FINISHED, JobRow, NewJob
+from tests.support.inline_job import run_job
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +39,16 @@ def base(tiny: Path) -> Path:
     return tiny
 
 
-def submit(store: Store, project: str = "learner") -> JobRow:
+@pytest.fixture(scope="module")
+def expected(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The weights of a job that nothing has disturbed."""
+    with Store(tmp_path_factory.mktemp("undisturbed")) as store:
+        job = submit(store)
+        run_job(store, base)
+        return weights(store, job)
+
+
+def submit(store: Store, project: str = "learner", **more: Any) -> JobRow:
     """A job of ten epochs of six steps; all of them are alike."""
     lines = [
         json.dumps({"prompt": f"{i} ->", "completion": f" Hero {i} flies" + " on" * (i % 7) + "."})
@@ -40,7 +56,7 @@ def submit(store: Store, project: str = "learner") -> JobRow:
     ]
     row = files.add_file(store, project, "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 10, "batch_size": 4}
-    job = jobs.create_job(store, NewJob(project, "tiny", row.id, 5, {}, numbers))
+    job = jobs.create_job(store, NewJob(project, "tiny", row.id, 5, {}, numbers, **more))
     return jobs.mark_queued(store, job.id)
 
 
@@ -54,7 +70,28 @@ def steps(store: Store, job: JobRow) -> list[int]:
     return [event.data["step"] for event in events.list_metrics(store, job.id) if event.data]
 
 
-async def until(condition: Callable[[], bool]) -> None:
+def weights(store: Store, job: JobRow) -> dict[str, torch.Tensor]:
+    row = read(store, job)
+    model = models.get_model(store, row.project, row.fine_tuned_model or "")
+    assert model is not None, row.error
+    return load_file(models.model_path(store, model) / "model.safetensors")
+
+
+def check_whole(store: Store, job: JobRow, expected: dict[str, torch.Tensor]) -> None:
+    """Every step and checkpoint is told once, in order, and the weights are the expected ones."""
+    said = [event.message for event in events.list_events(store, job.id, limit=500).rows][::-1]
+    said = [text for text in said if "paused" not in text and "resumed" not in text]
+    assert len(set(said)) == len(said)
+    assert steps(store, job) == list(range(1, STEPS + 1))
+    assert said[-1] == "The job has successfully completed"
+    made = [int(text.split()[4]) for text in said if text.startswith("Checkpoint created")]
+    assert made == list(range(6, STEPS, 6))
+    found = weights(store, job)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert not (store.jobs_dir / job.id).exists()
+
+
+async def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "It took too long."
@@ -62,128 +99,265 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def with_trainers(
-    store: Store, base: Path, names: list[str], body: Callable[[list[Worker]], Awaitable[None]]
+    store: Store,
+    base: Path,
+    body: Callable[[Trainers], Awaitable[None]],
+    count: int = 1,
 ) -> None:
-    """Run `body` beside trainers of these names, each in a process of its own."""
-
-    def worker(name: str) -> Worker:
-        return Worker(
-            name,
-            trainer_arguments(store.state_dir, {"tiny": base}, name),
-            on_exit=lambda: jobs.release_leases(store, name),
-            policy=RestartPolicy(first_wait=0.05),
-            environment={"OMP_NUM_THREADS": "2"},
-        )
+    """Run `body` beside trainers, each in a process of its own."""
 
     async def run() -> None:
-        workers = [worker(name) for name in names]
-        for one in workers:
-            await one.start()
+        trainers = Trainers(store, {"tiny": base}, count, RestartPolicy(first_wait=0.05))
+        await trainers.start()
         try:
-            for one in workers:
-                await one.wait_ready()
-            await body(workers)
+            await body(trainers)
         finally:
-            for one in workers:
-                await one.stop()
+            await trainers.stop()
 
     asyncio.run(run())
 
 
-def weights(store: Store, job: JobRow) -> dict[str, torch.Tensor]:
-    row = read(store, job)
-    model = models.get_model(store, row.project, row.fine_tuned_model or "")
-    assert model is not None
-    return load_file(models.model_path(store, model) / "model.safetensors")
-
-
-def check_events(store: Store, job: JobRow) -> None:
-    """Every step and every checkpoint is told once, in order."""
-    said = [event.message for event in events.list_events(store, job.id, limit=500).rows][::-1]
-    assert len(set(said)) == len(said)
-    assert steps(store, job) == list(range(1, STEPS + 1))
-    assert said[-1] == "The job has successfully completed"
-    made = [int(text.split()[4]) for text in said if text.startswith("Checkpoint created")]
-    assert made == list(range(6, STEPS, 6))
+def pid_of(trainers: Trainers, job: JobRow) -> int | None:
+    """The process that trains a job."""
+    held = [one.child.pid for one in trainers._trainers if one.job_id == job.id]
+    return held[0] if held else None
 
 
 def test_two_jobs_train_side_by_side_and_kill_9_costs_one_of_them_nothing_but_time(
-    store: Store, base: Path
+    store: Store, base: Path, expected: dict[str, torch.Tensor]
 ) -> None:
-    alone = submit(store, "cyd")
-    run_job_inline(store, {"tiny": base})
     made = [submit(store, "ada"), submit(store, "bob")]
     one, two = made
 
-    async def body(workers: list[Worker]) -> None:
-        await until(lambda: bool(steps(store, one)) and bool(steps(store, two)))
-        owners = [read(store, job).lease_owner or "" for job in made]
-        assert sorted(owner[:10] for owner in owners) == ["trainer-1-", "trainer-2-"]
-        assert jobs.count_leased(store) == 2
-        victim = next(w for w in workers if owners[0].startswith(w.name + "-"))
+    async def body(trainers: Trainers) -> None:
+        await until(lambda: steps(store, one) and steps(store, two))
+        assert len({pid_of(trainers, job) for job in made}) == 2
         # Before its first checkpoint, and after some.
         for step in (2, 20):
             await until(lambda step=step: len(steps(store, one)) >= step)
-            if read(store, one).status == "running":
-                await until(lambda: victim.process is not None)
-                os.kill(victim.process.pid, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
-                await until(lambda: not victim.ready)
+            if pid := pid_of(trainers, one):
+                kill(pid)
+                await until(lambda pid=pid: pid_of(trainers, one) != pid)
         await until(lambda: all(read(store, job).status == "succeeded" for job in made))
-        assert jobs.count_leased(store) == 0
 
-    with_trainers(store, base, ["trainer-1", "trainer-2"], body)
-    expected = weights(store, alone)
+    with_trainers(store, base, body, count=2)
     for job in made:
-        check_events(store, job)
-        found = weights(store, job)
-        assert all(torch.equal(expected[name], found[name]) for name in expected)
+        check_whole(store, job, expected)
+        assert read(store, job).crashes == 0
 
 
-def test_cancel_and_pause_reach_a_trainer_and_it_ends_with_its_parent(
-    store: Store, base: Path
+def kill(pid: int) -> None:
+    psutil.Process(pid).kill()
+
+
+def test_cancel_pause_and_four_restarts_in_one_epoch(
+    store: Store, base: Path, expected: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unwanted, job = submit(store), submit(store)
 
-    async def first(_: list[Worker]) -> None:
+    async def ask(trainers: Trainers) -> None:
         await until(lambda: len(steps(store, unwanted)) >= 3)
         jobs.request_cancel(store, unwanted.id)
+        trainers.ask(unwanted.id)
         await until(lambda: read(store, unwanted).status == "cancelled")
         await until(lambda: len(steps(store, job)) >= 3)
         jobs.request_pause(store, job.id)
+        trainers.ask(job.id)
         await until(lambda: read(store, job).status == "paused")
         jobs.resume_job(store, job.id)
+        trainers.ask(job.id)
         await until(lambda: len(steps(store, job)) >= 9)
 
-    async def second(_: list[Worker]) -> None:
-        await until(lambda: read(store, job).status == "succeeded")
-
-    with_trainers(store, base, ["trainer-1"], first)
+    with_trainers(store, base, ask)
     assert len(steps(store, unwanted)) < STEPS
-    row = read(store, job)
-    assert row.status == "running" and (row.lease_until or 0) <= time.time()
-    assert 9 <= len(steps(store, job)) < STEPS
-    with_trainers(store, base, ["trainer-1"], second)
-    assert steps(store, job) == list(range(1, STEPS + 1))
+    assert not (store.jobs_dir / unwanted.id).exists()
+    for _ in range(4):
+        before = len(steps(store, job))
+        assert read(store, job).status == "running"
+
+        async def one_step(_: Trainers, before: int = before) -> None:
+            await until(lambda: len(steps(store, job)) > before)
+
+        with_trainers(store, base, one_step)
+    assert read(store, job).crashes == 0
+
+    async def finish(_: Trainers) -> None:
+        await until(lambda: read(store, job).status in FINISHED)
+
+    with_trainers(store, base, finish)
+    check_whole(store, job, expected)
 
 
-def test_only_the_leases_of_the_trainer_that_is_gone_are_released(store: Store) -> None:
-    for _ in range(3):
-        submit(store)
-    owners = ["trainer-1-77-abc", "trainer-10-78-def", "trainer-2-79-ghi"]
-    claimed = [jobs.claim_next_job(store, owner, 60) for owner in owners]
-    jobs.release_leases(store, "trainer-1")
-    left = [read(store, job).lease_owner for job in claimed if job]
-    assert left == [None, "trainer-10-78-def", "trainer-2-79-ghi"]
-    assert jobs.count_leased(store) == 2
-    jobs.release_leases(store)
-    assert jobs.count_leased(store) == 0
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGSTOP")
+def test_a_process_that_is_held_up_goes_on_and_another_one_does_not_take_its_job(
+    store: Store, base: Path, expected: dict[str, torch.Tensor]
+) -> None:
+    job = submit(store)
+
+    async def body(trainers: Trainers) -> None:
+        await until(lambda: len(steps(store, job)) >= 3)
+        pid = pid_of(trainers, job)
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(0.3)
+        reached = len(steps(store, job))
+        await asyncio.sleep(2)
+        assert (len(steps(store, job)), pid_of(trainers, job)) == (reached, pid)
+        os.kill(pid, signal.SIGCONT)
+        await until(lambda: read(store, job).status in FINISHED)
+
+    with_trainers(store, base, body, count=2)
+    check_whole(store, job, expected)
 
 
-def test_two_trainers_take_up_the_jobs_of_two_projects_first(store: Store) -> None:
-    for project in ("ada", "ada", "bob", "ada"):
-        submit(store, project)
-    taken = [jobs.claim_next_job(store, f"trainer-{i}-1-x", 60) for i in (1, 2)]
-    assert [job.project for job in taken if job] == ["ada", "bob"]
+def test_a_full_disk_stops_the_training_until_there_is_room(
+    store: Store,
+    base: Path,
+    expected: dict[str, torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parent, "FIRST_WAIT", 0.05)
+    job = submit(store)
+    append = events.append_metrics
+    full = False
+
+    def maybe(*args: Any) -> bool:
+        if full:
+            raise sqlite3.OperationalError("database or disk is full")
+        return append(*args)
+
+    monkeypatch.setattr(events, "append_metrics", maybe)
+
+    async def body(trainers: Trainers) -> None:
+        nonlocal full
+        await until(lambda: len(steps(store, job)) >= 8)
+        assert trainers.degraded is None
+        full = True
+        await until(lambda: trainers.degraded)
+        assert "disk is full" in trainers.degraded
+        assert str(store.state_dir) in trainers.degraded
+        await asyncio.sleep(0.5)
+        assert read(store, job).status == "running"
+        full = False
+        await until(lambda: read(store, job).status in FINISHED)
+        assert trainers.degraded is None
+
+    with_trainers(store, base, body)
+    check_whole(store, job, expected)
+
+
+def test_nothing_is_written_after_the_final_event(store: Store, base: Path) -> None:
+    """Somebody else ends the job; its trainer is stopped and takes the next one."""
+    ended, job = submit(store), submit(store)
+
+    async def body(_: Trainers) -> None:
+        await until(lambda: len(steps(store, ended)) >= 3)
+        jobs.finish_failed(store, ended.id, code="c", message="That was it.")
+        await until(lambda: read(store, job).status in FINISHED)
+
+    with_trainers(store, base, body)
+    last = events.list_events(store, ended.id, limit=1).rows[0]
+    assert last.message == "That was it."
+    assert read(store, job).status == "succeeded"
+    made = {model.job_id for model in models.list_models(store, "learner")}
+    left = {path.name.rpartition("-")[0] for path in store.models_dir.iterdir()}
+    assert left == made
+
+
+def test_a_job_that_kills_its_trainer_fails_and_the_next_one_is_trained(
+    store: Store, base: Path
+) -> None:
+    deadly, job = submit(store), submit(store)
+
+    async def body(trainers: Trainers) -> None:
+        while read(store, deadly).status not in FINISHED:
+            await until(lambda: pid_of(trainers, deadly) or read(store, deadly).status in FINISHED)
+            if (pid := pid_of(trainers, deadly)) and psutil.pid_exists(pid):
+                kill(pid)
+                await until(lambda pid=pid: pid_of(trainers, deadly) != pid)
+        await until(lambda: read(store, job).status in FINISHED)
+
+    with_trainers(store, base, body)
+    assert read(store, deadly).error["code"] == "training_crashed"
+    assert read(store, job).status == "succeeded"
+
+
+def test_a_model_folder_that_vanished_is_trained_again(
+    store: Store,
+    base: Path,
+    expected: dict[str, torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error that is none of a full disk: the process is replaced and the job goes on."""
+    job = submit(store)
+    add, failures = models.add_model, [FileNotFoundError("gone")]
+
+    def fails_once(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return add(*args)
+
+    monkeypatch.setattr(models, "add_model", fails_once)
+
+    async def body(_: Trainers) -> None:
+        await until(lambda: read(store, job).status in FINISHED)
+
+    with_trainers(store, base, body)
+    check_whole(store, job, expected)
+
+
+def test_a_process_that_has_trained_is_replaced_when_idle(
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parent, "IDLE_SECONDS", 0.2)
+    first, pids = submit(store), []
+
+    async def body(trainers: Trainers) -> None:
+        child = trainers._trainers[0].child
+        await until(lambda: child.ready)
+        pids.append(child.pid)
+        await until(lambda: read(store, first).status in FINISHED)
+        await until(lambda: child.ready and child.pid not in (None, *pids))
+        second = submit(store)
+        trainers.wake()
+        await until(lambda: read(store, second).status in FINISHED)
+
+    with_trainers(store, base, body)
+
+
+SERVER = """
+import asyncio, sys
+from pathlib import Path
+from sandbox.engine.parent.trainers import Trainers
+from sandbox.store import Store
+
+async def main():
+    with Store(Path(sys.argv[1])) as store:
+        await Trainers(store, {"tiny": Path(sys.argv[2])}, 1).start()
+        await asyncio.sleep(600)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_kill_9_of_the_server_at_any_time_changes_nothing(
+    store: Store, base: Path, expected: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    job = submit(store)
+    script = tmp_path / "server.py"
+    script.write_text(SERVER, encoding="utf-8")
+    for step in (1, 8, 13, 31):
+        command = [sys.executable, str(script), str(store.state_dir), str(base)]
+        with subprocess.Popen(command) as server:
+            asyncio.run(until(lambda step=step: len(steps(store, job)) >= step))
+            server.kill()
+
+    async def finish(_: Trainers) -> None:
+        await until(lambda: read(store, job).status in FINISHED)
+
+    with_trainers(store, base, finish)
+    check_whole(store, job, expected)
+    assert read(store, job).crashes == 0
 
 
 @pytest.mark.parametrize("wrong", ["0", "17", "two", "-1"])

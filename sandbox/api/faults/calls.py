@@ -9,8 +9,8 @@ from starlette.types import Message, Receive, Scope
 
 from sandbox.api.body import read_bytes
 
-MODEL_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
-TEXT_PATHS = MODEL_PATHS[:2]
+TEXT_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+MODEL_PATHS = (*TEXT_PATHS, "/v1/embeddings")
 JOBS_PATH = "/v1/fine_tuning/jobs"
 # Never touched: the faults' own address, and the list with which clients look for a server.
 SPARED = ("/v1/sandbox/", "/v1/models")

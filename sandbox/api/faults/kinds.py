@@ -1,154 +1,212 @@
-"""The faults there are: their names, where they can happen, and what may be said about each."""
+"""The faults there are: what may be said about each, and the hosted API's words for it."""
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
-from sandbox.api.errors import BadRequest
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from starlette.types import Receive, Send
 
-STEPS_NAME = "job_fails_after_N_steps"
-MOST_STEPS = 1_000_000
+from sandbox.api.errors import (
+    ApiError,
+    BadRequest,
+    Flagged,
+    ModelRetired,
+    QuotaExceeded,
+    ServerError,
+    TrainingNotAvailable,
+)
+from sandbox.api.faults.calls import Call
+from sandbox.api.faults.traffic import Broken, Late, Slow, Traffic
+from sandbox.api.retry_after import limit_headers, rate_limited
 
-
-@dataclass(frozen=True)
-class Number:
-    """A detail of a fault: its default and the range it may have. None: it must be given."""
-
-    default: float | None
-    low: float
-    high: float
-    whole: bool = False
-
-    def read(self, name: str, given: Any) -> float:
-        """Return a value as a number. Raises BadRequest."""
-        try:
-            value = float(given) if not isinstance(given, bool) else float("nan")
-        except (TypeError, ValueError, OverflowError):
-            value = float("nan")
-        if not self.low <= value <= self.high or (self.whole and value != int(value)):
-            kind = "a whole number" if self.whole else "a number"
-            raise BadRequest(
-                f"'{name}' of a fault must be {kind} from {self.low:g} to {self.high:g}.",
-                param=name,
-            )
-        return int(value) if self.whole else value
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A detail that is one of a few numbers."""
-
-    default: int
-    among: tuple[int, ...]
-
-    def read(self, name: str, given: Any) -> int:
-        """Return the number. Raises BadRequest."""
-        for number in self.among:
-            if str(given) == str(number):
-                return number
-        choices = ", ".join(map(str, self.among))
-        raise BadRequest(f"'{name}' of a fault must be one of {choices}.", param=name)
-
-
-@dataclass(frozen=True)
-class Lines:
-    """A detail that names lines of a file: "4,13"."""
-
-    default: str
-
-    def read(self, name: str, given: Any) -> str:
-        """Return the line numbers, tidied. Raises BadRequest."""
-        numbers = re.findall(r"[0-9]+", str(given))
-        if not re.fullmatch(r"[0-9]{1,9}( *, *[0-9]{1,9}){0,49}", str(given).strip()):
-            raise BadRequest(f"'{name}' of a fault must be line numbers: 4,13", param=name)
-        return ", ".join(numbers)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One sort of fault. ``aims`` names the calls that it can happen to (see calls.py)."""
-
-    name: str
-    aims: tuple[str, ...]
-    what: str
-    details: dict[str, Number | Choice | Lines] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault that was asked for, with all its details."""
-
-    kind: Kind
-    details: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The name as it was asked for: with the number of steps in it, if it has one."""
-        return self.kind.name.replace("_N_", f"_{self.details.get('steps')}_")
-
-
-WAIT = Number(1, 1, 120, whole=True)
-STATUS = Choice(500, (500, 502, 503, 504))
-
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("rate_limit", ("any",), "429: too many calls. Ask again soon.", {"retry_after": WAIT}),
-        Kind("insufficient_quota", ("model", "job"), "429: the money is used up."),
-        Kind("server_error", ("any",), "500 to 504: the provider has failed.", {"status": STATUS}),
-        Kind(
-            "timeout",
-            ("any",),
-            "The work is done, but the answer comes too late.",
-            {"seconds": Number(5, 0.01, 600)},
-        ),
-        Kind(
-            "slow_stream",
-            ("stream",),
-            "A stream that waits before each piece.",
-            {"seconds": Number(0.5, 0.01, 60)},
-        ),
-        Kind(
-            "broken_stream",
-            ("stream",),
-            "A stream whose connection is cut.",
-            {"chunks": Number(4, 1, 100_000, whole=True)},
-        ),
-        Kind("training_not_available", ("job",), "403: this account may not train models."),
-        Kind("model_retired", ("model", "job"), "404: the model is gone for good."),
-        Kind(
-            "moderation",
-            ("text", "job"),
-            "400: the prompt is flagged; or the job fails, because its file is.",
-            {"lines": Lines("1")},
-        ),
-        Kind(
-            STEPS_NAME,
-            ("job",),
-            "The job fails in the middle of its training.",
-            {"steps": Number(None, 1, MOST_STEPS, whole=True)},
-        ),
-    )
+LIMIT = 3  # requests a minute: what a new hosted account has had
+SERVER_WORDS = {
+    500: "The server had an error while processing your request. Sorry about that!",
+    502: "Bad gateway.",
+    503: "The engine is currently overloaded, please try again later.",
+    504: "Gateway timeout.",
 }
 
 
+class Fault(BaseModel):
+    """A fault that was asked for. A kind is a subclass; its fields are what a client may set.
+
+    ``aims`` are the calls that it can happen to (see calls.py).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    name: ClassVar[str]
+    what: ClassVar[str]
+    aims: ClassVar[tuple[str, ...]]
+
+    @property
+    def asked_as(self) -> str:
+        """The name that asks for this very fault."""
+        return self.name
+
+    def error(self, call: Call) -> ApiError | None:
+        """Return the answer that the call gets, or None if it is answered as ever."""
+        return None
+
+    def traffic(self, receive: Receive, send: Send) -> Traffic | None:
+        """Return what happens to the call's traffic, or None if nothing does."""
+        return None
+
+
+class RateLimit(Fault):
+    name = "rate_limit"
+    what = "429: too many calls. Ask again soon."
+    aims = ("any",)
+    retry_after: Annotated[int, Field(ge=1, le=120)] = 1  # seconds
+
+    def error(self, call: Call) -> ApiError:
+        error = rate_limited(call.model or "requests", LIMIT, self.retry_after)
+        error.headers |= limit_headers(LIMIT, 0, self.retry_after)
+        error.headers |= {
+            "x-ratelimit-limit-tokens": "40000",
+            "x-ratelimit-remaining-tokens": "39960",
+            "x-ratelimit-reset-tokens": "60ms",
+        }
+        return error
+
+
+class InsufficientQuota(Fault):
+    name = "insufficient_quota"
+    what = "429: the money is used up."
+    aims = ("model", "job")
+
+    def error(self, call: Call) -> ApiError:
+        return QuotaExceeded(
+            "You exceeded your current quota, please check your plan and billing details. For "
+            "more information on this error, read the docs: "
+            "https://platform.openai.com/docs/guides/error-codes/api-errors."
+        )
+
+
+class ServerFault(Fault):
+    name = "server_error"
+    what = "500 to 504: the provider has failed."
+    aims = ("any",)
+    # As text, too: that is how a header brings it.
+    status: Annotated[Literal[500, 502, 503, 504], BeforeValidator(lambda v: _number(v))] = 500
+
+    def error(self, call: Call) -> ApiError:
+        error = ServerError(SERVER_WORDS[self.status])
+        error.status = self.status
+        return error
+
+
+class Timeout(Fault):
+    name = "timeout"
+    what = "The work is done, but the answer comes too late."
+    aims = ("any",)
+    seconds: Annotated[float, Field(ge=0.01, le=600)] = 5
+
+    def traffic(self, receive: Receive, send: Send) -> Traffic:
+        return Late(receive, send, self.seconds)
+
+
+class SlowStream(Fault):
+    name = "slow_stream"
+    what = "A stream that waits before each piece."
+    aims = ("stream",)
+    seconds: Annotated[float, Field(ge=0.01, le=60)] = 0.5
+
+    def traffic(self, receive: Receive, send: Send) -> Traffic:
+        return Slow(receive, send, self.seconds)
+
+
+class BrokenStream(Fault):
+    name = "broken_stream"
+    what = "A stream whose connection is cut."
+    aims = ("stream",)
+    chunks: Annotated[int, Field(ge=1, le=100_000)] = 4
+
+    def traffic(self, receive: Receive, send: Send) -> Traffic:
+        return Broken(receive, send, self.chunks)
+
+
+class NoTraining(Fault):
+    name = "training_not_available"
+    what = "403: this account may not train models."
+    aims = ("job",)
+
+    def error(self, call: Call) -> ApiError:
+        return TrainingNotAvailable(
+            "OpenAI is winding down the fine-tuning platform and your organization is no longer "
+            "able to create new fine-tuning training jobs. Learn more: "
+            "https://developers.openai.com/api/docs/deprecations"
+        )
+
+
+class Retired(Fault):
+    name = "model_retired"
+    what = "404: the model is gone for good."
+    aims = ("model", "job")
+
+    def error(self, call: Call) -> ApiError:
+        return ModelRetired(
+            f"The model `{call.model}` has been deprecated, learn more here: "
+            "https://platform.openai.com/docs/deprecations"
+        )
+
+
+class Moderation(Fault):
+    name = "moderation"
+    what = "400: the prompt is flagged; or the job fails, because its file is."
+    aims = ("text", "job")
+    lines: Annotated[
+        str,
+        BeforeValidator(lambda value: ", ".join(re.split(r"\s*,\s*", str(value).strip()))),
+        StringConstraints(pattern=r"^[0-9]{1,9}(, [0-9]{1,9}){0,49}$"),
+    ] = "1"  # numbers of lines in the training file: "4, 13"
+
+    def error(self, call: Call) -> ApiError | None:
+        if "job" in call.aims:
+            return None  # the job is created, and fails
+        return Flagged(
+            "Invalid prompt: your prompt was flagged as potentially violating our usage policy. "
+            "Please try again with a different prompt: "
+            "https://platform.openai.com/docs/guides/reasoning#advice-on-prompting"
+        )
+
+
+class JobFails(Fault):
+    name = "job_fails_after_N_steps"
+    what = "The job fails in the middle of its training."
+    aims = ("job",)
+    steps: Annotated[int, Field(ge=1, le=1_000_000)]
+
+    @property
+    def asked_as(self) -> str:
+        return self.name.replace("_N_", f"_{self.steps}_")
+
+
+KINDS: dict[str, type[Fault]] = {kind.name: kind for kind in Fault.__subclasses__()}
+
+
 def build_fault(name: str, details: dict[str, Any]) -> Fault:
-    """Return the fault of this name. Raises BadRequest for a name or a detail nobody knows."""
-    given = dict(details)
+    """Return the fault of this name. Raises BadRequest for a name or a detail that is unknown."""
     inside = re.fullmatch(r"job_fails_after_([0-9]{1,9})_steps", name)
     if inside:
-        name = STEPS_NAME
-        given["steps"] = inside[1]
+        name, details = JobFails.name, details | {"steps": inside[1]}
     kind = KINDS.get(name)
     if kind is None:
         raise BadRequest(
             f"There is no fault '{name}'. There are: {', '.join(KINDS)}.", code="unknown_fault"
         )
-    for key in given:
-        if key not in kind.details:
-            known = ", ".join(kind.details) or "none"
-            raise BadRequest(f"The fault '{name}' has no detail '{key}' (it has: {known}).")
-    return Fault(kind, {key: _value(kind, key, given) for key in kind.details})
+    try:
+        return kind.model_validate(details)
+    except ValidationError as error:
+        raise _explain(kind, error.errors(include_url=False, include_input=False)) from error
 
 
 def parse_header(text: str) -> tuple[Fault, int | None]:
@@ -164,20 +222,25 @@ def parse_header(text: str) -> tuple[Fault, int | None]:
             raise BadRequest(f"X-Sandbox-Fault: '{pair}' has no '='. Write NAME;key=value")
         details[key.strip()] = value.strip()
     times = details.pop("times", None)
-    fault = build_fault(name, details)
-    return fault, None if times is None else int(TIMES.read("times", times))
+    if times is not None and not re.fullmatch(r"[1-9][0-9]{0,2}|1000", times):
+        raise BadRequest("'times' of a fault must be a whole number from 1 to 1000.", param="times")
+    return build_fault(name, details), None if times is None else int(times)
 
 
-TIMES = Number(1, 1, 1000, whole=True)
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{3}", value) else value
 
 
-def _value(kind: Kind, key: str, given: dict[str, Any]) -> Any:
-    detail = kind.details[key]
-    value = given.get(key, detail.default)
-    if value is None:
-        raise BadRequest(
+def _explain(kind: type[Fault], errors: Sequence[Any]) -> BadRequest:
+    first = errors[0]
+    param = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(kind.model_fields) or "none"
+        return BadRequest(f"The fault '{kind.name}' has no detail '{param}' (it has: {known}).")
+    if first["type"] == "missing":
+        return BadRequest(
             "After how many steps? Write the number into the name (job_fails_after_20_steps) or "
-            f"give '{key}'.",
-            param=key,
+            f"give '{param}'.",
+            param=param,
         )
-    return detail.read(key, value)
+    return BadRequest(f"Invalid '{param}' of a fault: {first['msg']}.", param=param)

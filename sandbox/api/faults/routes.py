@@ -9,7 +9,7 @@ from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.faults.calls import AIMS
-from sandbox.api.faults.kinds import KINDS, TIMES, build_fault
+from sandbox.api.faults.kinds import KINDS, build_fault
 
 router = APIRouter(
     prefix="/sandbox/faults", tags=["sandbox: faults for practice"], route_class=JsonRoute
@@ -20,7 +20,7 @@ class FaultRequest(Strict):
     """The parameters of a fault: its name, for how many calls, and what the name needs more."""
 
     fault: Annotated[str, Field(min_length=1, max_length=64)]
-    times: Annotated[int, Field(ge=1, le=int(TIMES.high))] = 1
+    times: Annotated[int, Field(ge=1, le=1000)] = 1
     details: dict[str, int | float | str] = {}
 
 
@@ -53,7 +53,11 @@ def _show(context: Context, project: str) -> dict[str, Any]:
             "name": kind.name,
             "what": kind.what,
             "happens_to": " or ".join(AIMS[aim] for aim in kind.aims),
-            "details": {name: detail.default for name, detail in kind.details.items()},
+            # A detail without a default has to be given.
+            "details": {
+                name: None if detail.is_required() else detail.default
+                for name, detail in kind.model_fields.items()
+            },
         }
         for kind in KINDS.values()
     ]

@@ -17,7 +17,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -49,7 +49,7 @@ class RestartPolicy:
 
     def wait(self, deaths: int) -> float:
         """Seconds to wait after the ``deaths``-th quick death."""
-        return min(self.longest_wait, self.first_wait * 2 ** (deaths - 1))
+        return min(self.longest_wait, self.first_wait * 2 ** min(deaths - 1, 30))
 
 
 DEFAULT_POLICY = RestartPolicy()
@@ -184,6 +184,7 @@ class Child:
         self._outbox.put(CLOSED)  # ends the writing thread
         code = await asyncio.to_thread(_reap, process, threads)
         self._process = None
+        process.close()
         ours.close()
         return self._last_words or f"exit code {code}; its last words are in the log"
 
@@ -252,17 +253,13 @@ def _read(
 ) -> None:
     """Hand on what the process sends until it closes its end, which it does when it dies."""
     try:
-        for message in _messages(connection):
-            loop.call_soon_threadsafe(receive, message)
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                message = connection.recv()
+                loop.call_soon_threadsafe(receive, message)
     finally:
         with contextlib.suppress(RuntimeError):  # the event loop is closed: the server has ended
             loop.call_soon_threadsafe(ended.set)
-
-
-def _messages(connection: Connection) -> Iterator[Any]:
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            yield connection.recv()
 
 
 def _write(connection: Connection, outbox: queue.SimpleQueue[Any]) -> None:
@@ -282,6 +279,4 @@ def _reap(process: BaseProcess, threads: list[threading.Thread]) -> int | None:
         process.join()
     for thread in threads:
         thread.join()
-    code = process.exitcode
-    process.close()
-    return code
+    return process.exitcode

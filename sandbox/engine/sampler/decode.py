@@ -61,11 +61,10 @@ class DecodeLoop:
                 self._advance()
             for group in self._waiting.next_groups(self._active):
                 self._join(group)
-        # Out of memory, for one: the requests at work fail, the loop and those waiting go on.
+        # The requests at work fail, the loop and those waiting go on.
         except Exception as error:  # noqa: BLE001
-            failure = EngineError("engine_failed", f"{type(error).__name__}: {error}")
             for choice in self._active:
-                self._fail(choice.running, failure)
+                self._fail(choice.running, EngineError.of(error))
             self._active.clear()
         if not self._active:
             self._cache.clear()

@@ -1,7 +1,7 @@
 """Embeddings: one vector of unit length for each text, from the model's own numbers.
 
 The vector is the weighted mean of the text's token vectors (the hidden states before the first
-layer). What was measured, with ``python -m bench.retrieval``, to find texts again best:
+layer). Of what was measured, this found texts again best:
 
 - A token counts once, and the more, the later the tokenizer learned it and the less the model
   expected it there: rare words say more about a text than common ones.
@@ -82,12 +82,9 @@ class EmbedLoop:
         try:
             if self._encode_some(running):
                 self._advance(running)
-        except EngineError as error:
-            output = Output(running.id, error=error)
-        # Out of memory, for one: this request fails, the others go on.
+        # This request fails, the others go on.
         except Exception as error:  # noqa: BLE001
-            failure = EngineError("engine_failed", f"{type(error).__name__}: {error}")
-            output = Output(running.id, error=failure)
+            output = Output(running.id, error=EngineError.of(error))
         else:
             if len(running.vectors) < len(running.request.inputs):
                 self._running.rotate(-1)  # the next request gets its turn

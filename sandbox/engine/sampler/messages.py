@@ -27,6 +27,13 @@ class EngineError(Exception):
     def __reduce__(self) -> tuple[type[EngineError], tuple[str, str]]:
         return EngineError, (self.code, self.message)
 
+    @classmethod
+    def of(cls, error: Exception) -> EngineError:
+        """The error as one of the engine's; out of memory, for one, is ``engine_failed``."""
+        if isinstance(error, EngineError):
+            return error
+        return cls("engine_failed", f"{type(error).__name__}: {error}")
+
 
 @dataclass(frozen=True)
 class Generate:

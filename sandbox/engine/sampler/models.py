@@ -16,10 +16,12 @@ from sandbox.engine.sampler.forward import make_forward
 from sandbox.engine.sampler.messages import EngineError
 from sandbox.engine.text.encoder import Encoder
 
-MAX_LOADED = 8  # models kept in memory, beside those that are answering
+# Kept in memory, beside the models that are answering.
+MOST = 8
+MOST_BYTES = 3 * 2**30
 
 
-def load_model(folder: Path, *, for_training: bool = False) -> PreTrainedModel:
+def load_model(folder: Path) -> PreTrainedModel:
     """Load a causal language model: in float32 on a CPU, on the GPU if there is one.
 
     Only safetensors are read. Raises OSError or ValueError when the folder holds no such model.
@@ -28,12 +30,12 @@ def load_model(folder: Path, *, for_training: bool = False) -> PreTrainedModel:
     gpu = torch.cuda.is_available()
     model = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype="auto" if gpu and not for_training else torch.float32,
+        dtype="auto" if gpu else torch.float32,
         use_safetensors=True,
         local_files_only=True,
         attn_implementation="sdpa",
     )
-    model.train(for_training)
+    model.eval()
     return model.to("cuda") if gpu else model
 
 
@@ -41,7 +43,8 @@ def load_model(folder: Path, *, for_training: bool = False) -> PreTrainedModel:
 class _Loaded:
     """A model in memory and the two things it can do."""
 
-    stamp: int  # of its folder, when it was read
+    stamp: int  # of its files, when they were read
+    bytes: int
     decode: DecodeLoop
     embed: EmbedLoop
 
@@ -50,23 +53,26 @@ class _Loaded:
         return self.decode.busy or self.embed.busy
 
 
-class ModelShelf:
-    """The models in use; the least recently used one goes first."""
+class ModelCache:
+    """The models in memory; the least recently used one goes first.
 
-    def __init__(self, max_loaded: int = MAX_LOADED) -> None:
-        self._max_loaded = max_loaded
-        self._models: OrderedDict[str, _Loaded] = OrderedDict()
+    A model is named by its folder and, if it is a base with a LoRA adapter, the adapter's folder.
+    """
 
-    def get(self, folder: str) -> DecodeLoop:
-        """The decode loop of a model folder, loaded the first time it is asked for.
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._models: OrderedDict[tuple[str, str | None], _Loaded] = OrderedDict()
 
-        Raises EngineError when the folder cannot be loaded.
+    def get(self, folder: str, adapter: str | None = None) -> DecodeLoop:
+        """The decode loop of a model, which is loaded the first time it is asked for.
+
+        Raises EngineError when it cannot be loaded.
         """
-        return self._load(folder).decode
+        return self._load(folder, adapter).decode
 
     def embedder(self, folder: str) -> EmbedLoop:
         """What turns texts into vectors with the model of a folder. Raises EngineError."""
-        return self._load(folder).embed
+        return self._load(folder, None).embed
 
     def busy(self) -> list[DecodeLoop | EmbedLoop]:
         """The loops that have work to do."""
@@ -79,34 +85,44 @@ class ModelShelf:
             model.decode.cancel(request_id)
             model.embed.cancel(request_id)
 
-    def _load(self, folder: str) -> _Loaded:
-        stamp = _stamp(folder)
-        known = self._models.get(folder)
+    def _load(self, folder: str, adapter: str | None) -> _Loaded:
+        stamp = _stamp(folder, adapter)
+        known = self._models.get((folder, adapter))
         # A folder may be deleted and made again under the same name.
         if known is None or (known.stamp != stamp and not known.busy):
-            self._models[folder] = _load_model(folder, stamp)
-        self._models.move_to_end(folder)
+            self._models[folder, adapter] = _load_loops(folder, adapter, stamp)
+        self._models.move_to_end((folder, adapter))
         self._drop_old()
-        return self._models[folder]
+        return self._models[folder, adapter]
 
     def _drop_old(self) -> None:
-        idle = [folder for folder, model in self._models.items() if not model.busy]
-        for folder in idle[: max(0, len(self._models) - self._max_loaded)]:
-            if folder != next(reversed(self._models)):
-                del self._models[folder]
+        """Let idle models go, the oldest first, but never the newest."""
+        for name, model in list(self._models.items())[:-1]:
+            size = sum(each.bytes for each in self._models.values())
+            if len(self._models) <= self._most and size <= self._most_bytes:
+                return
+            if not model.busy:
+                del self._models[name]
 
 
-def _stamp(folder: str) -> int:
+def _stamp(folder: str, adapter: str | None) -> int:
+    files = [Path(folder) / "config.json"]
+    if adapter is not None:
+        files.append(Path(adapter) / "adapter_config.json")
     try:
-        return (Path(folder) / "config.json").stat().st_mtime_ns
+        return max(file.stat().st_mtime_ns for file in files)
     except OSError as error:
         raise EngineError("model_unavailable", f"The model's files are gone ({error}).") from None
 
 
-def _load_model(folder: str, stamp: int) -> _Loaded:
+def _load_loops(folder: str, adapter: str | None, stamp: int) -> _Loaded:
     try:
-        forward, encoder = make_forward(load_model(Path(folder))), Encoder(folder)
-        return _Loaded(stamp, DecodeLoop(forward, encoder), EmbedLoop(forward, encoder))
+        model = load_model(Path(folder))
+        if adapter is not None:
+            model = _with_adapter(model, adapter)
+        size = sum(tensor.nbytes for tensor in model.parameters())
+        forward, encoder = make_forward(model), Encoder(folder)
+        return _Loaded(stamp, size, DecodeLoop(forward, encoder), EmbedLoop(forward, encoder))
     # Whatever is wrong with a folder must only fail the requests that need it.
     except Exception as error:
         raise EngineError(
@@ -114,3 +130,10 @@ def _load_model(folder: str, stamp: int) -> _Loaded:
             f"The model {Path(folder).name} cannot be loaded ({type(error).__name__}: {error}). "
             "If its files are damaged, put them back or train it again.",
         ) from error
+
+
+def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    """The model with a LoRA adapter added to its weights: as fast as without, at a copy's cost."""
+    from peft import PeftModel  # here: few servers have adapters, and it loads slowly
+
+    return PeftModel.from_pretrained(model, adapter, local_files_only=True).merge_and_unload()

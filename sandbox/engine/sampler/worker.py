@@ -15,32 +15,32 @@ from sandbox.engine.pipe import CLOSED, Ready, incoming
 from sandbox.engine.sampler.messages import Ask, Cancel, Embed, EngineError, Output
 
 if TYPE_CHECKING:
-    from sandbox.engine.sampler.models import ModelShelf
+    from sandbox.engine.sampler.models import ModelCache
 
 
 def run(connection: Connection, preload: list[str]) -> None:
     """Serve until the server closes the pipe; the folders in ``preload`` are loaded first."""
-    from sandbox.engine.sampler.models import ModelShelf
+    from sandbox.engine.sampler.models import ModelCache
 
-    inbox, shelf = incoming(connection), ModelShelf()
+    inbox, models = incoming(connection), ModelCache()
     for folder in preload:
-        _try_loading(shelf, folder)
+        _try_loading(models, folder)
     connection.send(Ready())
-    while (outputs := _take_messages(inbox, shelf)) is not None:
-        outputs += [output for loop in shelf.busy() for output in loop.step()]
+    while (outputs := _take_messages(inbox, models)) is not None:
+        outputs += [output for loop in models.busy() for output in loop.step()]
         if outputs:
             connection.send(outputs)
 
 
-def _try_loading(shelf: ModelShelf, folder: str) -> None:
+def _try_loading(models: ModelCache, folder: str) -> None:
     try:
-        shelf.get(folder)
+        models.get(folder)
     except EngineError as error:
         # The requests that name this model will get the error; others can be served.
         print(f"{folder}: {error.message}", file=sys.stderr)
 
 
-def _take_messages(inbox: queue.SimpleQueue[Any], shelf: ModelShelf) -> list[Output] | None:
+def _take_messages(inbox: queue.SimpleQueue[Any], models: ModelCache) -> list[Output] | None:
     """Handle what has arrived; wait for it only when there is nothing to decode.
 
     Returns what to answer at once, or None when the pipe is closed.
@@ -48,28 +48,28 @@ def _take_messages(inbox: queue.SimpleQueue[Any], shelf: ModelShelf) -> list[Out
     refused: list[Output] = []
     while True:
         try:
-            message = inbox.get(block=not (shelf.busy() or refused))
+            message = inbox.get(block=not (models.busy() or refused))
         except queue.Empty:
             return refused
         if message is CLOSED:
             return None
         if isinstance(message, Cancel):
-            shelf.cancel(message.id)
+            models.cancel(message.id)
         else:
-            refused += _add(shelf, message)
+            refused += _add(models, message)
 
 
-def _add(shelf: ModelShelf, ask: Ask) -> list[Output]:
+def _add(models: ModelCache, ask: Ask) -> list[Output]:
     """Give a request to its model's loop; return the error if it cannot be answered."""
-    folder = ask.request.folder
+    request = ask.request
     try:
-        loop = shelf.embedder(folder) if isinstance(ask.request, Embed) else shelf.get(folder)
-        loop.add(ask.id, ask.request)
-    except EngineError as error:
-        return [Output(ask.id, error=error)]
+        if isinstance(request, Embed):
+            models.embedder(request.folder).add(ask.id, request)
+        else:
+            models.get(request.folder, request.adapter).add(ask.id, request)
     # A request of a kind nobody thought of must not take the others down with it.
     except Exception as error:  # noqa: BLE001
-        traceback.print_exc()
-        failure = EngineError("engine_failed", f"{type(error).__name__}: {error}")
-        return [Output(ask.id, error=failure)]
+        if not isinstance(error, EngineError):
+            traceback.print_exc()
+        return [Output(ask.id, error=EngineError.of(error))]
     return []

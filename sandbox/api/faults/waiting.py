@@ -1,5 +1,7 @@
 """The faults that are set for projects: in memory, counted down, gone at a restart."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,34 +9,33 @@ from sandbox.api.faults.kinds import Fault
 
 
 @dataclass
-class _Set:
+class _Waiting:
     fault: Fault
     left: int
 
 
-class FaultBox:
+class Faults:
     """Which faults wait for which project's calls. For the event loop only: it has no lock."""
 
     def __init__(self) -> None:
-        self._projects: dict[str, dict[str, _Set]] = {}
+        self._projects: dict[str, dict[str, _Waiting]] = {}
 
     def __bool__(self) -> bool:
-        """Whether any fault is set for anybody."""
-        return bool(self._projects)
+        """Whether any fault is set for any project."""
+        return any(self._projects.values())
 
     def put(self, project: str, fault: Fault, times: int) -> None:
         """Set a fault for the next ``times`` calls it can happen to; it replaces its like."""
-        self._projects.setdefault(project, {})[fault.kind.name] = _Set(fault, times)
+        self._projects.setdefault(project, {})[fault.name] = _Waiting(fault, times)
 
     def take(self, project: str, aims: frozenset[str]) -> Fault | None:
         """Return the first fault that can happen to a call with these aims, and count it down."""
         waiting = self._projects.get(project, {})
         for name, entry in waiting.items():
-            if aims.intersection(entry.fault.kind.aims):
+            if aims.intersection(entry.fault.aims):
                 entry.left -= 1
                 if entry.left == 0:
                     del waiting[name]
-                    self._forget_if_empty(project)
                 return entry.fault
         return None
 
@@ -47,13 +48,9 @@ class FaultBox:
         return [
             {
                 "object": "sandbox.fault",
-                "name": entry.fault.name,
+                "name": entry.fault.asked_as,
                 "times_left": entry.left,
-                "details": entry.fault.details,
+                "details": entry.fault.model_dump(),
             }
             for entry in self._projects.get(project, {}).values()
         ]
-
-    def _forget_if_empty(self, project: str) -> None:
-        if not self._projects[project]:
-            del self._projects[project]

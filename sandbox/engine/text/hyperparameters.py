@@ -36,10 +36,9 @@ class Hyperparameters:
 
 
 def resolve(
-    asked: Mapping[str, Any], base_folder: Path, n_examples: int, lora: bool
+    asked: Mapping[str, Any], advice: Mapping[str, Any], n_examples: int, lora: bool
 ) -> Hyperparameters:
     """Turn what the job asks for into numbers; "auto" or nothing takes the base's advice."""
-    advice = _advice(base_folder)
     rate = float(advice.get("learning_rate", LORA_RATE if lora else SMALL_RATE))
     auto = {
         "n_epochs": _auto_epochs(int(advice.get("n_epochs", EPOCHS)), n_examples),
@@ -66,6 +65,7 @@ def _auto_epochs(target: int, n_examples: int) -> int:
     return target
 
 
-def _advice(base_folder: Path) -> dict[str, Any]:
+def describe(base_folder: Path) -> dict[str, Any]:
+    """What a base says about itself: advice such as learning_rate, or nothing."""
     path = base_folder / "sandbox.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

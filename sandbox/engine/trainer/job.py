@@ -1,0 +1,166 @@
+"""One fine-tuning job: load, train, tell the server what happens, save what it goes on from."""
+
+from __future__ import annotations
+
+import queue
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from sandbox.engine.pipe import CLOSED
+from sandbox.engine.text.encoder import Encoder
+from sandbox.engine.text.examples import TrainingFileError
+from sandbox.engine.text.hyperparameters import describe, resolve
+from sandbox.engine.trainer import checkpoint, lora
+from sandbox.engine.trainer.data import ExampleSet
+from sandbox.engine.trainer.loop import StepResult, TrainingFailed, TrainingRun
+from sandbox.engine.trainer.messages import (
+    Checkpoint,
+    Done,
+    Failed,
+    Share,
+    Started,
+    Step,
+    Stop,
+    Stopped,
+    Sync,
+    Synced,
+    Train,
+)
+
+LOCK = "trainer.lock"  # in the job's folder; the operating system frees it when a process dies
+LOOK_SECONDS = 1.0  # between two looks at the pipe while another process holds the lock
+
+
+class Interrupted(Exception):
+    """The server wants the job to end here, without saving its state."""
+
+
+class Conversation:
+    """The trainer's side of the pipe, while it works on one job.
+
+    ``connection`` has ``send``; ``inbox`` brings what the server says.
+    """
+
+    def __init__(self, connection: Any, inbox: queue.SimpleQueue[Any]) -> None:
+        self.send = connection.send
+        self.stop_wanted = False
+        self._inbox = inbox
+        self._cores = torch.get_num_threads()
+
+    def look(self) -> None:
+        """Take what has arrived. Raises Interrupted, and ConnectionError without a server."""
+        while not self._inbox.empty():
+            self._take()
+
+    def sync(self) -> None:
+        """Wait until the server has recorded everything; raises as ``look``."""
+        self.send(Sync())
+        while not isinstance(self._take(), Synced):
+            pass
+
+    def _take(self) -> Any:
+        message = self._inbox.get()
+        if message is CLOSED:
+            self._inbox.put(CLOSED)  # the worker looks for it, too
+            raise ConnectionError("The server is gone.")
+        if isinstance(message, Stop):
+            self.stop_wanted = True
+            if not message.save:
+                raise Interrupted
+        if isinstance(message, Share):
+            # The number of threads changes how long a step takes, and nothing else.
+            torch.set_num_threads(max(1, self._cores // message.jobs))
+        return message
+
+
+def train(order: Train, server: Conversation) -> Done | Failed | Stopped:
+    """Train a job to its end, or until the server wants it to stop; return how it ended.
+
+    While it works it holds a lock on the job's folder: a process that a killed server has left
+    behind and its successor never write there together. Raises ConnectionError only.
+    """
+    cores = torch.get_num_threads()
+    try:
+        with _locked(order, server):
+            return _run(order, server)
+    except Interrupted:
+        return Stopped(saved=False)
+    except ConnectionError:
+        raise
+    except (TrainingFailed, TrainingFileError) as error:
+        return Failed(error.code, error.message, getattr(error, "param", None))
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return Failed("storage_error", f"Training could not read or write its files: {reason}")
+    except Exception as error:  # noqa: BLE001 - the job must get an end
+        traceback.print_exception(error)
+        message = f"Training stopped with an error: {type(error).__name__}: {error}"
+        return Failed("training_failed", message)
+    finally:
+        torch.set_num_threads(cores)
+
+
+def _locked(order: Train, server: Conversation) -> FileLock:
+    """The lock on the job's folder, taken; waits while another process trains the job."""
+    order.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(order.folder / LOCK)
+    while True:
+        try:
+            return lock.acquire(timeout=LOOK_SECONDS).lock
+        except Timeout:
+            server.look()
+
+
+def _run(order: Train, server: Conversation) -> Done | Stopped:
+    encoder = Encoder(order.start)
+    training = ExampleSet.read(order.training_file, encoder, "training")
+    validation = None
+    if order.validation_file is not None:
+        validation = ExampleSet.read(order.validation_file, encoder, "validation")
+    model = lora.load_model(order.start)
+    description = describe(order.base)
+    adapters = lora.lora_settings(model, description)
+    numbers = resolve(
+        order.hyperparameters, description, len(training.examples), adapters is not None
+    )
+    if adapters is not None:
+        model = lora.add_lora(model, adapters, order.seed)
+    run = TrainingRun(model, training, validation, numbers, order.seed)
+    checkpoint.load_state(order.folder, run)
+    server.send(Started(numbers.public(), numbers.learning_rate))
+    for result in run.steps():
+        server.send(Step(result.step, result.total_steps, result.epoch_ends, result.metrics))
+        _fail_if_asked(order.fault, result)
+        server.look()
+        if result.epoch_ends:
+            _save_model(order, run)
+            if result.step == result.total_steps:
+                tokens = training.n_tokens * numbers.n_epochs
+                return Done(result.step, result.metrics, training.format, tokens)
+            server.send(Checkpoint(result.step, result.metrics, training.format))
+        if result.epoch_ends or server.stop_wanted:
+            server.sync()
+            checkpoint.save_state(order.folder, run)
+        if server.stop_wanted:
+            break
+    return Stopped(saved=True)
+
+
+def _save_model(order: Train, run: TrainingRun) -> None:
+    folder = order.models / f"{order.job_id}-{run.step}"
+    checkpoint.save_model(folder, lora.merged(run.model), order.start)
+
+
+def _fail_if_asked(fault: Mapping[str, Any] | None, result: StepResult) -> None:
+    """Fail here if the job was asked for as one that does (a fault, for practice)."""
+    if fault is not None and result.step >= fault.get("steps", result.step + 1):
+        raise TrainingFailed(
+            "server_error",
+            f"The job failed due to an internal error after step {result.step} of "
+            f"{result.total_steps}. (The sandbox was asked for this: {fault['name']}.)",
+        )
