@@ -157,7 +157,7 @@ def create_job(client: OpenAI, model: str, file_id: str, epochs: int = EPOCHS) -
 
 def upload_and_train(client: OpenAI, model: str, rows: int = ROWS, epochs: int = EPOCHS) -> str:
     """Create such a job, with a training file of its own; return its id."""
-    file = client.files.create(file=training_file(rows), purpose="fine-tune")
+    file = client.files.create(file=("rows.jsonl", training_file(rows)), purpose="fine-tune")
     return create_job(client, model, file.id, epochs)
 
 
