@@ -7,6 +7,7 @@ from openai.types import FileDeleted, FileObject
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from sandbox.api.auth import Project
 from sandbox.api.body import dump
@@ -14,7 +15,7 @@ from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, Conflict, FileNotFound
 from sandbox.api.jsonl import copy_jsonl, copy_plain
 from sandbox.api.paging import PageQuery, envelope
-from sandbox.api.uploads import Upload, receive_upload
+from sandbox.api.uploads import PURPOSES, Upload, receive_upload
 from sandbox.store import FileInUse, files
 from sandbox.store.errors import storage_errors
 from sandbox.store.files import FileRow
@@ -24,7 +25,10 @@ router = APIRouter(prefix="/files", tags=["files"])
 
 UPLOAD_FORM = {
     "type": "object",
-    "properties": {"purpose": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
+    "properties": {
+        "purpose": {"type": "string", "enum": list(PURPOSES)},
+        "file": {"type": "string", "format": "binary"},
+    },
     "required": ["file", "purpose"],
 }
 UPLOAD_BODY = {"required": True, "content": {"multipart/form-data": {"schema": UPLOAD_FORM}}}
@@ -67,6 +71,14 @@ def retrieve_file(file_id: str, project: Project, context: ContextOf) -> dict[st
     return file_object(_find(context, project, file_id))
 
 
+class WholeFile(FileResponse):
+    """A file's bytes, always all of them: Starlette refuses a bad range without our error body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__(scope | {"headers": headers}, receive, send)
+
+
 CONTENT = {200: {"description": "The bytes.", "content": {"application/octet-stream": {}}}}
 
 
@@ -75,7 +87,12 @@ def file_content(file_id: str, project: Project, context: ContextOf) -> Response
     """A file's bytes. A job's result file is CSV, in base64 as the hosted API serves it."""
     row = _find(context, project, file_id)
     path = files.file_path(context.store, row.id)
-    return FileResponse(path, media_type="application/octet-stream", filename=row.filename)
+    return WholeFile(
+        path,
+        headers={"accept-ranges": "none"},
+        media_type="application/octet-stream",
+        filename=row.filename,
+    )
 
 
 @router.delete("/{file_id}")

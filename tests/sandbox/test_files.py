@@ -146,6 +146,13 @@ def test_a_training_file_must_be_jsonl(client: OpenAI, content: bytes, text: str
     assert client.files.list(purpose="fine-tune").data == before
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-3", "bytes=99999999-", "lines=1", "bytes="])
+def test_a_range_of_a_file_is_the_whole_file(client: OpenAI, wanted: str) -> None:
+    file = client.files.create(file=("a.bin", b"whole"), purpose="user_data")
+    answer = client.files.with_raw_response.content(file.id, extra_headers={"range": wanted})
+    assert (answer.status_code, answer.content) == (200, b"whole")
+
+
 @pytest.mark.parametrize(
     "content", [GOOD, GOOD.strip(), GOOD + b"\n\n", GOOD.replace(b"\n", b"\r\n")]
 )
