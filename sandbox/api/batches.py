@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict, dump, no_body
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, BatchNotFound, FileNotFound
+from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.metadata import Metadata
 from sandbox.api.paging import PageToHundred, envelope
 from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
@@ -113,7 +113,7 @@ def _create(context: Context, project: str, asked: BatchRequest) -> BatchRow:
 def _find(context: Context, project: str, batch_id: str) -> BatchRow:
     row = batches.get_batch(context.store, project, batch_id)
     if row is None:
-        raise BatchNotFound(batch_id)
+        raise NotFound(f"No batch found with id '{batch_id}'.", param="batch_id")
     return row
 
 

@@ -17,7 +17,7 @@ from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, dump, no_body
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, FileNotFound, JobNotFound
+from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
 from sandbox.api.metadata import MOST_PAIRS
 from sandbox.api.paging import AnyPage, PageOfTen, PageQuery, envelope
@@ -175,7 +175,8 @@ def _seed(context: Context, request: JobRequest) -> int:
 def _find(context: Context, project: str, job_id: str) -> JobRow:
     row = jobs.get_job(context.store, project, job_id)
     if row is None:
-        raise JobNotFound(job_id)
+        message = f"Could not find fine tune: {job_id}"
+        raise NotFound(message, param="fine_tune_id", code="fine_tune_not_found")
     return row
 
 
