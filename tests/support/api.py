@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +16,7 @@ from openai import OpenAI
 
 from sandbox.api.app import create_app
 from sandbox.api.context import Sampler
+from sandbox.api.serve import listen
 from sandbox.config import BaseModel, Settings, load_base_model
 from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, Usage
 from sandbox.store import Store, keys
@@ -43,7 +43,7 @@ def running(
     with Store(settings.state_dir) as store:
         key = keys.create_key(store, "learner", "")[1]
         app = create_app(settings, store, bases, sampler or NoSampler())
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = listen(Settings(port=0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
