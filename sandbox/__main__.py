@@ -4,10 +4,11 @@ import argparse
 import json
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sandbox.config import SHIPPED_BASE, ConfigError, Settings, usual_trainers
 from sandbox.store import Store, StoreError, keys
@@ -36,7 +37,10 @@ def _serve_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default=DEFAULTS.host, help="default: %(default)s")
     parser.add_argument(
-        "--port", type=_port, default=DEFAULTS.port, help="0 = any free one; default: %(default)s"
+        "--port",
+        type=_whole("a port", 0, 65535),
+        default=DEFAULTS.port,
+        help="0 = any free one; default: %(default)s",
     )
     _add_state(parser)
     parser.add_argument(
@@ -44,7 +48,7 @@ def _serve_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--requests-per-minute",
-        type=_rate,
+        type=_whole("a number of requests", 1, 1_000_000),
         metavar="N",
         help="what each key may ask for; more gets a 429 as on a hosted API; default: no limit",
     )
@@ -57,7 +61,7 @@ def _serve_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--trainers",
-        type=_trainers,
+        type=_whole("a number of trainers", 1, 16),
         metavar="N",
         help="how many jobs train at the same time; each takes half a gigabyte of memory and its "
         "share of the cores; default: 2 with the shipped model, 1 with others",
@@ -90,22 +94,15 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: it must be 0 to 65535")
-    return int(text)
+def _whole(what: str, least: int, most: int) -> Callable[[str], int]:
+    """Return what reads an option that must be a whole number in a range."""
 
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {least} to {most}")
+        return int(text)
 
-def _rate(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests from 1 to 1000000")
-    return int(text)
-
-
-def _trainers(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 16:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of trainers from 1 to 16")
-    return int(text)
+    return read
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -130,33 +127,25 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _keys(options: argparse.Namespace) -> int:
     with Store(options.state) as store:
-        if options.command == "create":
-            return _create_key(store, options)
-        if options.command == "list":
-            return _list_keys(store, options)
-        return _revoke_key(store, options)
+        answer, lines = COMMANDS[options.command](store, options)
+    print(json.dumps(answer) if options.json else "\n".join(lines))
+    return 0
 
 
-def _create_key(store: Store, options: argparse.Namespace) -> int:
+Shown = tuple[Any, list[str]]  # an answer as JSON has it, and as lines for people
+
+
+def _create_key(store: Store, options: argparse.Namespace) -> Shown:
     row, secret = keys.create_key(store, options.project, options.name)
-    if options.json:
-        print(json.dumps({**asdict(row), "key": secret}))
-    else:
-        print(f"A key for the project {row.project}. It is shown this once; keep it safe:")
-        print(secret)
-    return 0
+    head = f"A key for the project {row.project}. It is shown this once; keep it safe:"
+    return {**asdict(row), "key": secret}, [head, secret]
 
 
-def _list_keys(store: Store, options: argparse.Namespace) -> int:
+def _list_keys(store: Store, options: argparse.Namespace) -> Shown:
     rows = keys.list_keys(store)
-    if options.json:
-        print(json.dumps([asdict(row) for row in rows]))
-        return 0
-    for row in rows:
-        print(_line(row))
-    if not rows:
-        print("No keys yet. Make one with: python -m sandbox keys create")
-    return 0
+    lines = [_line(row) for row in rows]
+    none = ["No keys yet. Make one with: python -m sandbox keys create"]
+    return [asdict(row) for row in rows], lines or none
 
 
 def _line(row: KeyRow) -> str:
@@ -165,14 +154,13 @@ def _line(row: KeyRow) -> str:
     return f"{row.id}  {row.project:<12}  ...{row.last4}  {day}  {state:<7}  {row.name}".rstrip()
 
 
-def _revoke_key(store: Store, options: argparse.Namespace) -> int:
+def _revoke_key(store: Store, options: argparse.Namespace) -> Shown:
     if not keys.revoke_key(store, options.id):
         raise ValueError(f"There is no live key with the id {options.id}.")
-    if options.json:
-        print(json.dumps({"id": options.id, "revoked": True}))
-    else:
-        print(f"Revoked {options.id}.")
-    return 0
+    return {"id": options.id, "revoked": True}, [f"Revoked {options.id}."]
+
+
+COMMANDS = {"create": _create_key, "list": _list_keys, "revoke": _revoke_key}
 
 
 if __name__ == "__main__":

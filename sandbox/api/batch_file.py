@@ -12,6 +12,10 @@ MOST_INPUTS = 50_000  # texts to embed, over all lines
 MOST_BYTES = 200 * 1024 * 1024
 MOST_ERRORS = 100  # in the list that the client gets
 FIELDS = {"custom_id": str, "method": str, "url": str, "body": dict}
+DUPLICATE = (
+    "The custom_id for this request is a duplicate of another request. The custom_id "
+    "parameter must be unique for each request in a batch."
+)
 KINDS = {str: "a string", dict: "an object"}
 
 
@@ -34,11 +38,15 @@ class Summary:
 
 
 class LineFault(Exception):
-    """What is wrong with one line."""
+    """What is wrong with one line, or with the whole file."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.param = code, message, param
+
+    def entry(self, line: int | None) -> dict[str, Any]:
+        """Return the entry in the batch's list of errors; ``line`` is None for the whole file."""
+        return {"code": self.code, "line": line, "message": self.message, "param": self.param}
 
 
 def read_lines(path: Path) -> Iterator[BatchLine]:
@@ -54,7 +62,7 @@ def check_file(path: Path, endpoint: str, knows: Callable[[str], bool]) -> Summa
     """Check every line; ``knows`` tells whether there is a model of that name."""
     if path.stat().st_size > MOST_BYTES:
         message = f"The batch file is larger than {MOST_BYTES // 1024**2} MB. Split it."
-        return Summary(errors=[_error("file_too_large", message, None, None)])
+        return Summary(errors=[LineFault("file_too_large", message).entry(None)])
     check = _Check(endpoint, knows)
     errors: list[dict[str, Any]] = []
     with path.open("rb") as lines:
@@ -62,13 +70,13 @@ def check_file(path: Path, endpoint: str, knows: Callable[[str], bool]) -> Summa
             try:
                 check.line(line)
             except LineFault as fault:
-                errors.append(_error(fault.code, fault.message, fault.param, number))
+                errors.append(fault.entry(number))
             if len(errors) == MOST_ERRORS or check.total > MOST_LINES:
                 break
     try:
         check.whole()
     except LineFault as fault:
-        errors.insert(0, _error(fault.code, fault.message, fault.param, None))
+        errors.insert(0, fault.entry(None))
     return Summary(check.total, check.model or "", errors)
 
 
@@ -91,7 +99,9 @@ class _Check:
         data = _parse(line)
         for name, kind in FIELDS.items():
             _check_field(data, name, kind)
-        self._check_id(data["custom_id"])
+        if data["custom_id"] in self._ids:
+            raise LineFault("duplicate_custom_id", DUPLICATE, "custom_id")
+        self._ids.add(data["custom_id"])
         if data["method"] != "POST":
             raise LineFault("invalid_method", "The method of a request must be 'POST'.", "method")
         if data["url"] != self.endpoint:
@@ -112,16 +122,6 @@ class _Check:
         if self.endpoint == "/v1/embeddings" and self._inputs > MOST_INPUTS:
             message = f"A batch can have at most {MOST_INPUTS} inputs to embed. Split the file."
             raise LineFault("too_many_tasks", message)
-
-    def _check_id(self, custom_id: str) -> None:
-        if custom_id in self._ids:
-            raise LineFault(
-                "duplicate_custom_id",
-                "The custom_id for this request is a duplicate of another request. The custom_id "
-                "parameter must be unique for each request in a batch.",
-                "custom_id",
-            )
-        self._ids.add(custom_id)
 
     def _check_model(self, body: dict[str, Any]) -> None:
         _check_field(body, "model", str, "body.")
@@ -160,7 +160,3 @@ def _check_field(data: dict[str, Any], name: str, kind: type, where: str = "") -
     if not isinstance(value, kind):
         message = f"Invalid type for '{where}{name}': expected {KINDS[kind]}."
         raise LineFault("invalid_type", message, where + name)
-
-
-def _error(code: str, message: str, param: str | None, line: int | None) -> dict[str, Any]:
-    return {"code": code, "line": line, "message": message, "param": param}

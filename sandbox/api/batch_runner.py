@@ -10,7 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api import chat, completions, embeddings, responses
-from sandbox.api.batch_file import BatchLine, Summary, check_file, read_lines
+from sandbox.api.batch_file import BatchLine, check_file, read_lines
 from sandbox.api.body import without_nulls
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context
@@ -118,18 +118,17 @@ class _Run:
             await run_in_threadpool(batches.finish, self.store, self.id, "cancelled")
 
     def _validate(self, row: BatchRow) -> BatchRow:
-        path = files.file_path(self.store, row.input_file)
-        summary: Summary = check_file(path, row.endpoint, lambda name: self._knows(row, name))
+        def knows(name: str) -> bool:
+            try:
+                find_model(self.context, row.project, name)
+            except NotFound:
+                return False
+            return True
+
+        summary = check_file(files.file_path(self.store, row.input_file), row.endpoint, knows)
         if summary.errors:
             return batches.fail(self.store, row.id, summary.errors)
         return batches.start(self.store, row.id, summary.total, summary.model)
-
-    def _knows(self, row: BatchRow, name: str) -> bool:
-        try:
-            find_model(self.context, row.project, name)
-        except NotFound:
-            return False
-        return True
 
     async def _answer_lines(self, row: BatchRow) -> BatchRow | None:
         """Answer the lines until the end, the batch's cancelling, or its time is over."""
@@ -163,7 +162,9 @@ class _Run:
         async with asyncio.TaskGroup() as group:
             for line in read_lines(files.file_path(self.store, row.input_file)):
                 if line.number in answered:
-                    await self._pass_over(row, line)
+                    if self.context.settings.seed is not None:
+                        # For the seed it took: the next request like it gets the next.
+                        await self._prepare(row, line)
                     continue
                 await self.places.acquire()
                 try:
@@ -173,11 +174,6 @@ class _Run:
                     self.places.release()
                     raise
                 group.create_task(self._answer(line, answer))
-
-    async def _pass_over(self, row: BatchRow, line: BatchLine) -> None:
-        """Prepare an answered line again, for the seed it took: the next one gets the next."""
-        if self.context.settings.seed is not None:
-            await self._prepare(row, line)
 
     async def _prepare(self, row: BatchRow, line: BatchLine) -> Answer | ApiError:
         body = without_nulls(line.body)

@@ -16,11 +16,12 @@ from starlette.concurrency import run_in_threadpool
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict, dump, no_body
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, BatchNotFound, FileNotFound
+from sandbox.api.errors import BadRequest, FileNotFound, NotFound
+from sandbox.api.files import find_file
 from sandbox.api.metadata import Metadata
 from sandbox.api.paging import PageToHundred, envelope
 from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
-from sandbox.store import BatchStateError, MissingFile, batches, files
+from sandbox.store import BatchStateError, MissingFile, batches
 from sandbox.store.batches import BatchRow, NewBatch
 
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
@@ -86,15 +87,7 @@ async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> d
 
 
 def _create(context: Context, project: str, asked: BatchRequest) -> BatchRow:
-    row = files.get_file(context.store, project, asked.input_file_id)
-    if row is None:
-        raise FileNotFound(asked.input_file_id, "input_file_id")
-    if row.purpose != "batch":
-        raise BadRequest(
-            f"The file {row.id} has the purpose '{row.purpose}'. Upload it again with "
-            "purpose='batch'.",
-            param="input_file_id",
-        )
+    find_file(context, project, asked.input_file_id, "input_file_id", "batch")
     life = asked.output_expires_after
     new = NewBatch(
         project,
@@ -113,7 +106,7 @@ def _create(context: Context, project: str, asked: BatchRequest) -> BatchRow:
 def _find(context: Context, project: str, batch_id: str) -> BatchRow:
     row = batches.get_batch(context.store, project, batch_id)
     if row is None:
-        raise BatchNotFound(batch_id)
+        raise NotFound(f"No batch found with id '{batch_id}'.", param="batch_id")
     return row
 
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.api.context import Context
-from sandbox.api.errors import ModelNotFound, NotFound
+from sandbox.api.errors import NotFound
 from sandbox.config import BaseModel
 from sandbox.store import models
 from sandbox.store.models import ModelRow
+
+MOST_NAMED = 20  # models, in an error
 
 
 @dataclass(frozen=True)
@@ -21,20 +23,25 @@ class FoundModel:
 
 
 def find_model(context: Context, project: str, name: str) -> FoundModel:
-    """Return a model by its name. Raises ModelNotFound."""
+    """Return a model by its name. Raises NotFound."""
     for base in context.bases:
         if base.name == name:
             return FoundModel(name, base.path, base, None)
     row = models.get_model(context.store, project, name)
     if row is None:
-        raise ModelNotFound(name, known_names(context, project))
+        raise model_not_found(context, project, name)
     return FoundModel(name, models.model_path(context.store, row), _base_of(context, row), row)
 
 
-def known_names(context: Context, project: str, most: int = 20) -> list[str]:
-    """Return names for a hint: the base models, then the project's newest own."""
+def model_not_found(context: Context, project: str, name: str) -> NotFound:
+    """Return the error for a name without a model; it names the base models and the newest own."""
     own = [row.name for row in models.list_models(context.store, project)]
-    return ([base.name for base in context.bases] + own[::-1])[:most]
+    known = [base.name for base in context.bases] + own[::-1]
+    return NotFound(
+        f"The model `{name}` does not exist or you do not have access to it. "
+        f"This sandbox has: {', '.join(known[:MOST_NAMED])}.",
+        code="model_not_found",
+    )
 
 
 def _base_of(context: Context, row: ModelRow) -> BaseModel:

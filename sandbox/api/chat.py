@@ -27,6 +27,7 @@ from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
 from sandbox.store import ids
 
 router = APIRouter(prefix="/chat/completions", tags=["completions"], route_class=JsonRoute)
+MOST_MESSAGES = 2048  # of a conversation, as in the hosted API
 
 
 class Audio(Strict):
@@ -39,7 +40,7 @@ class Audio(Strict):
 class ChatRequest(TextRequest):
     """The parameters of a chat completion."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool = False

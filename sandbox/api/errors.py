@@ -1,30 +1,5 @@
 """Every error a client can get, and the one place where errors become answers.
 
-ApiError
-├── BadRequest               400  something in the request is wrong; ``param`` says what
-│   ├── UnsupportedParameter 400  the sandbox knows the parameter and cannot do it
-│   ├── ContextTooLong       400  the prompt and the answer do not fit into the model
-│   └── Flagged              400  a moderation refuses the prompt (only as a fault, see faults/)
-├── InvalidKey               401  no key, or not one of this sandbox
-├── Forbidden                403  the key is good, but this is not the client's to do
-│   └── TrainingNotAvailable 403  the account may train no models (only as a fault)
-├── NotFound                 404
-│   ├── FileNotFound         404
-│   ├── JobNotFound          404
-│   ├── BatchNotFound        404
-│   ├── ResponseNotFound     404
-│   ├── ModelNotFound        404
-│   └── ModelRetired         404  the provider has switched it off (only as a fault)
-├── MethodNotAllowed         405
-├── Conflict                 409  not now: something else is using it
-├── TooLarge                 413
-├── TooManyRequests          429
-│   ├── RateLimited          429  too many calls in a minute
-│   └── QuotaExceeded        429  the money is used up (only as a fault)
-├── ClientGone               499  nobody is left to read the answer
-└── ServerError              500  our fault
-    └── EngineUnavailable    503  the model's process is not there (yet, or any more)
-
 Answers have the hosted API's shape: {"error": {"message", "type", "param", "code"}}.
 """
 
@@ -66,7 +41,16 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
-    """Something in the request is wrong."""
+    """Something in the request is wrong; ``param`` says what."""
+
+
+class UnknownParameter(BadRequest):
+    """Neither the hosted API nor the sandbox knows the parameter."""
+
+    code = "unknown_parameter"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Unrecognized request argument supplied: {name}", param=name)
 
 
 class UnsupportedParameter(BadRequest):
@@ -77,18 +61,6 @@ class UnsupportedParameter(BadRequest):
     def __init__(self, name: str, why: str = "") -> None:
         text = f"Unsupported parameter: '{name}' is not supported by the sandbox."
         super().__init__(f"{text} {why}".rstrip(), param=name)
-
-
-class ContextTooLong(BadRequest):
-    """The prompt and the answer do not fit into the model."""
-
-    code = "context_length_exceeded"
-
-
-class Flagged(BadRequest):
-    """A moderation has refused the prompt. The sandbox has none: this is for practice."""
-
-    code = "invalid_prompt"
 
 
 class InvalidKey(ApiError):
@@ -105,14 +77,8 @@ class Forbidden(ApiError):
     status = 403
 
 
-class TrainingNotAvailable(Forbidden):
-    """The account may not create training jobs. The sandbox lets everybody: for practice."""
-
-    code = "training_not_available"
-
-
 class NotFound(ApiError):
-    """There is nothing under this address."""
+    """There is nothing under this address, or of this name in the key's project."""
 
     status = 404
 
@@ -122,47 +88,6 @@ class FileNotFound(NotFound):
 
     def __init__(self, file_id: str, param: str = "id") -> None:
         super().__init__(f"No such File object: {file_id}", param=param)
-
-
-class JobNotFound(NotFound):
-    """The project has no job of this id."""
-
-    code = "fine_tune_not_found"
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"Could not find fine tune: {job_id}", param="fine_tune_id")
-
-
-class BatchNotFound(NotFound):
-    """The project has no batch of this id."""
-
-    def __init__(self, batch_id: str) -> None:
-        super().__init__(f"No batch found with id '{batch_id}'.", param="batch_id")
-
-
-class ResponseNotFound(NotFound):
-    """The project has no stored response of this id."""
-
-    def __init__(self, response_id: str, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(f"Response with id '{response_id}' not found.", param=param, code=code)
-
-
-class ModelNotFound(NotFound):
-    """The project has no model of this name; the message lists those it has."""
-
-    code = "model_not_found"
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(
-            f"The model `{name}` does not exist or you do not have access to it. "
-            f"This sandbox has: {', '.join(known)}."
-        )
-
-
-class ModelRetired(NotFound):
-    """The model was switched off for good. The sandbox keeps its models: for practice."""
-
-    code = "model_not_found"
 
 
 class MethodNotAllowed(ApiError):
@@ -184,24 +109,12 @@ class TooLarge(ApiError):
     status = 413
 
 
-class TooManyRequests(ApiError):
-    """The client has to wait, or to pay, before it is answered again."""
-
-    status = 429
-
-
-class RateLimited(TooManyRequests):
+class RateLimited(ApiError):
     """More calls in a minute than the key may make."""
 
+    status = 429
     type = "requests"
     code = "rate_limit_exceeded"
-
-
-class QuotaExceeded(TooManyRequests):
-    """No money is left. The sandbox is free: this is for practice."""
-
-    type = "insufficient_quota"
-    code = "insufficient_quota"
 
 
 class ClientGone(ApiError):
@@ -218,7 +131,7 @@ class ServerError(ApiError):
 
 
 class EngineUnavailable(ServerError):
-    """The process that runs the model cannot answer."""
+    """The process that runs the model cannot answer: not yet, or not any more."""
 
     status = 503
 
@@ -262,67 +175,56 @@ def explain(errors: Sequence[Any], place: int = 0) -> BadRequest:
     ``place`` is how many parts of its location come before the parameter's name.
     """
     first = errors[0]
-    param = _field_name(first["loc"][place:])
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"][place:])
+    param = "".join(parts).removeprefix(".")  # messages[0].role
     if first["type"] == "extra_forbidden":
-        return BadRequest(
-            f"Unrecognized request argument supplied: {param}",
-            param=param,
-            code="unknown_parameter",
-        )
+        return UnknownParameter(param)
     if first["type"] == "missing":
-        return BadRequest(
-            f"Missing required parameter: '{param}'.",
-            param=param,
-            code="missing_required_parameter",
-        )
+        message = f"Missing required parameter: '{param}'."
+        return BadRequest(message, param=param, code="missing_required_parameter")
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     code = "invalid_type" if first["type"].endswith("_type") else "invalid_value"
     return BadRequest(f"Invalid '{param}': {message}.", param=param, code=code)
 
 
-def _field_name(loc: Sequence[int | str]) -> str:
-    """Return a place such as ("messages", 0, "role") as ``messages[0].role``."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
-
-
 def install_handlers(app: FastAPI) -> None:
     """Answer every error of the application in the hosted API's shape."""
-
-    @app.exception_handler(ApiError)
-    async def from_api(_: Request, error: ApiError) -> Response:
-        return error_response(error)
-
-    @app.exception_handler(InvalidCursor)
-    async def from_cursor(_: Request, error: InvalidCursor) -> Response:
-        message = f"Nothing in this list has the id '{error}', which 'after' names."
-        return error_response(BadRequest(message, param="after"))
-
-    @app.exception_handler(JobStateError)
-    async def from_state(_: Request, error: JobStateError) -> Response:
-        return error_response(BadRequest(f"{error}.", code="invalid_job_state"))
-
-    @app.exception_handler(ClientDisconnect)
-    async def from_disconnect(_: Request, __: ClientDisconnect) -> Response:
-        return error_response(ClientGone("The client closed the connection."))
-
-    @app.exception_handler(RequestValidationError)
-    async def from_validation(_: Request, error: RequestValidationError) -> Response:
-        unread = isinstance(error.body, ApiError)  # see body.py
-        return error_response(error.body if unread else explain(error.errors(), place=1))
-
-    @app.exception_handler(HTTPException)
-    async def from_framework(request: Request, error: HTTPException) -> Response:
-        return error_response(_translate(request, error))
+    for kind in (
+        ApiError,
+        InvalidCursor,
+        JobStateError,
+        ClientDisconnect,
+        RequestValidationError,
+        HTTPException,
+    ):
+        app.add_exception_handler(kind, _answer)
 
 
-def _translate(request: Request, error: HTTPException) -> ApiError:
-    """Put the framework's own errors (unknown address, wrong method) into our words."""
+async def _answer(request: Request, error: Exception) -> Response:
+    return error_response(_translate(request, error))
+
+
+def _translate(request: Request, error: Exception) -> ApiError:
+    """Put the errors of the store and the framework into the API's words."""
     where = f"{request.method} {request.url.path}"
-    if error.status_code == 404:
-        return NotFound(f"Unknown request URL: {where}. See /docs for the list of addresses.")
-    if error.status_code == 405:
-        return MethodNotAllowed(f"Not allowed: {where}. See /docs for the methods it takes.")
-    return BadRequest(str(error.detail))
+    match error:
+        case ApiError():
+            return error
+        case InvalidCursor():
+            message = f"Nothing in this list has the id '{error}', which 'after' names."
+            return BadRequest(message, param="after")
+        case JobStateError():
+            return BadRequest(f"{error}.", code="invalid_job_state")
+        case ClientDisconnect():
+            return ClientGone("The client closed the connection.")
+        case RequestValidationError(body=ApiError() as unread):  # see body.py
+            return unread
+        case RequestValidationError():
+            return explain(error.errors(), place=1)
+        case HTTPException(status_code=404):
+            return NotFound(f"Unknown request URL: {where}. See /docs for the list of addresses.")
+        case HTTPException(status_code=405):
+            return MethodNotAllowed(f"Not allowed: {where}. See /docs for the methods it takes.")
+        case HTTPException():
+            return BadRequest(str(error.detail))
+    raise error

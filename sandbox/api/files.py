@@ -68,7 +68,7 @@ def list_files(
 @router.get("/{file_id}")
 def retrieve_file(file_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """One file by its id."""
-    return file_object(_find(context, project, file_id))
+    return file_object(find_file(context, project, file_id))
 
 
 class WholeFile(FileResponse):
@@ -85,7 +85,7 @@ CONTENT = {200: {"description": "The bytes.", "content": {"application/octet-str
 @router.get("/{file_id}/content", response_class=Response, responses=CONTENT)
 def file_content(file_id: str, project: Project, context: ContextOf) -> Response:
     """A file's bytes. A job's result file is CSV, in base64 as the hosted API serves it."""
-    row = _find(context, project, file_id)
+    row = find_file(context, project, file_id)
     path = files.file_path(context.store, row.id)
     return WholeFile(
         path,
@@ -110,22 +110,24 @@ def delete_file(file_id: str, project: Project, context: ContextOf) -> dict[str,
     return dump(FileDeleted(id=file_id, object="file", deleted=True))
 
 
-def _find(context: Context, project: str, file_id: str) -> FileRow:
+def find_file(
+    context: Context, project: str, file_id: str, param: str = "id", purpose: str | None = None
+) -> FileRow:
+    """Return a project's file, which must have this purpose. Raises FileNotFound or BadRequest."""
     row = files.get_file(context.store, project, file_id)
     if row is None:
-        raise FileNotFound(file_id)
+        raise FileNotFound(file_id, param)
+    if purpose not in (None, row.purpose):
+        raise BadRequest(
+            f"The file {file_id} has the purpose '{row.purpose}'. Upload it again with "
+            f"purpose='{purpose}'.",
+            param=param,
+        )
     return row
 
 
 # The purposes whose files must be called .jsonl, and the hosted API's name for what reads them.
 READ_BY = {"fine-tune": "Fine-Tuning", "batch": "Batch"}
-
-
-def _check_name(upload: Upload) -> None:
-    """Check a file's extension, after its content: what is wrong inside says more."""
-    reader = READ_BY.get(upload.purpose)
-    if reader and not upload.filename.lower().endswith(".jsonl"):
-        raise BadRequest(f"Invalid file format for {reader} API. Must be .jsonl", param="file")
 
 
 def _keep(context: Context, project: str, upload: Upload) -> FileRow:
@@ -135,7 +137,10 @@ def _keep(context: Context, project: str, upload: Upload) -> FileRow:
     try:
         with storage_errors(part):
             copy(upload.content, part)
-        _check_name(upload)
+        # After the content: what is wrong inside says more.
+        reader = READ_BY.get(upload.purpose)
+        if reader and not upload.filename.lower().endswith(".jsonl"):
+            raise BadRequest(f"Invalid file format for {reader} API. Must be .jsonl", param="file")
         return files.add_file(
             context.store, project, upload.filename, upload.purpose, part, upload.expires_at
         )
@@ -145,16 +150,7 @@ def _keep(context: Context, project: str, upload: Upload) -> FileRow:
 
 def file_object(row: FileRow) -> dict[str, Any]:
     """Return a file as the API shows it. It was checked on arrival, so it is processed."""
-    fields: dict[str, Any] = {
-        "id": row.id,
-        "object": "file",
-        "bytes": row.bytes,
-        "created_at": row.created_at,
-        "filename": row.filename,
-        "purpose": row.purpose,
-        "status": "processed",
-    }
-    if row.expires_at is not None:
-        fields["expires_at"] = row.expires_at
+    names = ("id", "bytes", "created_at", "filename", "purpose", "expires_at")
+    fields = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
     # Unchecked: the SDK's type lacks the purpose "evals", which the hosted API has.
-    return dump(FileObject.construct(**fields))
+    return dump(FileObject.construct(object="file", status="processed", **fields))

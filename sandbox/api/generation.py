@@ -22,7 +22,6 @@ from sandbox.api.context import Context, Sampler
 from sandbox.api.errors import (
     ApiError,
     BadRequest,
-    ContextTooLong,
     EngineUnavailable,
     ServerError,
 )
@@ -184,7 +183,7 @@ async def open_request(
 ) -> Opened:
     """Find the model of this name, and the seed of a request that is written like ``given``.
 
-    Raises BadRequest or ModelNotFound.
+    Raises BadRequest or NotFound.
     """
     model = await run_in_threadpool(find_model, context, project, name)
     check_tokens(model, list(sampling.logit_bias), "logit_bias")
@@ -240,7 +239,7 @@ async def _feed(
 def translate(error: EngineError, param: str) -> ApiError:
     """Return the API's error for an error of the engine."""
     if error.code == "context_length_exceeded":
-        return ContextTooLong(error.message, param=param)
+        return BadRequest(error.message, param=param, code=error.code)
     if error.code in ("invalid_request", "invalid_dimensions"):
         return BadRequest(error.message, param=param)
     if error.code in ("model_unavailable", "engine_crashed"):

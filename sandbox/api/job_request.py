@@ -35,14 +35,7 @@ MULTIPLIER_SCHEMA = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST
 Multiplier = Annotated[
     float | str | None,
     BeforeValidator(_check_multiplier),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "auto"},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_MULTIPLIER},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, MULTIPLIER_SCHEMA]}),
 ]
 
 
@@ -122,8 +115,7 @@ def merge_hyperparameters(request: JobRequest) -> dict[str, int | float | str]:
     """
     supervised = request.method.supervised if request.method else None
     new = (supervised.hyperparameters if supervised else None) or Hyperparameters()
-    # Not `request.hyperparameters`: reading a deprecated field makes pydantic warn.
-    old = vars(request)["hyperparameters"] or Hyperparameters()
+    old = request.hyperparameters or Hyperparameters()
     merged: dict[str, int | float | str] = {}
     for name in Hyperparameters.model_fields:
         value, other = getattr(new, name), getattr(old, name)

@@ -17,12 +17,13 @@ from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, dump, no_body
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, FileNotFound, JobNotFound
+from sandbox.api.errors import BadRequest, FileNotFound, NotFound
+from sandbox.api.files import find_file
 from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
 from sandbox.api.metadata import MOST_PAIRS
 from sandbox.api.paging import AnyPage, PageOfTen, PageQuery, envelope
 from sandbox.config import ORGANIZATION
-from sandbox.store import MissingFile, Store, checkpoints, events, files, jobs
+from sandbox.store import MissingFile, Store, checkpoints, events, jobs
 from sandbox.store.checkpoints import CheckpointRow
 from sandbox.store.events import EventRow
 from sandbox.store.jobs import JobRow, NewJob
@@ -127,9 +128,9 @@ def _create(
     numbers = merge_hyperparameters(request)
     integrations = [each.model_dump(exclude_none=True) for each in request.integrations]
     find_model(context, project, request.model)
-    _check_file(context, project, "training_file", request.training_file)
+    find_file(context, project, request.training_file, "training_file", "fine-tune")
     if request.validation_file is not None:
-        _check_file(context, project, "validation_file", request.validation_file)
+        find_file(context, project, request.validation_file, "validation_file", "fine-tune")
     new = NewJob(
         project=project,
         model=request.model,
@@ -152,18 +153,6 @@ def _create(
     return row
 
 
-def _check_file(context: Context, project: str, param: str, file_id: str) -> None:
-    row = files.get_file(context.store, project, file_id)
-    if row is None:
-        raise FileNotFound(file_id, param)
-    if row.purpose != "fine-tune":
-        raise BadRequest(
-            f"The file {file_id} has the purpose '{row.purpose}'. Upload it again with "
-            "purpose='fine-tune'.",
-            param=param,
-        )
-
-
 def _seed(context: Context, request: JobRequest) -> int:
     if request.seed is not None:
         return request.seed
@@ -175,7 +164,8 @@ def _seed(context: Context, request: JobRequest) -> int:
 def _find(context: Context, project: str, job_id: str) -> JobRow:
     row = jobs.get_job(context.store, project, job_id)
     if row is None:
-        raise JobNotFound(job_id)
+        message = f"Could not find fine tune: {job_id}"
+        raise NotFound(message, param="fine_tune_id", code="fine_tune_not_found")
     return row
 
 

@@ -7,9 +7,9 @@ from openai.types import Model, ModelDeleted
 
 from sandbox.api.auth import Project
 from sandbox.api.body import dump
-from sandbox.api.catalog import find_model, known_names
+from sandbox.api.catalog import find_model, model_not_found
 from sandbox.api.context import ContextOf
-from sandbox.api.errors import Conflict, Forbidden, ModelNotFound
+from sandbox.api.errors import Conflict, Forbidden
 from sandbox.api.paging import no_query
 from sandbox.store import ModelInUse, models
 
@@ -52,7 +52,7 @@ def delete_model(name: str, project: Project, context: ContextOf) -> dict[str, A
             "cancel it, then delete the model."
         ) from error
     if not deleted:
-        raise ModelNotFound(name, known_names(context, project))
+        raise model_not_found(context, project, name)
     return dump(ModelDeleted(id=name, object="model", deleted=True))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.api.errors import BadRequest
+from sandbox.api.errors import UnknownParameter
 from sandbox.store import Page
 
 Row = TypeVar("Row")
@@ -56,16 +56,12 @@ def envelope(page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str
 
 
 def no_query(request: Request) -> None:
-    """A dependency: the request must bring no query parameters. Raises BadRequest."""
+    """A dependency: the request must bring no query parameters. Raises UnknownParameter."""
     check_query(request)
 
 
 def check_query(request: Request, *known: str) -> None:
-    """Refuse query parameters that would otherwise be ignored. Raises BadRequest."""
+    """Refuse query parameters that would otherwise be ignored. Raises UnknownParameter."""
     for name in request.query_params:
         if name not in known:
-            raise BadRequest(
-                f"Unrecognized request argument supplied: {name}",
-                param=name,
-                code="unknown_parameter",
-            )
+            raise UnknownParameter(name)

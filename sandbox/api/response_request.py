@@ -1,23 +1,20 @@
 """The body of a request to /v1/responses: its fields, its input items, and what is refused."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from openai.types.responses import ResponseIncludable
-from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sandbox.api.body import Strict
-from sandbox.api.errors import UnsupportedParameter
 from sandbox.api.metadata import Metadata
-from sandbox.api.text_request import NO_TOOLS
+from sandbox.api.text_request import NO_TOOLS, Refused, refuse_unsupported
 from sandbox.parameters import Sampling
 
 FEWEST_TOKENS = 16  # of an answer; the hosted API takes no smaller limit
 NO_REASONING = "The sandbox's models do not reason."
 PLAIN_TEXT = {"format": {"type": "text"}}
 
-# Parameters that the sandbox cannot do: the values that ask for nothing, and why the others are
-# refused. They are dropped before the fields are checked.
-REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+REFUSED: Refused = {
     "background": ((False,), "Answers come while the client waits."),
     "context_management": (([],), ""),
     "conversation": ((), "Use 'previous_response_id'."),
@@ -124,17 +121,10 @@ class ResponseRequest(Strict):
     prompt_cache_key: str | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
 
-    @model_validator(mode="wrap")
+    @model_validator(mode="before")
     @classmethod
-    def _refuse(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if not isinstance(data, dict):
-            return handler(data)
-        for name, (harmless, why) in REFUSED.items():
-            uncalled = name == "tools" and data.get("tool_choice") == "none"
-            if name in data and data[name] not in harmless and not uncalled:
-                # An ApiError is no ValueError: pydantic lets it pass as it is.
-                raise UnsupportedParameter(name, why)
-        return handler({name: value for name, value in data.items() if name not in REFUSED})
+    def _refuse(cls, data: Any) -> Any:
+        return refuse_unsupported(data, REFUSED) if isinstance(data, dict) else data
 
     @property
     def logprobs_wanted(self) -> bool:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, dump, no_body, parse
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, ResponseNotFound
+from sandbox.api.errors import BadRequest, NotFound
 from sandbox.api.generation import TextAnswer, open_request
 from sandbox.api.paging import HundredQuery, check_query, envelope
 from sandbox.api.response_request import ResponseRequest
@@ -54,7 +54,7 @@ def retrieve_response(
 def delete_response(response_id: str, project: Project, context: ContextOf) -> dict[str, Any]:
     """Forget a stored answer. Answers that went on from it stay."""
     if not responses.delete_response(context.store, project, response_id):
-        raise ResponseNotFound(response_id)
+        raise _not_found(response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
 
@@ -130,15 +130,21 @@ def _history(context: Context, project: str, previous: str | None) -> list[dict[
         return []
     row = responses.get_response(context.store, project, previous)
     if row is None:
-        raise ResponseNotFound(previous, "previous_response_id", "previous_response_not_found")
+        error = _not_found(previous)
+        error.param, error.code = "previous_response_id", "previous_response_not_found"
+        raise error
     return row.items + row.answer["output"]
 
 
 def _find(context: Context, project: str, response_id: str) -> ResponseRow:
     row = responses.get_response(context.store, project, response_id)
     if row is None:
-        raise ResponseNotFound(response_id)
+        raise _not_found(response_id)
     return row
+
+
+def _not_found(response_id: str) -> NotFound:
+    return NotFound(f"Response with id '{response_id}' not found.")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ NO_TOOLS = "The sandbox's models cannot call tools."
 
 # Parameters of the hosted API that the sandbox cannot do: the values that ask for nothing, and
 # why the others are refused. They are dropped before the fields are checked.
-REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+Refused = dict[str, tuple[tuple[Any, ...], str]]
+REFUSED: Refused = {
     "function_call": (("none",), NO_TOOLS),
     "functions": ((), NO_TOOLS),
     "modalities": ((["text"],), "The sandbox's models write text only."),
@@ -33,16 +34,17 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
 WITHOUT_EFFECT = {"tools": ("tool_choice", "none"), "functions": ("function_call", "none")}
 
 
-def refuse_unsupported(data: dict[str, Any]) -> dict[str, Any]:
+def refuse_unsupported(data: dict[str, Any], refused: Refused) -> dict[str, Any]:
     """Return a body without the refused parameters that ask for nothing.
 
     Raises UnsupportedParameter for one that asks for something.
     """
-    for name, (harmless, why) in REFUSED.items():
+    for name, (harmless, why) in refused.items():
         other, value = WITHOUT_EFFECT.get(name, (name, None))
         if name in data and data[name] not in harmless and not data.get(other) == value:
+            # It is no ValueError: pydantic, whose validators call this, lets it pass as it is.
             raise UnsupportedParameter(name, why)
-    return {name: value for name, value in data.items() if name not in REFUSED}
+    return {name: value for name, value in data.items() if name not in refused}
 
 
 class StreamOptions(Strict):
@@ -69,8 +71,7 @@ class TextRequest(Sampling):
     @model_validator(mode="wrap")
     @classmethod
     def _keep_given(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        # An ApiError is no ValueError: pydantic lets it pass as it is.
-        given = refuse_unsupported(data) if isinstance(data, dict) else data
+        given = refuse_unsupported(data, REFUSED) if isinstance(data, dict) else data
         asked = handler(given)
         asked._given = given
         return asked

@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.types import Message
 
-from sandbox.api.errors import BadRequest, TooLarge
+from sandbox.api.errors import BadRequest, TooLarge, UnknownParameter
 
 PURPOSES = ("fine-tune", "assistants", "batch", "user_data", "vision", "evals")
 FIELDS = ("purpose", "file", "expires_after[anchor]", "expires_after[seconds]")
@@ -68,11 +68,7 @@ def _limited(request: Request, limit: int, error: TooLarge) -> Request:
 def _check_fields(form: FormData) -> None:
     for name, _ in form.multi_items():
         if name not in FIELDS:
-            raise BadRequest(
-                f"Unrecognized request argument supplied: {name}",
-                param=name,
-                code="unknown_parameter",
-            )
+            raise UnknownParameter(name)
         if len(form.getlist(name)) > 1:
             raise BadRequest(f"'{name}' is given more than once.", param=name)
 

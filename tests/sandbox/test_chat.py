@@ -175,6 +175,7 @@ def test_what_changes_nothing_is_allowed(ask) -> None:
         ({"logit_bias": {"99999999": 1}}, "logit_bias"),
         ({"stream": "yes"}, "stream"),
         ({"messages": []}, "messages"),
+        ({"messages": [{"role": "user", "content": "x"}] * 2049}, "messages"),
         ({"messages": "hello"}, "messages"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),

@@ -17,11 +17,10 @@ from starlette.types import Receive, Send
 from sandbox.api.errors import (
     ApiError,
     BadRequest,
-    Flagged,
-    ModelRetired,
-    QuotaExceeded,
+    Forbidden,
+    NotFound,
+    RateLimited,
     ServerError,
-    TrainingNotAvailable,
 )
 from sandbox.api.faults.calls import Call
 from sandbox.api.faults.traffic import Broken, Late, Slow, Traffic
@@ -84,11 +83,14 @@ class InsufficientQuota(Fault):
     aims = ("model", "job")
 
     def error(self, call: Call) -> ApiError:
-        return QuotaExceeded(
+        error = RateLimited(
             "You exceeded your current quota, please check your plan and billing details. For "
             "more information on this error, read the docs: "
-            "https://platform.openai.com/docs/guides/error-codes/api-errors."
+            "https://platform.openai.com/docs/guides/error-codes/api-errors.",
+            code="insufficient_quota",
         )
+        error.type = "insufficient_quota"
+        return error
 
 
 class ServerFault(Fault):
@@ -140,10 +142,11 @@ class NoTraining(Fault):
     aims = ("job",)
 
     def error(self, call: Call) -> ApiError:
-        return TrainingNotAvailable(
+        return Forbidden(
             "OpenAI is winding down the fine-tuning platform and your organization is no longer "
             "able to create new fine-tuning training jobs. Learn more: "
-            "https://developers.openai.com/api/docs/deprecations"
+            "https://developers.openai.com/api/docs/deprecations",
+            code="training_not_available",
         )
 
 
@@ -153,9 +156,10 @@ class Retired(Fault):
     aims = ("model", "job")
 
     def error(self, call: Call) -> ApiError:
-        return ModelRetired(
+        return NotFound(
             f"The model `{call.model}` has been deprecated, learn more here: "
-            "https://platform.openai.com/docs/deprecations"
+            "https://platform.openai.com/docs/deprecations",
+            code="model_not_found",
         )
 
 
@@ -172,10 +176,11 @@ class Moderation(Fault):
     def error(self, call: Call) -> ApiError | None:
         if "job" in call.aims:
             return None  # the job is created, and fails
-        return Flagged(
+        return BadRequest(
             "Invalid prompt: your prompt was flagged as potentially violating our usage policy. "
             "Please try again with a different prompt: "
-            "https://platform.openai.com/docs/guides/reasoning#advice-on-prompting"
+            "https://platform.openai.com/docs/guides/reasoning#advice-on-prompting",
+            code="invalid_prompt",
         )
 
 
