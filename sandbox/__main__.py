@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from sandbox.config import SHIPPED_BASE, ConfigError, Settings, usual_trainers
-from sandbox.store import Store, StoreError, keys
+from sandbox.store import keys
+from sandbox.store.database import Store
+from sandbox.store.errors import StoreError
 from sandbox.store.keys import KeyRow
 
 DEFAULTS = Settings()

@@ -28,7 +28,8 @@ from sandbox.engine.trainer.checkpoint import STATE_FOLDER, write_folder
 from sandbox.engine.trainer.data import IGNORED, ExampleSet, collate, epoch_batches
 from sandbox.engine.trainer.loop import TrainingRun
 from sandbox.engine.trainer.messages import Done, Failed, Stop, Stopped, Train
-from sandbox.store import Store, checkpoints, events, files, jobs, models
+from sandbox.store import checkpoints, events, files, jobs, models
+from sandbox.store.database import Store
 from sandbox.store.jobs import JobRow, NewJob
 from tests.support.inline_job import Server, run_job
 

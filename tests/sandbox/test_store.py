@@ -18,7 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.store import (
+from sandbox.store import batches, checkpoints, errors, events, files, ids, jobs, keys, models
+from sandbox.store.batches import BatchRow, LineResult, NewBatch
+from sandbox.store.database import Store
+from sandbox.store.errors import (
     BatchStateError,
     FileInUse,
     InvalidCursor,
@@ -30,18 +33,7 @@ from sandbox.store import (
     StateDamaged,
     StorageFull,
     StorageReadOnly,
-    Store,
-    batches,
-    checkpoints,
-    errors,
-    events,
-    files,
-    ids,
-    jobs,
-    keys,
-    models,
 )
-from sandbox.store.batches import BatchRow, LineResult, NewBatch
 from sandbox.store.files import FileRow
 from sandbox.store.jobs import JobRow, NewJob
 from sandbox.store.models import ModelRow, NewModel
@@ -118,7 +110,8 @@ def content_of(folder: Path) -> dict[str, bytes]:
 
 def test_processes_may_race_to_make_a_state(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from sandbox.store import Store, keys, files\n"
+        "import sys; from pathlib import Path; from sandbox.store import keys, files\n"
+        "from sandbox.store.database import Store\n"
         "with Store(Path(sys.argv[1])) as store:\n"
         "    keys.create_key(store, 'p', ''); files.add_file(store, 'p', 'a', 'batch', b'x')"
     )

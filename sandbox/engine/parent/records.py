@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.engine.trainer.messages import Checkpoint, Done, Failed, Started, Step, Train
-from sandbox.store import ModelInUse, Store, checkpoints, events, files, ids, jobs, models
+from sandbox.store import checkpoints, events, files, ids, jobs, models
+from sandbox.store.database import Store
+from sandbox.store.errors import ModelInUse
 from sandbox.store.jobs import FINISHED, JobRow
 
 KEPT_CHECKPOINTS = 3
