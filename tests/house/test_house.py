@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "sandbox.engine.trainer": {
         "sandbox.engine.trainer",
         "sandbox.engine.text",
+        "sandbox.engine.load",
         "sandbox.engine.pipe",
     },
     "sandbox.base_model": {"sandbox.base_model"},
