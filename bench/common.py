@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
 
 from helpers.sandbox import stop_sandbox
 from helpers.settings import ROOT
+from sandbox.config import load_base_model
+from sandbox.store import Store, keys
 from tools.conditions import own_environment
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"
+MARK = "SANDBOX_BENCH"  # a variable that all processes of one server inherit
+STOP_SECONDS = 60
+ORPHAN_SECONDS = 20
 
 
 def show(name: str, value: float, unit: str, aim: str, detail: str) -> None:
@@ -34,3 +46,60 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+class Server:
+    """`python -m sandbox` on a state of its own. It is started again when it has been killed."""
+
+    def __init__(self, folder: Path, base: Path, *options: str) -> None:
+        """Start it on a new state in `folder`; `options` are further ones of the command line."""
+        folder.mkdir()
+        self.state, self.log = folder / "state", folder / "server.log"
+        self.note = self.state / "sandbox.json"
+        self.mark, self.model = uuid.uuid4().hex, load_base_model(str(base)).name
+        self.arguments = ["-m", "sandbox", "--port", "0", "--state", str(self.state)]
+        self.arguments += [] if base == WEIGHTS else ["--base-model", str(base)]
+        self.arguments += options or ["--trainers", "1"]
+        with Store(self.state) as store:
+            self.key = keys.create_key(store, "bench", "kills")[1]
+        self.start()
+
+    def start(self) -> None:
+        """Start the server without waiting for it."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.arguments],
+                cwd=ROOT,
+                # One thread: equal weights need equal sums, in the same order.
+                env=os.environ | {MARK: self.mark, "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=log,
+            )
+
+    def stop(self) -> int:
+        """End the server, if it still runs, as a service manager does; return its exit code."""
+        self.process.terminate()
+        return self.process.wait(STOP_SECONDS)
+
+    def workers(self) -> list[psutil.Process]:
+        """The server's trainers and samplers, also those that are just being started."""
+        found = []
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children():
+                with suppress(psutil.Error):
+                    if "resource_tracker" not in " ".join(child.cmdline()):
+                        found.append(child)
+        return found
+
+    def orphans(self) -> list[str]:
+        """What is left of the server's processes after its end, if they have had some time."""
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while True:
+            left = [
+                f"an orphan: {each.pid} {each.info['cmdline']}"
+                for each in psutil.process_iter(["environ", "cmdline"])
+                if (each.info["environ"] or {}).get(MARK) == self.mark
+            ]
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.2)

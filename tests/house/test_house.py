@@ -22,7 +22,7 @@ LINES = {
     "helpers": (3_642, 150),
     "course": (2_590, 230),
     "heroes": (3_507, 150),
-    "tools bench docs scripts": (2_490, 225),
+    "tools bench docs scripts": (3_040, 225),
     "sandbox": (11_900, 470),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads

@@ -180,7 +180,9 @@ def test_any_training_file_fails_its_job_or_not(
 ) -> None:
     records = [{"messages": line} if i % 2 else {"prompt": line} for i, line in enumerate(lines)]
     content = "\n".join(json.dumps(record) for record in records).encode()
-    upload = http.post("/files", data={"purpose": "fine-tune"}, files={"file": content})
+    upload = http.post(
+        "/files", data={"purpose": "fine-tune"}, files={"file": ("lines.jsonl", content)}
+    )
     check(upload)
     if upload.status_code == 200:
         body = {"model": base_model, "training_file": upload.json()["id"]}
@@ -219,7 +221,9 @@ def test_any_lines_of_a_batch_get_their_answers(
         for i, body in enumerate(data.draw(odd))
     ]
     content = "\n".join(json.dumps(line) for line in lines).encode()
-    file = http.post("/files", data={"purpose": "batch"}, files={"file": content}).json()
+    file = http.post(
+        "/files", data={"purpose": "batch"}, files={"file": ("lines.jsonl", content)}
+    ).json()
     order = {"input_file_id": file["id"], "endpoint": "/v1/completions"}
     batch = http.post("/batches", json=order | {"completion_window": "24h"}).json()
     while batch["status"] in ("validating", "in_progress", "finalizing"):

@@ -107,7 +107,9 @@ def _load_loops(folder: str, adapter: str | None, stamp: int) -> _Loaded:
     # Whatever is wrong with a folder must only fail the requests that need it.
     except Exception as error:
         raise EngineError(
-            "model_unavailable", f"The model cannot be loaded: {type(error).__name__}: {error}"
+            "model_unavailable",
+            f"The model {Path(folder).name} cannot be loaded ({type(error).__name__}: {error}). "
+            "If its files are damaged, put them back or train it again.",
         ) from error
 
 

@@ -1,0 +1,168 @@
+"""Clients that use everything at once, and remember what the server has acknowledged."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+from httpx2 import HTTPError
+from openai import APIError, APIStatusError, DefaultHttpxClient, OpenAI
+
+AT_ONCE = 2  # unfinished jobs, and batches
+ROWS = 200
+EPOCHS = 4
+BATCH_SIZE = 4
+SEED = 1
+LINES = [f"line-{number}" for number in range(40)]
+ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
+JOB_ENDS = ("succeeded", "failed", "cancelled")
+BATCH_ENDS = ("completed", "failed", "expired", "cancelled")
+CUT_OFF = "calls cut off"
+
+
+@dataclass
+class Told:
+    """What the server has acknowledged, and so must never lose."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    jobs: dict[str, dict[str, None]] = field(default_factory=dict)  # event ids, oldest first
+    checkpoints: dict[str, tuple[str, int]] = field(default_factory=dict)  # id: job, step
+    batches: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)  # answers that no kill explains
+
+
+class Clients:
+    """Four clients, each in a thread: uploads, jobs, batches, and answers to chats."""
+
+    def __init__(self, note: Path, key: str, model: str, seed: int) -> None:
+        """`note` is the server's sandbox.json: it says where the server is at the moment."""
+        self.told = Told()
+        self._note, self._key, self._model = note, key, model
+        self._random = random.Random(seed)
+        self._stop = Event()
+        works = (self._upload, self._train, self._batch, self._chat)
+        self._threads = [Thread(target=self._go_on, args=(work,)) for work in works]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each end its call, and wait for that."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _go_on(self, work: Callable[[OpenAI], None]) -> None:
+        with new_client(self._key) as client:
+            while not self._stop.wait(0.05):
+                try:
+                    find_server(client, self._note)
+                    work(client)
+                except APIStatusError as error:
+                    if error.status_code != 503:  # the sampler has just been killed
+                        self.told.faults.append(f"{work.__name__} got {error}")
+                    self.told.counts[CUT_OFF] += 1
+                except (APIError, HTTPError, OSError):  # also inside a stream
+                    self.told.counts[CUT_OFF] += 1
+
+    def _keep(self, client: OpenAI, content: bytes, purpose: str) -> str:
+        file = client.files.create(file=("kills.jsonl", content), purpose=purpose)
+        self.told.files[file.id] = content
+        self.told.counts["files"] += 1
+        return file.id
+
+    def _upload(self, client: OpenAI) -> None:
+        text = self._random.randbytes(self._random.randint(1, 200_000)).hex()
+        self._keep(client, json.dumps({"text": text}).encode(), "user_data")
+        self._stop.wait(0.3)
+
+    def _train(self, client: OpenAI) -> None:
+        running = [job for job in client.fine_tuning.jobs.list() if job.status not in JOB_ENDS]
+        if len(running) < AT_ONCE:
+            file_id = self._keep(client, training_file(), "fine-tune")
+            self.told.jobs[create_job(client, self._model, file_id)] = {}
+            self.told.counts["jobs"] += 1
+        for job_id in {job.id for job in running} & set(self.told.jobs):
+            known = self.told.jobs[job_id]
+            page = client.fine_tuning.jobs.list_events(job_id, limit=100).data
+            new = [event.id for event in page[::-1] if event.id not in known]
+            known.update(dict.fromkeys(new))
+            self.told.counts["events"] += len(new)
+            for found in client.fine_tuning.jobs.checkpoints.list(job_id):
+                self.told.counts["checkpoints"] += found.id not in self.told.checkpoints
+                self.told.checkpoints[found.id] = job_id, found.step_number
+
+    def _batch(self, client: OpenAI) -> None:
+        running = [batch for batch in client.batches.list() if batch.status not in BATCH_ENDS]
+        if len(running) < AT_ONCE:
+            content = "".join(batch_line(name, self._model) for name in LINES)
+            made = client.batches.create(
+                input_file_id=self._keep(client, content.encode(), "batch"),
+                endpoint="/v1/completions",
+                completion_window="24h",
+            )
+            self.told.batches.add(made.id)
+            self.told.counts["batches"] += 1
+
+    def _chat(self, client: OpenAI) -> None:
+        question = [{"role": "user", "content": "Who flies over the harbour?"}]
+        stream = client.chat.completions.create(
+            model=self._model, messages=question, max_completion_tokens=20, stream=True
+        )
+        chunks = list(stream)
+        if chunks[-1].choices[0].finish_reason not in ("stop", "length"):
+            self.told.faults.append(f"a stream ended without its last chunk: {chunks[-1]}")
+        self.told.counts["chats"] += 1
+
+
+def new_client(key: str) -> OpenAI:
+    """An SDK client that tries nothing twice; `find_server` gives it an address."""
+    http = DefaultHttpxClient(trust_env=False)
+    return OpenAI(
+        api_key=key, base_url="http://127.0.0.1", max_retries=0, timeout=60, http_client=http
+    )
+
+
+def find_server(client: OpenAI, note: Path) -> None:
+    """Send the client to the server that wrote the note last. Raises OSError if none has."""
+    client.base_url = json.loads(note.read_text(encoding="utf-8"))["url"]
+
+
+def training_file(count: int = ROWS) -> bytes:
+    """The rows that all jobs train on, if so many are not asked for."""
+    rows = (
+        [
+            {"role": "user", "content": f"{18 + number}, woman, flight ->"},
+            {"role": "assistant", "content": f"Hero number {number} flies over the town."},
+        ]
+        for number in range(count)
+    )
+    return "".join(json.dumps({"messages": row}) + "\n" for row in rows).encode()
+
+
+def create_job(client: OpenAI, model: str, file_id: str, epochs: int = EPOCHS) -> str:
+    """Create the one job that all of them are; return its id."""
+    hyperparameters = {"n_epochs": epochs, "batch_size": BATCH_SIZE}
+    method = {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
+    job = client.fine_tuning.jobs.create(
+        model=model, training_file=file_id, seed=SEED, method=method
+    )
+    return job.id
+
+
+def upload_and_train(client: OpenAI, model: str, rows: int = ROWS, epochs: int = EPOCHS) -> str:
+    """Create such a job, with a training file of its own; return its id."""
+    file = client.files.create(file=("rows.jsonl", training_file(rows)), purpose="fine-tune")
+    return create_job(client, model, file.id, epochs)
+
+
+def batch_line(name: str, model: str) -> str:
+    """One line of a batch's input file."""
+    body = {"model": model, "prompt": "x", "max_tokens": 60, "logit_bias": ENDLESS}
+    line = {"custom_id": name, "method": "POST", "url": "/v1/completions", "body": body}
+    return json.dumps(line) + "\n"

@@ -1,0 +1,203 @@
+"""Processes that are killed or stopped, and states that are damaged: nothing is lost, or told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from openai import APIStatusError, OpenAI
+
+from bench import clients
+from bench.clients import Told
+from bench.common import ROOT, Server
+from bench.kills import run
+from bench.lost import Undisturbed, events_of, lost, lost_in_state, settle, step_texts, wait
+from sandbox.store import Store, files, keys, models
+from tests.support.tiny import kept_base
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals and modes are a matter of POSIX")
+pytestmark = [pytest.mark.slow, posix]
+
+ASLEEP_SECONDS = 15  # longer than any heartbeat
+# The sandbox with a clock that jumps a day ahead at the first signal, and two back at the next.
+JUMPING = """
+import itertools, signal, sys, time
+real, jumps, ahead = time.time, itertools.cycle([86_400, -2 * 86_400]), [0]
+time.time = lambda: real() + sum(ahead)
+signal.signal(signal.SIGUSR1, lambda *_: ahead.append(next(jumps)))
+from sandbox.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    return Undisturbed(tmp_path_factory.mktemp("undisturbed") / "own", kept_base())
+
+
+@pytest.fixture
+def two_trainers(tmp_path: Path) -> Iterator[Server]:
+    """Started on a new state; the second trainer could take a job over."""
+    server = Server(tmp_path / "own", kept_base(), "--trainers", "2")
+    yield server
+    server.process.kill()
+    server.process.wait()
+    assert server.orphans() == []
+
+
+@pytest.fixture
+def client(two_trainers: Server) -> Iterator[OpenAI]:
+    with clients.new_client(two_trainers.key) as made:
+        settle(made, two_trainers)
+        yield made
+
+
+def start_job(client: OpenAI, server: Server, **size: int) -> str:
+    """Create the clients' job and wait until it trains."""
+    job_id = clients.upload_and_train(client, server.model, **size)
+    wait_for_steps(client, job_id, 3)
+    return job_id
+
+
+def wait_for_steps(client: OpenAI, job_id: str, count: int) -> None:
+    def there() -> bool:
+        assert (job := client.fine_tuning.jobs.retrieve(job_id)).status != "failed", job.error
+        return len(step_texts(events_of(client, job_id))) >= count
+
+    wait(there, f"{job_id} has not made {count} steps")
+
+
+def check_end(client: OpenAI, server: Server, job_id: str, expected: Undisturbed) -> None:
+    """Everything must end as if nothing had happened."""
+    settle(client, server)
+    told = Told(jobs={job_id: {}})
+    assert list(lost(client, told, expected)) == []
+    assert server.stop() == 0
+    assert list(lost_in_state(server.state, told, expected)) == []
+
+
+def refusal(state: Path, *before: str) -> str:
+    """What the sandbox says when it refuses to start on a state."""
+    command = [*before, sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
+    line, problems = run(tmp_path, kills=50, seconds=60, seed=1, base=kept_base())
+    assert not problems, "\n".join([line, *problems])
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["trainer", "whole server"])
+def test_a_job_goes_on_after_its_processes_were_asleep(
+    whole: bool, two_trainers: Server, client: OpenAI, undisturbed: Undisturbed
+) -> None:
+    job_id = start_job(client, two_trainers)
+    workers = two_trainers.workers()
+    busiest = max(workers, key=lambda worker: worker.cpu_percent(interval=0.3))
+    stopped = [psutil.Process(two_trainers.process.pid), *workers] if whole else [busiest]
+    for process in stopped:
+        process.suspend()
+    time.sleep(ASLEEP_SECONDS)
+    for process in stopped:
+        process.resume()
+    check_end(client, two_trainers, job_id, undisturbed)
+
+
+def test_a_job_survives_many_restarts_within_one_epoch(
+    two_trainers: Server, client: OpenAI, tmp_path: Path
+) -> None:
+    long = {"rows": 2_400, "epochs": 1}
+    expected = Undisturbed(tmp_path / "undisturbed", kept_base(), **long)
+    job_id = start_job(client, two_trainers, **long)
+    for _ in range(5):
+        assert two_trainers.stop() == 0
+        two_trainers.start()
+        wait(two_trainers.note.exists, "the server did not start")
+        clients.find_server(client, two_trainers.note)
+        known = len(step_texts(events_of(client, job_id)))
+        assert known < len(expected.steps), "the epoch was too short"
+        wait_for_steps(client, job_id, known + 1)
+    check_end(client, two_trainers, job_id, expected)
+
+
+def test_a_job_does_not_mind_a_clock_that_jumps(
+    two_trainers: Server, client: OpenAI, undisturbed: Undisturbed
+) -> None:
+    two_trainers.stop()
+    two_trainers.arguments[:2] = ["-c", JUMPING]
+    two_trainers.start()
+    settle(client, two_trainers)
+    job_id = start_job(client, two_trainers)
+    for _ in range(2):
+        two_trainers.process.send_signal(signal.SIGUSR1)
+        wait_for_steps(client, job_id, len(step_texts(events_of(client, job_id))) + 3)
+    check_end(client, two_trainers, job_id, undisturbed)
+
+
+def test_one_of_two_servers_that_start_at_once_gets_the_state(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(tmp_path / "state")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(2)]
+    wait(lambda: any(server.poll() is not None for server in both), "both servers run")
+    loser, winner = sorted(both, key=lambda server: server.returncode is None)
+    said, why = loser.communicate()
+    ready = winner.stdout.readline()
+    winner.terminate()
+    assert winner.communicate(timeout=60)[0] == "" and winner.returncode == 0
+    assert (loser.returncode, said) == (1, "") and "already using" in why
+    assert ready.startswith("sandbox ready")
+
+
+def test_a_damaged_page_is_told_and_nothing_is_touched(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        keys.create_key(store, "bench", "kills")
+        for number in range(200):
+            files.add_file(store, "bench", f"{number}-{'x' * 200}", "user_data", b"{}")
+    with store.path.open("r+b") as database:
+        database.seek(4096 * (store.path.stat().st_size // 4096 // 2))
+        database.write(os.urandom(4096))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    why = refusal(tmp_path)
+    assert f"{store.path} is damaged" in why and ".recover" in why
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_read_only_state_is_told(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    Store(state).close()
+    # Root may write everywhere, if that right is not taken away.
+    rights = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    if rights and not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere, and there is no setpriv to take it away")
+    state.chmod(0o500)
+    why = refusal(state, *rights)
+    state.chmod(0o700)
+    assert str(state) in why and "ermission" in why and "--state" in why
+
+
+def test_truncated_weights_are_told_and_do_no_harm_to_others(undisturbed: Undisturbed) -> None:
+    server = undisturbed.server
+    with Store(server.state) as store:
+        *_, earlier, model = models.list_models_of_job(store, undisturbed.job_id)
+        os.truncate(models.model_path(store, model) / "model.safetensors", 10_000)
+    server.start()
+    with clients.new_client(server.key) as client:
+        settle(client, server)
+        with pytest.raises(APIStatusError) as refused:
+            client.completions.create(model=model.name, prompt="x")
+        assert f"{model.path} cannot be loaded" in refused.value.message
+        assert "train it again" in refused.value.message
+        for name in (server.model, earlier.name):
+            client.completions.create(model=name, prompt="x", max_tokens=1)
+    assert server.stop() == 0
