@@ -23,7 +23,7 @@ LINES = {
     "course": (2_590, 230),
     "heroes": (3_507, 150),
     "tools bench docs scripts": (3_040, 225),
-    "sandbox": (11_900, 470),
+    "sandbox": (11_797, 470),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_840  # in the modules of ours that notebook 00 loads
