@@ -16,7 +16,8 @@ import psutil
 from helpers.sandbox import stop_sandbox
 from helpers.settings import ROOT
 from sandbox.config import load_base_model
-from sandbox.store import Store, keys
+from sandbox.store import keys
+from sandbox.store.database import Store
 from tools.conditions import own_environment
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"

@@ -16,7 +16,8 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from bench import clients
 from bench.clients import Told
 from bench.common import Server
-from sandbox.store import Store, models
+from sandbox.store import models
+from sandbox.store.database import Store
 
 SETTLE_SECONDS = 200  # for everything to end after the last kill
 LAST_EVENT = "The job has successfully completed"

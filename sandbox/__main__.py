@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.config import SHIPPED_BASE, ConfigError, Settings, usual_trainers
-from sandbox.store import Store, StoreError, keys
+from sandbox.store import keys
+from sandbox.store.database import Store
+from sandbox.store.errors import StoreError
 from sandbox.store.keys import KeyRow
 
 DEFAULTS = Settings()

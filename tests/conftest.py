@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 from openai import OpenAI
 
-from sandbox.store import Store
+from sandbox.store.database import Store
 from tests.support.api import Api, running_api
 from tests.support.heroes_command import Heroes, HeroesInProcess, environment
 from tests.support.server import Server

@@ -21,7 +21,7 @@ from sandbox.api.rate_limits import RateLimits
 from sandbox.api.seeds import Seeds
 from sandbox.api.validation import check_new_jobs
 from sandbox.config import MEBIBYTE, BaseModel, Settings
-from sandbox.store import Store
+from sandbox.store.database import Store
 
 DESCRIPTION = """An OpenAI-compatible server that really fine-tunes and samples a small model.
 

@@ -21,8 +21,9 @@ from sandbox.api.files import find_file
 from sandbox.api.metadata import Metadata
 from sandbox.api.paging import PageToHundred, envelope
 from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
-from sandbox.store import BatchStateError, MissingFile, batches
+from sandbox.store import batches
 from sandbox.store.batches import BatchRow, NewBatch
+from sandbox.store.errors import BatchStateError, MissingFile
 
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
 # How long the answer to a cancel waits for the batch to end.

@@ -15,7 +15,7 @@ from sandbox.api.faults.waiting import Faults
 from sandbox.api.seeds import Seeds
 from sandbox.config import BaseModel, Settings
 from sandbox.engine.sampler.messages import Delta, Embed, Generate, Usage
-from sandbox.store import Store
+from sandbox.store.database import Store
 
 
 class Sampler(Protocol):

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from sandbox.store import InvalidCursor, JobStateError
+from sandbox.store.errors import InvalidCursor, JobStateError
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from sandbox.api.errors import BadRequest, Conflict, FileNotFound
 from sandbox.api.jsonl import copy_jsonl, copy_plain
 from sandbox.api.paging import PageQuery, envelope
 from sandbox.api.uploads import PURPOSES, Upload, receive_upload
-from sandbox.store import FileInUse, files
-from sandbox.store.errors import storage_errors
+from sandbox.store import files
+from sandbox.store.errors import FileInUse, storage_errors
 from sandbox.store.files import FileRow
 
 router = APIRouter(prefix="/files", tags=["files"])

@@ -23,8 +23,10 @@ from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparamet
 from sandbox.api.metadata import MOST_PAIRS
 from sandbox.api.paging import AnyPage, PageOfTen, PageQuery, envelope
 from sandbox.config import ORGANIZATION
-from sandbox.store import MissingFile, Store, checkpoints, events, jobs
+from sandbox.store import checkpoints, events, jobs
 from sandbox.store.checkpoints import CheckpointRow
+from sandbox.store.database import Store
+from sandbox.store.errors import MissingFile
 from sandbox.store.events import EventRow
 from sandbox.store.jobs import JobRow, NewJob
 

@@ -17,7 +17,8 @@ from sandbox.api.errors import (
     unexpected_error,
 )
 from sandbox.config import ORGANIZATION
-from sandbox.store import StorageError, ids
+from sandbox.store import ids
+from sandbox.store.errors import StorageError
 
 log = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0  # for all that a refused client still sends

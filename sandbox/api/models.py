@@ -11,7 +11,8 @@ from sandbox.api.catalog import find_model, model_not_found
 from sandbox.api.context import ContextOf
 from sandbox.api.errors import Conflict, Forbidden
 from sandbox.api.paging import no_query
-from sandbox.store import ModelInUse, models
+from sandbox.store import models
+from sandbox.store.errors import ModelInUse
 
 router = APIRouter(prefix="/models", tags=["models"])
 OWNER = "sandbox"

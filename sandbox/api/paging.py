@@ -7,7 +7,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.api.errors import UnknownParameter
-from sandbox.store import Page
+from sandbox.store.rows import Page
 
 Row = TypeVar("Row")
 

@@ -20,8 +20,11 @@ from sandbox.api.generation import TextAnswer, open_request
 from sandbox.api.paging import HundredQuery, check_query, envelope
 from sandbox.api.response_request import ResponseRequest
 from sandbox.api.response_shape import ResponseShape
-from sandbox.store import InvalidCursor, Page, Store, ids, responses
+from sandbox.store import ids, responses
+from sandbox.store.database import Store
+from sandbox.store.errors import InvalidCursor
 from sandbox.store.responses import ResponseRow
+from sandbox.store.rows import Page
 
 router = APIRouter(prefix="/responses", tags=["responses"], route_class=JsonRoute)
 # Query parameters that change nothing about a stored answer.

@@ -19,7 +19,8 @@ from sandbox.api.connection import PatientProtocol
 from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import Store, files, jobs, models
+from sandbox.store import files, jobs, models
+from sandbox.store.database import Store
 
 NOTE_FILE, LOCK_FILE = "sandbox.json", "sandbox.lock"
 # Idle connections stay open for long: a client that reuses one never finds it just closed.

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.context import Context
-from sandbox.store import JobStateError, StorageError, files, jobs, models
+from sandbox.store import files, jobs, models
+from sandbox.store.errors import JobStateError, StorageError
 from sandbox.store.jobs import JobRow
 
 log = logging.getLogger(__name__)

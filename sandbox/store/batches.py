@@ -191,9 +191,12 @@ def finish(store: Store, batch_id: str, status: str) -> BatchRow:
                 made[kind] = stack.enter_context(files.placed(store, part))
         db = stack.enter_context(store.write())
         row = rows.require(db, BatchRow, batch_id)
-        values: dict[str, Any] = {"status": status, f"{status}_at": int(time.time())}
+        now, life = int(time.time()), row.output_seconds
+        values: dict[str, Any] = {"status": status, f"{status}_at": now}
+        output_expires_at = None if life is None else now + life
         for kind, (file_id, size) in made.items():
-            _insert_file(db, row, kind, file_id, size)
+            name, purpose = f"{batch_id}_{kind}.jsonl", OUTPUT_PURPOSE
+            files.insert_file(db, file_id, row.project, name, purpose, size, output_expires_at)
             values[f"{kind}_file"] = file_id
         db.execute("DELETE FROM batch_lines WHERE batch_id = ?", (batch_id,))
         return rows.update(db, BatchRow, batch_id, **values)
@@ -238,9 +241,3 @@ def _contents(store: Store, batch_id: str, ok: bool) -> Iterator[str]:
             return
         yield from (row["content"] for row in found)
         line = found[-1]["line"]
-
-
-def _insert_file(db: sqlite3.Connection, row: BatchRow, kind: str, file_id: str, size: int) -> None:
-    expires = None if row.output_seconds is None else int(time.time()) + row.output_seconds
-    name = f"{row.id}_{kind}.jsonl"
-    files.insert_file(db, file_id, row.project, name, OUTPUT_PURPOSE, size, expires)

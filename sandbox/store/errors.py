@@ -1,21 +1,4 @@
-"""What can go wrong in the store.
-
-StoreError
-├── NotOurState         the state directory holds something else, or has lost its database
-├── SchemaTooNew        it was made by a newer version of the sandbox
-├── StorageError        the disk does not do what the store needs; an OSError too
-│   ├── StorageFull     there is no room left
-│   ├── StorageReadOnly nothing may be written there
-│   └── StateDamaged    the database is damaged
-├── InvalidCursor       the "after" of a list names nothing that is in the list
-├── MissingFile         a job or batch names a file that is not there
-├── InUse               a job or batch that has not finished needs it
-│   ├── FileInUse
-│   └── ModelInUse
-└── StateError          a state does not allow this step
-    ├── JobStateError
-    └── BatchStateError
-"""
+"""What can go wrong in the store."""
 
 import contextlib
 import errno

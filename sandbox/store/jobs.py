@@ -30,7 +30,8 @@ from sandbox.store.schema import FINISHED, UNFINISHED
 
 RESULT_FILENAME = "step_metrics.csv"
 RESULT_PURPOSE = "fine-tune-results"
-UNHELD = "status IN ('queued', 'running') AND id NOT IN (SELECT value FROM json_each(:held))"
+ACTIVE = ("queued", "running")
+UNHELD = f"status IN {ACTIVE} AND id NOT IN (SELECT value FROM json_each(:held))"
 # Fair: next is the project that has waited longest since one of its jobs was last taken up,
 # and of its jobs the oldest. A job that was interrupted goes first: it has started already.
 FAIR = """
@@ -171,9 +172,14 @@ def next_job(store: Store, held: Collection[str]) -> JobRow | None:
     """
     with store.write() as db:
         held_ids = json.dumps(list(held))
-        _settle_all(db, UNHELD, held=held_ids)
-        job = rows.one(db, JobRow, UNHELD, order=FAIR, held=held_ids)
-        return None if job is None else rows.update(db, JobRow, job.id, turn=_next_turn(db))
+        for job in rows.many(db, JobRow, f"requested IS NOT NULL AND {UNHELD}", held=held_ids):
+            _settle(db, job)
+        found = rows.one(db, JobRow, UNHELD, order=FAIR, held=held_ids)
+        if found is None:
+            return None
+        # Counted, not read from the clock, which may jump.
+        [turn] = db.execute("SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs").fetchone()
+        return rows.update(db, JobRow, found.id, turn=turn)
 
 
 def start(
@@ -244,7 +250,7 @@ def finish_failed(
     """
     with store.write() as db:
         job = rows.require(db, JobRow, job_id)
-        if job.status not in ("validating_files", "queued", "running"):
+        if job.status not in ("validating_files", *ACTIVE):
             return job
         error = {"code": code, "message": message, "param": param}
         job = _end(db, job_id, "failed", error=error)
@@ -252,21 +258,14 @@ def finish_failed(
         return job
 
 
-def finish_cancelled(store: Store, job_id: str) -> JobRow:
-    """End a job because it was asked for. Raises JobStateError if it is not queued or running."""
-    with store.write() as db:
-        _require_active(db, job_id)
-        return _cancel(db, job_id)
+def release(store: Store, job_id: str) -> JobRow:
+    """Do what was asked of a job, now that its trainer has stopped.
 
-
-def mark_paused(store: Store, job_id: str) -> JobRow:
-    """Record that training has stopped, to go on later.
-
-    Raises JobStateError when the job is not queued or running.
+    A job of which nothing was asked goes on later; one that has ended meanwhile is left alone.
     """
     with store.write() as db:
-        _require_active(db, job_id)
-        return _pause(db, job_id)
+        job = rows.require(db, JobRow, job_id)
+        return _settle(db, job) if job.status in ACTIVE else job
 
 
 def count_crash(store: Store, job_id: str) -> int:
@@ -337,23 +336,12 @@ def sweep(store: Store) -> None:
 def _settle(db: sqlite3.Connection, job: JobRow) -> JobRow:
     """Do what is asked of a job that nobody trains; return the job."""
     if job.requested == "cancel":
-        return _cancel(db, job.id)
-    return _pause(db, job.id) if job.requested == "pause" else job
-
-
-def _settle_all(db: sqlite3.Connection, where: str, **values: Any) -> None:
-    for job in rows.many(db, JobRow, f"requested IS NOT NULL AND {where}", **values):
-        _settle(db, job)
-
-
-def _cancel(db: sqlite3.Connection, job_id: str) -> JobRow:
-    events.insert_event(db, job_id, "The job has been cancelled")
-    return _end(db, job_id, "cancelled")
-
-
-def _pause(db: sqlite3.Connection, job_id: str) -> JobRow:
-    events.insert_event(db, job_id, "The job has been paused")
-    return _leave(db, job_id, "paused")
+        events.insert_event(db, job.id, "The job has been cancelled")
+        return _end(db, job.id, "cancelled")
+    if job.requested == "pause":
+        events.insert_event(db, job.id, "The job has been paused")
+        return _leave(db, job.id, "paused")
+    return job
 
 
 def _end(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> JobRow:
@@ -366,13 +354,8 @@ def _leave(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> J
     return rows.update(db, JobRow, job_id, status=status, **cleared, **values)
 
 
-def _next_turn(db: sqlite3.Connection) -> int:
-    # Counted, not read from the clock, which may jump.
-    return int(db.execute("SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs").fetchone()[0])
-
-
 def _require_active(db: sqlite3.Connection, job_id: str) -> JobRow:
     job = rows.require(db, JobRow, job_id)
-    if job.status not in ("queued", "running"):
+    if job.status not in ACTIVE:
         raise JobStateError(job_id, job.status, "trained")
     return job

@@ -17,7 +17,8 @@ from openai.types.chat import ChatCompletion
 from sandbox.api import batch_file, batch_runner
 from sandbox.api.batch_file import check_file, read_lines
 from sandbox.engine.sampler.messages import Delta, Generate, Usage
-from sandbox.store import StorageError, Store
+from sandbox.store.database import Store
+from sandbox.store.errors import StorageError
 from tests.support.api import Api, running_api
 from tests.support.scripted import ScriptedSampler
 

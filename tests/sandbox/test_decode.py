@@ -14,12 +14,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.engine.load import load_model
 from sandbox.engine.sampler import naive
 from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.decode import DecodeLoop
 from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, make_forward
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
-from sandbox.engine.sampler.models import ModelCache, load_model
+from sandbox.engine.sampler.models import ModelCache
 from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import Encoder
 from sandbox.parameters import Sampling

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sandbox.engine.load import load_model
 from sandbox.engine.sampler.embed import EmbedLoop
 from sandbox.engine.sampler.forward import GeneralForward, make_forward
 from sandbox.engine.sampler.messages import Embed, EngineError, Output
-from sandbox.engine.sampler.models import ModelCache, load_model
+from sandbox.engine.sampler.models import ModelCache
 from sandbox.engine.text.encoder import Encoder
 from tests.support.tiny import CONTEXT, make_base
 

@@ -20,7 +20,8 @@ from bench.clients import Told
 from bench.common import ROOT, Server
 from bench.kills import run
 from bench.lost import Undisturbed, events_of, lost, lost_in_state, settle, step_texts, wait
-from sandbox.store import Store, files, keys, models
+from sandbox.store import files, keys, models
+from sandbox.store.database import Store
 from tests.support.tiny import kept_base
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and modes are a matter of POSIX")

@@ -12,7 +12,8 @@ from sandbox.api.rate_limits import RateLimits
 from sandbox.api.retry_after import duration
 from sandbox.api.seeds import Seeds
 from sandbox.config import Settings
-from sandbox.store import Store, keys
+from sandbox.store import keys
+from sandbox.store.database import Store
 from tests.support.api import NoSampler
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch.utils.data import Subset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
+from sandbox.engine.load import load_model
 from sandbox.engine.parent.records import CSV_COLUMNS, JobRecord
 from sandbox.engine.text import hyperparameters
 from sandbox.engine.text.encoder import Encoder
@@ -28,7 +29,8 @@ from sandbox.engine.trainer.checkpoint import STATE_FOLDER, write_folder
 from sandbox.engine.trainer.data import IGNORED, ExampleSet, collate, epoch_batches
 from sandbox.engine.trainer.loop import TrainingRun
 from sandbox.engine.trainer.messages import Done, Failed, Stop, Stopped, Train
-from sandbox.store import Store, checkpoints, events, files, jobs, models
+from sandbox.store import checkpoints, events, files, jobs, models
+from sandbox.store.database import Store
 from sandbox.store.jobs import JobRow, NewJob
 from tests.support.inline_job import Server, run_job
 
@@ -451,7 +453,7 @@ def run_of(base: Path, n_examples: int = 24, epochs: int = 3) -> TrainingRun:
         ids, mask = encoder.encode_completion_example(f"{number} ->", " Hero" * (1 + number % 5))
         examples.append(TrainingExample(ids, mask))
     numbers = Hyperparameters(epochs, 4, 1.0, 5e-3)
-    return TrainingRun(lora.load_model(base), ExampleSet(examples, "completion"), None, numbers, 7)
+    return TrainingRun(load_model(base), ExampleSet(examples, "completion"), None, numbers, 7)
 
 
 def test_the_loop_does_what_the_trainer_of_transformers_does(base: Path, tmp_path: Path) -> None:
@@ -482,7 +484,7 @@ def test_the_loop_does_what_the_trainer_of_transformers_does(base: Path, tmp_pat
         i for epoch in range(3) for batch in epoch_batches(lengths, 4, 7, epoch) for i in batch
     ]
     trainer = Trainer(
-        lora.load_model(base),
+        load_model(base),
         arguments,
         train_dataset=Subset(run.examples, order),
         data_collator=lambda rows: dict(zip(("input_ids", "labels"), collate(rows), strict=True)),
@@ -496,7 +498,7 @@ def test_the_loop_does_what_the_trainer_of_transformers_does(base: Path, tmp_pat
 
 
 def test_a_base_may_ask_for_adapters(base: Path) -> None:
-    model = lora.load_model(base)
+    model = load_model(base)
     assert lora.lora_settings(model, {}) is None
     settings = lora.lora_settings(model, {"lora": {"r": 4, "target_modules": ["q_proj", "v_proj"]}})
     assert settings == {"r": 4, "lora_alpha": 32, "target_modules": ["q_proj", "v_proj"]}

@@ -7,7 +7,8 @@ import pytest
 from openai import ConflictError, NotFoundError, OpenAI, PermissionDeniedError
 
 from sandbox.config import SHIPPED_BASE
-from sandbox.store import Store, files, ids, jobs, models
+from sandbox.store import files, ids, jobs, models
+from sandbox.store.database import Store
 from sandbox.store.jobs import NewJob
 from sandbox.store.models import NewModel
 from tests.support.api import Api

@@ -18,12 +18,12 @@ import numpy as np
 import psutil
 import pytest
 
+from sandbox.engine.load import load_model
 from sandbox.engine.parent.process import Child, RestartPolicy
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.sampler.decode import DecodeLoop
 from sandbox.engine.sampler.forward import make_forward
 from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, TokenInfo, Usage
-from sandbox.engine.sampler.models import load_model
 from sandbox.engine.text.encoder import Encoder
 from tests.support.children import broken, echo, stubborn, what_it_sees
 from tests.support.generate import ask

@@ -22,7 +22,8 @@ from sandbox.api import app, connection, files, middleware, validation
 from sandbox.api.connection import PatientProtocol
 from sandbox.api.serve import serve
 from sandbox.config import ConfigError, Settings
-from sandbox.store import NotOurState, Store
+from sandbox.store.database import Store
+from sandbox.store.errors import NotOurState
 from tests.support.api import Api, running_api
 from tests.support.server import chat_lines, wait_for
 from tests.support.tiny import kept_base

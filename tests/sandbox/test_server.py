@@ -13,7 +13,7 @@ from openai import APIError, AuthenticationError, OpenAI
 
 from sandbox.__main__ import main
 from sandbox.config import ConfigError, load_base_model
-from sandbox.store import Store
+from sandbox.store.database import Store
 from tests.support.server import ROOT, Server, chat_lines, wait_for
 
 pytestmark = pytest.mark.slow

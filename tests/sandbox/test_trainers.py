@@ -24,7 +24,8 @@ from sandbox.config import SHIPPED_BASE, usual_trainers
 from sandbox.engine.parent import trainers as parent
 from sandbox.engine.parent.process import RestartPolicy
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import Store, events, files, jobs, models
+from sandbox.store import events, files, jobs, models
+from sandbox.store.database import Store
 from sandbox.store.jobs import FINISHED, JobRow, NewJob
 from tests.support.inline_job import run_job
 
@@ -328,7 +329,7 @@ SERVER = """
 import asyncio, sys
 from pathlib import Path
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import Store
+from sandbox.store.database import Store
 
 async def main():
     with Store(Path(sys.argv[1])) as store:

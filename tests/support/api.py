@@ -19,7 +19,8 @@ from sandbox.api.context import Sampler
 from sandbox.api.serve import listen
 from sandbox.config import BaseModel, Settings, load_base_model
 from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, Usage
-from sandbox.store import Store, keys
+from sandbox.store import keys
+from sandbox.store.database import Store
 from tests.support.scripted import ScriptedSampler
 from tests.support.tiny import kept_base
 

@@ -10,7 +10,8 @@ from typing import Any
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer.job import Conversation, train
 from sandbox.engine.trainer.messages import Failed, Step, Stop, Stopped, Sync, Synced
-from sandbox.store import Store, jobs
+from sandbox.store import jobs
+from sandbox.store.database import Store
 from sandbox.store.jobs import JobRow
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from sandbox.store import Store, keys
+from sandbox.store import keys
+from sandbox.store.database import Store
 from tests.support.tiny import kept_base
 
 ROOT = Path(__file__).resolve().parents[2]

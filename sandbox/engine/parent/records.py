@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.engine.trainer.messages import Checkpoint, Done, Failed, Started, Step, Train
-from sandbox.store import ModelInUse, Store, checkpoints, events, files, ids, jobs, models
+from sandbox.store import checkpoints, events, files, ids, jobs, models
+from sandbox.store.database import Store
+from sandbox.store.errors import ModelInUse
 from sandbox.store.jobs import FINISHED, JobRow
 
 KEPT_CHECKPOINTS = 3
@@ -96,12 +98,7 @@ class JobRecord:
         """Do what was asked of the job, now that no trainer holds it. Nothing: it goes on later."""
         if saved:
             jobs.reset_crashes(self._store, self._job.id)
-        job = jobs.get_job(self._store, None, self._job.id)
-        if job is not None and job.status in ("queued", "running"):
-            if job.requested == "cancel":
-                jobs.finish_cancelled(self._store, job.id)
-            elif job.requested == "pause":
-                jobs.mark_paused(self._store, job.id)
+        jobs.release(self._store, self._job.id)
 
     def crashed(self, most: int) -> None:
         """Count a death of the job's trainer; fail the job at the ``most``-th without progress."""

@@ -19,7 +19,9 @@ from sandbox.engine.parent.process import QUIT_SECONDS, Child, RestartPolicy
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer import worker
 from sandbox.engine.trainer.messages import Done, Failed, Share, Stop, Stopped, Sync, Synced
-from sandbox.store import JobStateError, Store, jobs
+from sandbox.store import jobs
+from sandbox.store.database import Store
+from sandbox.store.errors import JobStateError
 from sandbox.store.jobs import JobRow
 
 logger = logging.getLogger("sandbox.engine")

@@ -6,10 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
-from transformers.utils import logging as transformers_logging
+from transformers import PreTrainedModel
 
+from sandbox.engine.load import load_model
 from sandbox.engine.sampler.decode import DecodeLoop
 from sandbox.engine.sampler.embed import EmbedLoop
 from sandbox.engine.sampler.forward import make_forward
@@ -19,24 +18,6 @@ from sandbox.engine.text.encoder import Encoder
 # Kept in memory, beside the models that are answering.
 MOST = 8
 MOST_BYTES = 3 * 2**30
-
-
-def load_model(folder: Path) -> PreTrainedModel:
-    """Load a causal language model: in float32 on a CPU, on the GPU if there is one.
-
-    Only safetensors are read. Raises OSError or ValueError when the folder holds no such model.
-    """
-    transformers_logging.disable_progress_bar()
-    gpu = torch.cuda.is_available()
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype="auto" if gpu else torch.float32,
-        use_safetensors=True,
-        local_files_only=True,
-        attn_implementation="sdpa",
-    )
-    model.eval()
-    return model.to("cuda") if gpu else model
 
 
 @dataclass(frozen=True)
@@ -117,7 +98,7 @@ def _stamp(folder: str, adapter: str | None) -> int:
 
 def _load_loops(folder: str, adapter: str | None, stamp: int) -> _Loaded:
     try:
-        model = load_model(Path(folder))
+        model = load_model(Path(folder), on_gpu="auto")
         if adapter is not None:
             model = _with_adapter(model, adapter)
         size = sum(tensor.nbytes for tensor in model.parameters())

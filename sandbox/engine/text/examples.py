@@ -226,7 +226,7 @@ def _check_message(message: Any, where: str) -> None:
 def _refuse_extra(record: dict[str, Any], allowed: tuple[str, ...], where: str) -> None:
     for key in record:
         if key not in allowed:
-            raise _Fault(f"{where} contains an extra {_quote(key)}.".strip(), "invalid_file_format")
+            raise _Fault(f"{where} contains an extra {_show(key)}.".strip(), "invalid_file_format")
 
 
 def _check_text(value: Any, where: str) -> None:
@@ -289,10 +289,6 @@ def _kind(value: Any) -> str:
 def _show(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _quote(key: str) -> str:
-    return _show(key)
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
+from sandbox.engine.load import load_model
 from sandbox.engine.pipe import CLOSED
 from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.text.examples import TrainingFileError
@@ -122,7 +123,7 @@ def _run(order: Train, server: Conversation) -> Done | Stopped:
     validation = None
     if order.validation_file is not None:
         validation = ExampleSet.read(order.validation_file, encoder, "validation")
-    model = lora.load_model(order.start)
+    model = load_model(order.start)
     description = describe(order.base)
     adapters = lora.lora_settings(model, description)
     numbers = resolve(

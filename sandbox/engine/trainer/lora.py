@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, PreTrainedModel
-from transformers.utils import logging as transformers_logging
+from transformers import PreTrainedModel
 
 LORA_ABOVE = 50_000_000  # parameters; training all of a larger model takes too much memory
 LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
-
-
-def load_model(folder: Path) -> PreTrainedModel:
-    """Load a causal language model for training, in float32, on the GPU if there is one.
-
-    Only safetensors are read. Raises OSError or ValueError when the folder holds no such model.
-    """
-    transformers_logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        use_safetensors=True,
-        local_files_only=True,
-        attn_implementation="sdpa",
-    )
-    return model.to("cuda") if torch.cuda.is_available() else model
 
 
 def lora_settings(model: PreTrainedModel, description: Mapping[str, Any]) -> dict[str, Any] | None:

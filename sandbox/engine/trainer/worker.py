@@ -18,8 +18,8 @@ def run(connection: Connection, bases: list[Path]) -> None:
 
     Each base is loaded once before, so that the first job does not wait for a cold disk.
     """
+    from sandbox.engine.load import load_model
     from sandbox.engine.trainer.job import Conversation, train
-    from sandbox.engine.trainer.lora import load_model
 
     inbox = incoming(connection)
     for folder in bases:
