@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sandbox.api import chat, completions, embeddings, responses
 from sandbox.api.batch_file import BatchLine, check_file, read_lines
-from sandbox.api.body import without_nulls
+from sandbox.api.body import Strict, parse, without_nulls
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context
 from sandbox.api.errors import (
@@ -33,11 +33,12 @@ PLACES = 64
 # How often a line is tried while the sampler's process dies and comes back.
 ATTEMPTS = 3
 RETRY_SECONDS = 5.0  # while the state folder cannot be written
-PREPARE: dict[str, Prepare] = {
-    "/v1/chat/completions": chat.prepare,
-    "/v1/completions": completions.prepare,
-    "/v1/responses": responses.prepare,
-    "/v1/embeddings": embeddings.prepare,
+# What the body of a line must be, and what answers it.
+ENDPOINTS: dict[str, tuple[type[Strict], Prepare]] = {
+    "/v1/chat/completions": (chat.ChatRequest, chat.prepare),
+    "/v1/completions": (completions.CompletionRequest, completions.prepare),
+    "/v1/responses": (responses.ResponseRequest, responses.prepare),
+    "/v1/embeddings": (embeddings.EmbeddingRequest, embeddings.prepare),
 }
 EXPIRED = {
     "code": "batch_expired",
@@ -181,7 +182,8 @@ class _Run:
         try:
             if body.get("stream"):
                 raise UnsupportedParameter("stream", "A batch gives whole answers.")
-            return await PREPARE[row.endpoint](self.context, row.project, body, True)
+            kind, prepare = ENDPOINTS[row.endpoint]
+            return await prepare(self.context, row.project, parse(kind, body), True)
         except ApiError as error:
             return error
 

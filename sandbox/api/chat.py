@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, Strict, parse
+from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
 from sandbox.api.messages import ChatMessage
@@ -62,17 +62,13 @@ async def create_chat_completion(
     asked: ChatRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """The model's answer to a conversation, at once or as a stream of chunks."""
-    return await (await _open(context, project, asked, False)).respond(request)
+    return await (await prepare(context, project, asked, False)).respond(request)
 
 
 async def prepare(
-    context: Context, project: str, data: dict[str, Any], background: bool
+    context: Context, project: str, asked: ChatRequest, background: bool
 ) -> TextAnswer:
-    """Check the body of a request and return its answer on its way. Raises ApiError."""
-    return await _open(context, project, parse(ChatRequest, data), background)
-
-
-async def _open(context: Context, project: str, asked: ChatRequest, background: bool) -> TextAnswer:
+    """Return the answer to a request on its way. Raises ApiError."""
     sampling = asked.sampling(
         max_tokens=asked.max_completion_tokens or asked.max_tokens,
         top_logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,

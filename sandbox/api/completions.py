@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, parse
+from sandbox.api.body import JsonRoute
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import UnsupportedParameter
 from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
@@ -57,17 +57,10 @@ async def create_completion(
     asked: CompletionRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """How the model goes on with one prompt or with several, at once or as a stream."""
-    return await (await _open(context, project, asked, False)).respond(request)
+    return await (await prepare(context, project, asked, False)).respond(request)
 
 
 async def prepare(
-    context: Context, project: str, data: dict[str, Any], background: bool
-) -> TextAnswer:
-    """Check the body of a request and return its answer on its way. Raises ApiError."""
-    return await _open(context, project, parse(CompletionRequest, data), background)
-
-
-async def _open(
     context: Context, project: str, asked: CompletionRequest, background: bool
 ) -> TextAnswer:
     """Return an answer with one engine request for each prompt: the same prompt, the same text."""

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, Strict, dump, parse
+from sandbox.api.body import JsonRoute, Strict, dump
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf, Sampler
 from sandbox.api.generation import translate
@@ -49,22 +49,18 @@ async def create_embeddings(
     asked: EmbeddingRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """One vector for each text: texts of like content have vectors of like direction."""
-    answer = await _open(context, project, asked)
+    answer = await prepare(context, project, asked, False)
     return await unless_gone(request, answer.whole())
 
 
 async def prepare(
-    context: Context, project: str, data: dict[str, Any], background: bool
+    context: Context, project: str, asked: EmbeddingRequest, background: bool
 ) -> "EmbeddingAnswer":
-    """Check the body of a request and return its answer on its way. Raises ApiError.
+    """Return the answer to a request on its way. Raises ApiError.
 
     The sampler embeds in small portions between the tokens it writes: nobody has to wait for
     long, so ``background`` makes no difference here.
     """
-    return await _open(context, project, parse(EmbeddingRequest, data))
-
-
-async def _open(context: Context, project: str, asked: EmbeddingRequest) -> "EmbeddingAnswer":
     model = await run_in_threadpool(find_model, context, project, asked.model)
     for tokens in asked.input:
         if isinstance(tokens, list):

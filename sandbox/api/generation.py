@@ -42,9 +42,9 @@ class Answer(Protocol):
         """Return the answer in one piece. Raises ApiError."""
 
 
-# From a body to its answer: the context, the project, the body, and whether it may wait for
-# others (a line of a batch) or somebody waits for it.
-Prepare = Callable[[Context, str, dict[str, Any], bool], Awaitable[Answer]]
+# From a request to its answer: the context, the project, the checked body, and whether it may wait
+# for others (a line of a batch) or somebody waits for it.
+Prepare = Callable[[Context, str, Any, bool], Awaitable[Answer]]
 
 
 @dataclass

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, dump, no_body, parse
+from sandbox.api.body import JsonRoute, dump, no_body
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, NotFound
 from sandbox.api.generation import TextAnswer, open_request
@@ -36,7 +36,7 @@ async def create_response(
     asked: ResponseRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
     """The model's answer to an input, which may go on from an earlier answer."""
-    return await (await _open(context, project, asked, False)).respond(request)
+    return await (await prepare(context, project, asked, False)).respond(request)
 
 
 @router.get("/{response_id}")
@@ -97,15 +97,9 @@ def list_input_items(
 
 
 async def prepare(
-    context: Context, project: str, data: dict[str, Any], background: bool
-) -> TextAnswer:
-    """Check the body of a request and return its answer on its way. Raises ApiError."""
-    return await _open(context, project, parse(ResponseRequest, data), background)
-
-
-async def _open(
     context: Context, project: str, asked: ResponseRequest, background: bool
 ) -> TextAnswer:
+    """Return the answer to a request on its way. Raises ApiError."""
     items = await run_in_threadpool(_history, context, project, asked.previous_response_id)
     items = items + [item.stored(ids.message_id()) for item in asked.input]
     # Instructions hold for one answer: those of the answers before it are left out.

@@ -570,7 +570,7 @@ def test_two_processes_never_train_a_job_in_one_folder(store: Store, base: Path)
         server = Server(JobRecord(store, submitted, {"tiny": base}), {})
         server.inbox.put(Stop(save=True))
         server.inbox.put(Stop(save=False))
-        order = JobRecord(store, submitted, {"tiny": base}).order()
+        order = JobRecord(store, submitted, {"tiny": base}).train_message()
         assert isinstance(order, Train)
         assert isinstance(job.train(order, job.Conversation(server, server.inbox)), Stopped)
     assert events.list_metrics(store, submitted.id) == []

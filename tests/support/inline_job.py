@@ -38,9 +38,13 @@ def run_job(store: Store, base: Path, at: Mapping[int, Stop] | None = None) -> J
     if job is None:
         return None
     record = JobRecord(store, job, {"tiny": base})
-    order = record.order()
+    message = record.train_message()
     server = Server(record, at or {})
-    end = order if isinstance(order, Failed) else train(order, Conversation(server, server.inbox))
+    end = (
+        message
+        if isinstance(message, Failed)
+        else train(message, Conversation(server, server.inbox))
+    )
     if isinstance(end, Stopped):
         record.stopped(end.saved)
     else:

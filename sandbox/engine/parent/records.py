@@ -44,7 +44,7 @@ class JobRecord:
     def _folder(self) -> Path:
         return self._store.jobs_dir / self._job.id
 
-    def order(self) -> Train | Failed:
+    def train_message(self) -> Train | Failed:
         """What a trainer needs to know, or why the job cannot be trained any more."""
         job, store = self._job, self._store
         start = self._bases.get(job.model)

@@ -34,7 +34,7 @@ POLICY = RestartPolicy(limit=1_000_000)
 MANY_DEATHS = 3  # in a row: worth a word in /health
 
 
-class Died:
+class Gone:
     """Put into a trainer's inbox when its process has died unasked."""
 
 
@@ -126,7 +126,7 @@ class Trainers:
     def _new_trainer(self, name: str, policy: RestartPolicy) -> Trainer:
         def died() -> None:
             trainer.deaths += 1
-            trainer.inbox.put_nowait(Died())
+            trainer.inbox.put_nowait(Gone())
 
         trainer = Trainer(
             Child(
@@ -187,13 +187,13 @@ class Trainers:
         return None
 
     async def _train(self, trainer: Trainer, record: JobRecord) -> None:
-        order = await self._write(trainer, record.order)
+        train = await self._write(trainer, record.train_message)
         try:
-            if isinstance(order, Failed):
-                await self._write(trainer, record.write, order)
+            if isinstance(train, Failed):
+                await self._write(trainer, record.write, train)
             elif trainer.child.ready and not self._stopping:
                 trainer.used, trainer.inbox = True, asyncio.Queue()
-                trainer.tell(order)
+                trainer.tell(train)
                 self._share_cores()
                 # What was asked before the trainer had the job.
                 if asked := await self._write(trainer, record.requested):
@@ -214,7 +214,7 @@ class Trainers:
         while True:
             message = await trainer.inbox.get()
             try:
-                if isinstance(message, Died):
+                if isinstance(message, Gone):
                     await self._write(trainer, record.crashed, MOST_CRASHES)
                 elif isinstance(message, Stopped):
                     await self._write(trainer, record.stopped, message.saved)
@@ -226,7 +226,7 @@ class Trainers:
                 logger.info("%s", error)
                 ended = True
                 trainer.tell(Stop(save=False))
-            if isinstance(message, Died | Stopped | Done | Failed):
+            if isinstance(message, Gone | Stopped | Done | Failed):
                 return
 
     async def _write(self, trainer: Trainer, function: Callable[..., Any], *args: Any) -> Any:
