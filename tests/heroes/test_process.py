@@ -61,8 +61,7 @@ def test_a_conversation_and_a_question_on_a_terminal(heroes_process: Heroes) -> 
         assert terminal.wait() == 0
     with Terminal(heroes_process, "files", "delete", "file-x", columns=40) as terminal:
         assert "file-x" in terminal.read_until("[y/N]")
-        terminal.write("\x03")
-        said = terminal.read_all()
+        said = terminal.interrupt()
         assert "Interrupted." in said and "Traceback" not in said
         assert terminal.wait() == 130
 

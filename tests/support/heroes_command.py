@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from heroes.app import app
 
 Done = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).resolve().parents[2]
+SILENCE_SECONDS = 120.0  # then a program hangs: the test fails instead of waiting for ever
 # A child of a program that ignores Ctrl-C ignores it, too, unless it is told not to. On Windows
 # only Ctrl-Break can be sent to a process group.
 RUN = """
@@ -116,21 +118,48 @@ class Terminal:
         """Type it."""
         os.write(self._master, text.encode())
 
+    def interrupt(self) -> str:
+        """Press Ctrl-C; what is shown until the program ends.
+
+        A press that comes in the moment before the program waits for a key is noticed with the
+        next key only: so it is pressed again, as a person would do.
+        """
+        seen = b""
+        for _ in range(10):
+            self.write("\x03")
+            while self._shows_something(2):
+                if not (data := self._read(1024)):
+                    return seen.decode()
+                seen += data
+        raise AssertionError(f"Ctrl-C does not end it: {seen!r}")
+
     def read_until(self, text: str) -> str:
         """What is shown until this text has appeared."""
         seen = b""
         while text.encode() not in seen:
-            seen += os.read(self._master, 1)
+            assert self._shows_something(SILENCE_SECONDS), f"no {text!r} in {seen!r}"
+            data = self._read(1)
+            assert data, f"it has ended: no {text!r} in {seen!r}"
+            seen += data
         return seen.decode()
 
     def read_all(self) -> str:
         """What is shown until the program ends."""
         seen = b""
+        while self._shows_something(SILENCE_SECONDS):
+            if not (data := self._read(1024)):
+                return seen.decode()
+            seen += data
+        raise AssertionError(f"it does not end: {seen!r}")
+
+    def _shows_something(self, seconds: float) -> bool:
+        return bool(select.select([self._master], [], [], seconds)[0])
+
+    def _read(self, most: int) -> bytes:
         # Reading from a terminal that is gone is an error on Linux, and nothing on macOS.
         with contextlib.suppress(OSError):
-            while data := os.read(self._master, 1024):
-                seen += data
-        return seen.decode()
+            return os.read(self._master, most)
+        return b""
 
     def wait(self) -> int:
         """The exit code."""
