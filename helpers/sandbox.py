@@ -135,9 +135,8 @@ def _spawn() -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
     windows_only = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
     with (state_folder() / "sandbox.log").open("wb") as log:
-        state = str(state_folder())
         child = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--port=0", "--state", state, "--fetched"],
+            [sys.executable, "-m", "sandbox", "--port=0", f"--state={state_folder()}", "--fetched"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -19,7 +19,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 # At most so many lines in all, and in one file. Lower a number when you have reached less.
 LINES = {
-    "helpers": (3_527, 150),
+    "helpers": (3_526, 150),
     "course": (2_562, 230),
     "heroes": (3_600, 150),
     "tools bench docs scripts": (3_044, 225),
