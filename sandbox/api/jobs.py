@@ -129,7 +129,8 @@ def _create(
 ) -> JobRow:
     numbers = merge_hyperparameters(request)
     integrations = [each.model_dump(exclude_none=True) for each in request.integrations]
-    find_model(context, project, request.model)
+    if find_model(context, project, request.model).base.embeds:
+        raise BadRequest(f"Model {request.model} is not available for fine-tuning.", param="model")
     find_file(context, project, request.training_file, "training_file", "fine-tune")
     if request.validation_file is not None:
         find_file(context, project, request.validation_file, "validation_file", "fine-tune")

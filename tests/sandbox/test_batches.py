@@ -21,6 +21,7 @@ from sandbox.store.database import Store
 from sandbox.store.errors import StorageError
 from tests.support.api import Api, running_api
 from tests.support.scripted import ScriptedSampler
+from tests.support.tiny_embedder import NAME as EMBEDDER
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 CHAT, TEXT, VECTORS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
@@ -110,7 +111,7 @@ def test_the_whole_life_of_a_batch(client: OpenAI, base_model: str) -> None:
 
 def test_completions_and_embeddings(client: OpenAI, base_model: str) -> None:
     text = {"model": base_model, "prompt": ["One", "Two"], "n": 2, "max_tokens": 3, "seed": 1}
-    vector = {"model": base_model, "input": ["flight", "rain"], "dimensions": 8}
+    vector = {"model": EMBEDDER, "input": ["flight", "rain"], "dimensions": 8}
     for url, body, kind in (
         (TEXT, text, Completion),
         (VECTORS, vector, CreateEmbeddingResponse),

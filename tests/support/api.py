@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sandbox.store import keys
 from sandbox.store.database import Store
 from tests.support.scripted import ScriptedSampler
 from tests.support.tiny import kept_base
+from tests.support.tiny_embedder import NAME as EMBEDDER
 
 
 class NoSampler:
@@ -79,10 +80,16 @@ class Api:
         return httpx2.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
 
 
+def both_bases() -> tuple[Base, ...]:
+    """The tiny model, and under another name the same as one that embeds: nothing loads them."""
+    base = find_base(str(kept_base()))
+    return base, replace(base, name=EMBEDDER, embeds=True)
+
+
 @contextmanager
 def running_api(state: Path, sampler: Sampler | None = None, **settings: Any) -> Iterator[Api]:
     """Serve the tiny model until the block ends; `settings` are those of the server."""
-    bases = (find_base(str(kept_base())),)
+    bases = both_bases()
     with Store(state) as store:
         other = keys.create_key(store, "other", "")[1]
     with running(Settings(state_dir=state, **settings), sampler or ScriptedSampler(), bases) as (

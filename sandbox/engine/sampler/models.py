@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.embed import EmbedLoop
+from sandbox.engine.sampler.embed import EmbedLoop, TextEncoder
 from sandbox.engine.sampler.forward import make_forward
 from sandbox.engine.sampler.messages import EngineError
 from sandbox.engine.text.encoder import Encoder
@@ -22,16 +24,11 @@ MOST_BYTES = 3 * 2**30
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A model in memory and the two things it can do."""
+    """A model in memory, and the loop that answers with it."""
 
     stamp: int  # of its files, when they were read
     bytes: int
     decode: DecodeLoop
-    embed: EmbedLoop
-
-    @property
-    def busy(self) -> bool:
-        return self.decode.busy or self.embed.busy
 
 
 class ModelCache:
@@ -43,6 +40,7 @@ class ModelCache:
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._models: OrderedDict[tuple[str, str | None], _Loaded] = OrderedDict()
+        self._embedders: dict[str, EmbedLoop] = {}
 
     def get(self, folder: str, adapter: str | None = None) -> DecodeLoop:
         """The decode loop of a model, which is loaded the first time it is asked for.
@@ -53,25 +51,29 @@ class ModelCache:
 
     def embedder(self, folder: str) -> EmbedLoop:
         """What turns texts into vectors with the model of a folder. Raises EngineError."""
-        return self._load(folder, None).embed
+        if folder not in self._embedders:
+            with _unavailable(folder):
+                self._embedders[folder] = EmbedLoop(TextEncoder(Path(folder)))
+        return self._embedders[folder]
 
     def busy(self) -> list[DecodeLoop | EmbedLoop]:
         """The loops that have work to do."""
-        loops = [loop for model in self._models.values() for loop in (model.decode, model.embed)]
-        return [loop for loop in loops if loop.busy]
+        return [loop for loop in self._loops() if loop.busy]
 
     def cancel(self, request_id: int) -> None:
         """Stop a request, whichever model it runs on; unknown ones have ended already."""
-        for model in self._models.values():
-            model.decode.cancel(request_id)
-            model.embed.cancel(request_id)
+        for loop in self._loops():
+            loop.cancel(request_id)
+
+    def _loops(self) -> list[DecodeLoop | EmbedLoop]:
+        return [*(model.decode for model in self._models.values()), *self._embedders.values()]
 
     def _load(self, folder: str, adapter: str | None) -> _Loaded:
         stamp = _stamp(folder, adapter)
         known = self._models.get((folder, adapter))
         # A folder may be deleted and made again under the same name.
-        if known is None or (known.stamp != stamp and not known.busy):
-            self._models[folder, adapter] = _load_loops(folder, adapter, stamp)
+        if known is None or (known.stamp != stamp and not known.decode.busy):
+            self._models[folder, adapter] = _load_loop(folder, adapter, stamp)
         self._models.move_to_end((folder, adapter))
         self._drop_old()
         return self._models[folder, adapter]
@@ -82,7 +84,7 @@ class ModelCache:
             size = sum(each.bytes for each in self._models.values())
             if len(self._models) <= self._most and size <= self._most_bytes:
                 return
-            if not model.busy:
+            if not model.decode.busy:
                 del self._models[name]
 
 
@@ -96,21 +98,26 @@ def _stamp(folder: str, adapter: str | None) -> int:
         raise EngineError("model_unavailable", f"The model's files are gone ({error}).") from None
 
 
-def _load_loops(folder: str, adapter: str | None, stamp: int) -> _Loaded:
+@contextmanager
+def _unavailable(folder: str) -> Iterator[None]:
+    """Whatever is wrong with a folder must only fail the requests that need it."""
     try:
-        model = load_model(Path(folder))
-        if adapter is not None:
-            model = _with_adapter(model, adapter)
-        size = sum(tensor.nbytes for tensor in model.parameters())
-        forward, encoder = make_forward(model), Encoder(folder)
-        return _Loaded(stamp, size, DecodeLoop(forward, encoder), EmbedLoop(forward, encoder))
-    # Whatever is wrong with a folder must only fail the requests that need it.
+        yield
     except Exception as error:
         raise EngineError(
             "model_unavailable",
             f"The model {Path(folder).name} cannot be loaded ({type(error).__name__}: {error}). "
             "If its files are damaged, put them back or train it again.",
         ) from error
+
+
+def _load_loop(folder: str, adapter: str | None, stamp: int) -> _Loaded:
+    with _unavailable(folder):
+        model = load_model(Path(folder))
+        if adapter is not None:
+            model = _with_adapter(model, adapter)
+        size = sum(tensor.nbytes for tensor in model.parameters())
+        return _Loaded(stamp, size, DecodeLoop(make_forward(model), Encoder(folder)))
 
 
 def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
