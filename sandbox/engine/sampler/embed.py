@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModel
+from transformers.utils import logging
 
 from sandbox.engine.load import best_device
 from sandbox.engine.sampler.admission import check_tokens
@@ -32,6 +33,7 @@ class TextEncoder:
 
     def __init__(self, folder: Path) -> None:
         """Load both from a folder. Raises OSError or ValueError if it holds no such model."""
+        logging.disable_progress_bar()
         pooling = _read_json(folder / "1_Pooling" / "config.json")
         if pooling.get("pooling_mode_mean_tokens") is False:
             raise ValueError("its vectors are not means of its tokens' vectors")
