@@ -22,6 +22,7 @@ from sandbox.api.errors import (
     unexpected_error,
 )
 from sandbox.api.generation import Answer, Prepare
+from sandbox.api.race import Stopped, unless
 from sandbox.store import batches, files, ids
 from sandbox.store.batches import BatchRow, LineResult
 from sandbox.store.errors import StorageError, StoreError
@@ -134,21 +135,13 @@ class _Run:
 
     async def _answer_lines(self, row: BatchRow) -> BatchRow | None:
         """Answer the lines until the end, the batch's cancelling, or its time is over."""
-        lines = asyncio.create_task(self._all_lines(row))
-        stop = asyncio.create_task(self.cancelled.wait())
         left = row.expires_at - time.time()
         try:
-            await asyncio.wait({lines, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ended = lines.done()
-            lines.cancel()
-            stop.cancel()
-            await asyncio.gather(lines, stop, return_exceptions=True)
-        if ended:
-            lines.result()  # raises what went wrong
+            await unless(self.cancelled.wait(), self._all_lines(row), timeout=left)
             return await run_in_threadpool(batches.mark_finalizing, self.store, self.id)
-        if not self.cancelled.is_set():
-            await run_in_threadpool(self._expire, row)
+        except Stopped:
+            if not self.cancelled.is_set():
+                await run_in_threadpool(self._expire, row)
         return batches.get_batch(self.store, None, self.id)
 
     def _expire(self, row: BatchRow) -> None:

@@ -1,10 +1,9 @@
 """Server-sent events, and noticing that a client has hung up so that nobody works for it."""
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from fastapi import Request
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sandbox.api.errors import ApiError, ClientGone, unexpected_error
+from sandbox.api.race import Stopped, unless
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -24,17 +24,10 @@ async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
 
     The request's body must have been read: what comes after it is the hanging up.
     """
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_hang_up(request.receive))
     try:
-        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGone("The client closed the connection.")
-        return task.result()
-    finally:
-        task.cancel()
-        watch.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)
+        return await unless(_hang_up(request.receive), work)
+    except Stopped:
+        raise ClientGone("The client closed the connection.") from None
 
 
 async def start_stream(chunks: Chunks) -> "EventStream":
@@ -64,16 +57,10 @@ class EventStream(Response):
         self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send_all(send))
-        watching = asyncio.ensure_future(_hang_up(receive))
         try:
-            await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            with suppress(Stopped):
+                await unless(_hang_up(receive), self._send_all(send))
         finally:
-            sending.cancel()
-            watching.cancel()
-            await asyncio.gather(sending, watching, return_exceptions=True)
             await self.rest.aclose()
 
     async def _send_all(self, send: Send) -> None:
