@@ -6,15 +6,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from openai.types import Batch
-from openai.types.batch import Errors
-from openai.types.batch_error import BatchError
-from openai.types.batch_request_counts import BatchRequestCounts
-from openai.types.batch_usage import BatchUsage, InputTokensDetails, OutputTokensDetails
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, Strict, dump, no_body
+from sandbox.api.body import JsonRoute, Strict, no_body, shown
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.files import find_file
@@ -111,45 +107,22 @@ def _find(context: Context, project: str, batch_id: str) -> BatchRow:
     return row
 
 
-BATCH_FIELDS = (
-    "id",
-    "endpoint",
-    "completion_window",
-    "status",
-    "model",
-    "metadata",
-    "created_at",
-    "in_progress_at",
-    "expires_at",
-    "finalizing_at",
-    "completed_at",
-    "failed_at",
-    "expired_at",
-    "cancelling_at",
-    "cancelled_at",
-)
-
-
 def batch_object(row: BatchRow) -> dict[str, Any]:
     """Return a batch as the API shows it, the times it has not reached as nulls."""
-    errors = [BatchError(**error) for error in row.errors or []]
-    return dump(
-        Batch(
-            object="batch",
-            **{name: getattr(row, name) for name in BATCH_FIELDS},
-            input_file_id=row.input_file,
-            output_file_id=row.output_file,
-            error_file_id=row.error_file,
-            errors=Errors(object="list", data=errors) if errors else None,
-            request_counts=BatchRequestCounts(
-                total=row.total, completed=row.completed, failed=row.failed
-            ),
-            usage=BatchUsage(
-                input_tokens=row.input_tokens,
-                input_tokens_details=InputTokensDetails(cached_tokens=0),
-                output_tokens=row.output_tokens,
-                output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
-                total_tokens=row.input_tokens + row.output_tokens,
-            ),
-        )
+    return shown(
+        Batch,
+        row,
+        object="batch",
+        input_file_id=row.input_file,
+        output_file_id=row.output_file,
+        error_file_id=row.error_file,
+        errors={"object": "list", "data": row.errors} if row.errors else None,
+        request_counts={"total": row.total, "completed": row.completed, "failed": row.failed},
+        usage={
+            "input_tokens": row.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": row.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": row.input_tokens + row.output_tokens,
+        },
     )

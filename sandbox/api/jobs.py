@@ -14,12 +14,17 @@ from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, dump, no_body
+from sandbox.api.body import JsonRoute, no_body, shown
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.files import find_file
-from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
+from sandbox.api.job_request import (
+    LARGEST_SEED,
+    Hyperparameters,
+    JobRequest,
+    merge_hyperparameters,
+)
 from sandbox.api.metadata import MOST_PAIRS
 from sandbox.api.paging import AnyPage, PageOfTen, PageQuery, envelope
 from sandbox.config import ORGANIZATION
@@ -191,62 +196,33 @@ async def _ask(
 
 def job_object(row: JobRow) -> dict[str, Any]:
     """Return a job as the API shows it."""
-    numbers = {
-        name: row.hyperparameters.get(name, "auto")
-        for name in ("n_epochs", "batch_size", "learning_rate_multiplier")
-    }
-    fields: dict[str, Any] = {
-        "object": "fine_tuning.job",
-        "id": row.id,
-        "model": row.model,
-        "created_at": row.created_at,
-        "finished_at": row.finished_at,
-        "fine_tuned_model": row.fine_tuned_model,
-        "organization_id": ORGANIZATION,
-        "result_files": row.result_files,
-        "status": row.status,
-        "validation_file": row.validation_file,
-        "training_file": row.training_file,
-        "hyperparameters": numbers,
-        "trained_tokens": row.trained_tokens,
-        "error": row.error,
-        "user_provided_suffix": row.suffix,
-        "seed": row.seed,
-        "estimated_finish": row.estimated_finish,
-        "integrations": row.method.get("integrations", []),
-        "metadata": row.metadata,
-        "method": {"type": "supervised", "supervised": {"hyperparameters": numbers}},
-    }
-    # Unchecked: the SDK's type lacks the status "paused", which the hosted API has.
-    return dump(FineTuningJob.construct(**fields))
+    numbers = {name: row.hyperparameters.get(name, "auto") for name in Hyperparameters.model_fields}
+    return shown(
+        FineTuningJob,
+        row,
+        object="fine_tuning.job",
+        organization_id=ORGANIZATION,
+        hyperparameters=numbers,
+        user_provided_suffix=row.suffix,
+        integrations=row.method.get("integrations", []),
+        method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
+    )
 
 
 def event_object(row: EventRow) -> dict[str, Any]:
     """Return an event as the API shows it."""
-    return dump(
-        FineTuningJobEvent(
-            object="fine_tuning.job.event",
-            id=row.id,
-            created_at=row.created_at,
-            level=row.level,
-            message=row.message,
-            data=row.data or {},
-            type=row.type,
-        )
-    )
+    return shown(FineTuningJobEvent, row, object="fine_tuning.job.event", data=row.data or {})
 
 
 def checkpoint_object(row: CheckpointRow) -> dict[str, Any]:
     """Return a checkpoint as the API shows it, with the numbers that were measured."""
     metrics = {"step": row.step} | {k: v for k, v in row.metrics.items() if v is not None}
-    return dump(
-        FineTuningJobCheckpoint(
-            object="fine_tuning.job.checkpoint",
-            id=row.id,
-            created_at=row.created_at,
-            fine_tuned_model_checkpoint=row.model,
-            fine_tuning_job_id=row.job_id,
-            step_number=row.step,
-            metrics=metrics,
-        )
+    return shown(
+        FineTuningJobCheckpoint,
+        row,
+        object="fine_tuning.job.checkpoint",
+        fine_tuned_model_checkpoint=row.model,
+        fine_tuning_job_id=row.job_id,
+        step_number=row.step,
+        metrics=metrics,
     )
