@@ -9,11 +9,13 @@ from openai.types import Batch
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from sandbox.api import chat, completions, embeddings, responses
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict, no_body, shown
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.files import find_file
+from sandbox.api.generation import Prepare
 from sandbox.api.metadata import Metadata
 from sandbox.api.paging import PageToHundred, envelope
 from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
@@ -24,7 +26,13 @@ from sandbox.store.errors import BatchStateError, MissingFile
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
 # How long the answer to a cancel waits for the batch to end.
 PATIENCE_SECONDS = 2.0
-Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"]
+# What the body of a batch's line must be, and what answers it.
+ENDPOINTS: dict[str, tuple[type[Strict], Prepare]] = {
+    "/v1/chat/completions": (chat.ChatRequest, chat.prepare),
+    "/v1/completions": (completions.CompletionRequest, completions.prepare),
+    "/v1/responses": (responses.ResponseRequest, responses.prepare),
+    "/v1/embeddings": (embeddings.EmbeddingRequest, embeddings.prepare),
+}
 
 
 class OutputExpiresAfter(Strict):
@@ -38,7 +46,7 @@ class BatchRequest(Strict):
     """The parameters of a new batch."""
 
     input_file_id: str
-    endpoint: Endpoint
+    endpoint: Literal[*ENDPOINTS]
     completion_window: Literal["24h"]
     metadata: Metadata | None = None
     output_expires_after: OutputExpiresAfter | None = None

@@ -5,7 +5,7 @@ gives a `Shape` that writes the answer down with the SDK's objects. All the rest
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,19 +19,15 @@ from starlette.responses import Response
 from sandbox.api.body import dump
 from sandbox.api.catalog import FoundModel, find_model
 from sandbox.api.context import Context, Sampler
-from sandbox.api.errors import (
-    ApiError,
-    BadRequest,
-    EngineUnavailable,
-    ServerError,
-)
+from sandbox.api.errors import ApiError, BadRequest, EngineUnavailable, ServerError
 from sandbox.api.prompts import check_tokens
 from sandbox.api.streaming import start_stream, unless_gone
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
 from sandbox.parameters import Sampling
 
 FINGERPRINT = "fp_sandbox"
-Item = tuple[int, Delta | Usage]  # the number of the request, and a piece of its answer
+# The number of a request, and a piece of its answer, or what ended it: an error, or nothing.
+Item = tuple[int, Delta | Usage | Exception | None]
 QUEUE_LENGTH = 256
 
 
@@ -126,15 +122,45 @@ class TextAnswer:
     async def _collect(
         self, choices: list[Choice], usage: list[Usage]
     ) -> AsyncGenerator[tuple[int, Delta], None]:
-        """Yield each piece with the number of its choice, after adding it to ``choices``."""
-        async with aclosing(run_all(self.sampler, self.requests, self.param)) as items:
-            async for number, piece in items:
-                if isinstance(piece, Usage):
-                    usage.append(piece)
-                else:
+        """Yield each piece with the number of its choice, after adding it to ``choices``.
+
+        Closing this cancels what still runs. Raises the ApiError for the first request that fails.
+        """
+        queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_LENGTH)
+        tasks = [
+            asyncio.create_task(self._feed(queue, number)) for number in range(len(self.requests))
+        ]
+        try:
+            running = len(tasks)
+            while running:
+                number, piece = await queue.get()
+                if isinstance(piece, Delta):
                     index = number * self.requests[number].sampling.n + piece.choice
                     choices[index].add(piece)
                     yield index, piece
+                elif isinstance(piece, Usage):
+                    usage.append(piece)
+                elif isinstance(piece, EngineError):
+                    raise translate(piece, self.param) from piece
+                elif isinstance(piece, Exception):
+                    raise piece
+                else:
+                    running -= 1
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _feed(self, queue: asyncio.Queue[Item], number: int) -> None:
+        """Put the pieces of one request's answer into the queue, and None or its error last."""
+        end: Exception | None = None
+        try:
+            async with aclosing(self.sampler.generate(self.requests[number])) as pieces:
+                async for piece in pieces:
+                    await queue.put((number, piece))
+        except Exception as error:  # noqa: BLE001 - it travels through the queue to the reader
+            end = error
+        await queue.put((number, end))
 
 
 def usage_object(usage: Usage) -> CompletionUsage:
@@ -190,50 +216,6 @@ async def open_request(
     seed = context.seeds.choose(sampling.seed, given)
     # Not validated again: the seeds that the server makes itself have more bits than a client's.
     return Opened(model, sampling.model_copy(update={"seed": seed}), project, background)
-
-
-async def run_all(sampler: Sampler, requests: list[Generate], param: str) -> AsyncIterator[Item]:
-    """Yield the pieces of all answers as they come. Closing this cancels what still runs.
-
-    Raises the ApiError for the first request that fails.
-    """
-    queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue(QUEUE_LENGTH)
-    tasks = [
-        asyncio.create_task(_feed(queue, sampler, number, request))
-        for number, request in enumerate(requests)
-    ]
-    try:
-        running = len(tasks)
-        while running:
-            item = await queue.get()
-            if item is None:
-                running -= 1
-            elif isinstance(item, EngineError):
-                raise translate(item, param) from item
-            elif isinstance(item, Exception):
-                raise item
-            else:
-                yield item
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _feed(
-    queue: "asyncio.Queue[Item | Exception | None]",
-    sampler: Sampler,
-    number: int,
-    request: Generate,
-) -> None:
-    end: Exception | None = None
-    try:
-        async with aclosing(sampler.generate(request)) as pieces:
-            async for piece in pieces:
-                await queue.put((number, piece))
-    except Exception as error:  # noqa: BLE001 - it travels through the queue to the reader
-        end = error
-    await queue.put(end)
 
 
 def translate(error: EngineError, param: str) -> ApiError:

@@ -130,24 +130,27 @@ async def resume_job(job_id: str, project: Project, context: ContextOf) -> dict[
 
 
 def _create(
-    context: Context, project: str, request: JobRequest, fault: dict[str, Any] | None
+    context: Context, project: str, asked: JobRequest, fault: dict[str, Any] | None
 ) -> JobRow:
-    numbers = merge_hyperparameters(request)
-    integrations = [each.model_dump(exclude_none=True) for each in request.integrations]
-    find_model(context, project, request.model)
-    find_file(context, project, request.training_file, "training_file", "fine-tune")
-    if request.validation_file is not None:
-        find_file(context, project, request.validation_file, "validation_file", "fine-tune")
+    numbers = merge_hyperparameters(asked)
+    integrations = [each.model_dump(exclude_none=True) for each in asked.integrations]
+    find_model(context, project, asked.model)
+    for name in ("training_file", "validation_file"):
+        if (file_id := getattr(asked, name)) is not None:
+            find_file(context, project, file_id, name, "fine-tune")
+    seed = asked.seed if asked.seed is not None else context.settings.seed
+    if seed is None:
+        seed = secrets.randbelow(LARGEST_SEED + 1)
     new = NewJob(
         project=project,
-        model=request.model,
-        training_file=request.training_file,
-        validation_file=request.validation_file,
-        suffix=request.suffix,
-        seed=_seed(context, request),
+        model=asked.model,
+        training_file=asked.training_file,
+        validation_file=asked.validation_file,
+        suffix=asked.suffix,
+        seed=seed % (LARGEST_SEED + 1),
         method={"type": "supervised", "integrations": integrations},
         hyperparameters=numbers,
-        metadata=request.metadata,
+        metadata=asked.metadata,
         fault=fault,
     )
     try:
@@ -158,14 +161,6 @@ def _create(
         message = "The sandbox works offline: nothing is sent to Weights & Biases."
         events.append_event(context.store, row.id, message, level="warn")
     return row
-
-
-def _seed(context: Context, request: JobRequest) -> int:
-    if request.seed is not None:
-        return request.seed
-    if context.settings.seed is not None:
-        return context.settings.seed % (LARGEST_SEED + 1)
-    return secrets.randbelow(LARGEST_SEED + 1)
 
 
 def _find(context: Context, project: str, job_id: str) -> JobRow:
