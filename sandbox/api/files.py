@@ -150,5 +150,4 @@ def _keep(context: Context, project: str, upload: Upload) -> FileRow:
 
 def file_object(row: FileRow) -> dict[str, Any]:
     """Return a file as the API shows it. It was checked on arrival, so it is processed."""
-    fields = shown(FileObject, row, object="file", status="processed")
-    return without_nulls(fields)
+    return without_nulls(shown(FileObject, row, object="file", status="processed"))
