@@ -1,15 +1,13 @@
 """/v1/completions: the older, plain "go on with this text"."""
 
 import codecs
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from openai.types import Completion, CompletionChoice
-from openai.types.completion_choice import Logprobs
+from openai.types import Completion
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
@@ -17,9 +15,9 @@ from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import UnsupportedParameter
-from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
+from sandbox.api.generation import Choice, TextAnswer, open_request, usage_object
 from sandbox.api.prompts import Prompts, check_tokens
-from sandbox.api.text_request import TextRequest
+from sandbox.api.text_request import TextRequest, TextShape
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
 from sandbox.store import ids
 
@@ -91,69 +89,48 @@ class _Place:
         return begin
 
 
-class CompletionShape:
+class CompletionShape(TextShape):
     """Writes completions: ``n`` choices for each prompt, in order."""
 
     def __init__(self, asked: CompletionRequest) -> None:
-        self.asked = asked
+        super().__init__(asked, ids.completion_id())
         self.places: defaultdict[int, _Place] = defaultdict(_Place)
-        self.head: dict[str, Any] = {
-            "id": ids.completion_id(),
-            "object": "text_completion",
-            "created": int(time.time()),
-            "model": asked.model,
-            "system_fingerprint": FINGERPRINT,
-        }
 
     def whole(self, choices: list[Choice], usage: Usage) -> Completion:
         """Return all choices in one piece."""
-        return Completion(
-            **self.head,
-            choices=[
-                self._choice(index, one.text, one.tokens, one.finish_reason, _Place())
-                for index, one in enumerate(choices)
-            ],
-            usage=usage_object(usage),
-        )
-
-    def begin(self) -> Iterable[Completion]:
-        """Nothing: the first chunk has text already."""
-        return ()
+        shown = [
+            self._choice(index, one.text, one.tokens, one.finish_reason)
+            for index, one in enumerate(choices)
+        ]
+        return self.build(shown, usage=usage_object(usage))
 
     def chunks(self, index: int, piece: Delta) -> Iterable[Completion]:
         """Yield the next piece of a choice."""
-        choice = self._choice(
-            index, piece.text, piece.tokens, piece.finish_reason, self.places[index]
-        )
-        counts = {"usage": None} if self.asked.usage_wanted else {}
-        yield Completion(**self.head, choices=[choice], **counts)
+        choice = self._choice(index, piece.text, piece.tokens, piece.finish_reason)
+        yield self.build([choice])
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[Completion]:
-        """Yield the token counts, if they are wanted."""
-        if self.asked.usage_wanted:
-            yield Completion(**self.head, choices=[], usage=usage_object(usage))
+    def build(self, choices: list[dict[str, Any]], **usage: Any) -> Completion:
+        """Return a completion, or a chunk of one."""
+        # Unchecked: the SDK's type demands what chunks lack (a reason to finish), and the first
+        # token of an echoed prompt (its logprob).
+        counts = usage or self.no_usage
+        return Completion.construct(
+            **self.head, object="text_completion", choices=choices, **counts
+        )
 
     def _choice(
-        self,
-        index: int,
-        text: str,
-        tokens: list[TokenInfo],
-        finish_reason: str | None,
-        place: _Place,
-    ) -> CompletionChoice:
+        self, index: int, text: str, tokens: list[TokenInfo], finish_reason: str | None
+    ) -> dict[str, Any]:
         logprobs = None
         if self.asked.logprobs is not None:
-            # Not validated: in an echoed prompt the first token has nulls, which the type lacks.
-            logprobs = Logprobs.construct(
-                tokens=[token.text for token in tokens],
-                token_logprobs=[token.logprob for token in tokens],
-                top_logprobs=[_top(token) for token in tokens],
-                text_offset=[place.pass_by(token) for token in tokens],
-            )
-        fields = {"index": index, "text": text, "logprobs": logprobs}
-        fields["finish_reason"] = finish_reason
-        # The SDK's type demands a reason; the chunks before the last one have none.
-        return CompletionChoice(**fields) if finish_reason else CompletionChoice.construct(**fields)
+            logprobs = {
+                "tokens": [token.text for token in tokens],
+                "token_logprobs": [token.logprob for token in tokens],
+                "top_logprobs": [_top(token) for token in tokens],
+                "text_offset": [self.places[index].pass_by(token) for token in tokens],
+            }
+        choice = {"index": index, "text": text, "logprobs": logprobs}
+        return choice | {"finish_reason": finish_reason}
 
 
 def _top(token: TokenInfo) -> dict[str, float] | None:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from fastapi import Request
 from openai import BaseModel
-from openai.types import CompletionUsage
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -163,13 +162,9 @@ class TextAnswer:
         await queue.put((number, end))
 
 
-def usage_object(usage: Usage) -> CompletionUsage:
+def usage_object(usage: Usage) -> dict[str, int]:
     """Return token counts as chat and completions show them."""
-    return CompletionUsage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.prompt_tokens + usage.completion_tokens,
-    )
+    return {**vars(usage), "total_tokens": usage.prompt_tokens + usage.completion_tokens}
 
 
 def _sum(usage: list[Usage]) -> Usage:

@@ -1,12 +1,17 @@
-"""What requests for text have in common: their fields, and what the sandbox cannot do of them."""
+"""What chats and completions share: their fields, what is refused of them, their answer's head."""
 
+import time
+from collections.abc import Iterable
 from typing import Any, Self
 
+from openai import BaseModel
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from sandbox.api.body import Strict
 from sandbox.api.errors import UnsupportedParameter
+from sandbox.api.generation import FINGERPRINT, Choice, usage_object
 from sandbox.api.metadata import Metadata
+from sandbox.engine.sampler.messages import TokenInfo, Usage
 from sandbox.parameters import Sampling
 
 NO_TOOLS = "The sandbox's models cannot call tools."
@@ -96,3 +101,38 @@ class TextRequest(Sampling):
         """Return the part that the engine needs; ``changes`` have been checked already."""
         fields = {name: getattr(self, name) for name in Sampling.model_fields}
         return Sampling.model_construct(**fields | changes)
+
+
+class TextShape:
+    """The parent of what writes chats and completions."""
+
+    def __init__(self, asked: TextRequest, answer_id: str) -> None:
+        self.asked = asked
+        self.head: dict[str, Any] = {
+            "id": answer_id,
+            "created": int(time.time()),
+            "model": asked.model,
+            "system_fingerprint": FINGERPRINT,
+        }
+        # With usage wanted, every chunk has the field; only the last one has the counts.
+        self.no_usage = {"usage": None} if asked.usage_wanted else {}
+
+    def begin(self) -> Iterable[BaseModel]:
+        """Nothing: the first piece of each choice has its own first chunk."""
+        return ()
+
+    def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
+        """Yield the token counts, if they are wanted."""
+        if self.asked.usage_wanted:
+            yield self.build([], usage=usage_object(usage))
+
+    def build(self, choices: list[dict[str, Any]], **usage: Any) -> BaseModel:
+        """Return a chunk with these choices."""
+        raise NotImplementedError
+
+
+def token_object(token: TokenInfo) -> dict[str, Any]:
+    """Return a token with its logprobs as chats show it."""
+    top = [{"token": text, "bytes": raw, "logprob": logprob} for text, raw, logprob in token.top]
+    head = {"token": token.text, "bytes": token.bytes, "logprob": token.logprob}
+    return head | {"top_logprobs": top}
