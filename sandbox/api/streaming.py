@@ -2,13 +2,12 @@
 
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import TypeVar
 
 from fastapi import Request
 from openai import BaseModel
-from starlette.responses import Response
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sandbox.api.errors import ApiError, ClientGone, unexpected_error
@@ -40,7 +39,7 @@ async def start_stream(chunks: Chunks) -> "EventStream":
     return EventStream(first, chunks)
 
 
-class EventStream(Response):
+class EventStream(StreamingResponse):
     """Sends chunks as they come. A client that hangs up closes the source.
 
     Chunks that have a `type` are events of that name, as /v1/responses has them; a stream of the
@@ -50,50 +49,43 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(self, first: BaseModel, rest: Chunks) -> None:
-        self.first, self.rest = first, rest
-        self.named = hasattr(first, "type")
-        self.status_code = 200
-        self.background = None
-        self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no"})
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(_events(first, rest), headers=headers)
+        self.rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with suppress(Stopped):
-                await unless(_hang_up(receive), self._send_all(send))
+            await super().__call__(scope, receive, send)
         finally:
             await self.rest.aclose()
 
-    async def _send_all(self, send: Send) -> None:
-        headers = self.raw_headers
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send_chunk(send, self.first)
-        try:
-            async with aclosing(self.rest) as rest:
-                async for chunk in rest:
-                    await self._send_chunk(send, chunk)
-        except Exception as error:  # noqa: BLE001
-            # The status is out already: any error travels as a chunk of its own.
-            await _send_event(send, json.dumps(self._told(error)), "error" if self.named else None)
-        if not self.named:
-            await _send_event(send, "[DONE]")
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_chunk(self, send: Send, chunk: BaseModel) -> None:
-        name = getattr(chunk, "type") if self.named else None  # noqa: B009 - not of every model
-        await _send_event(send, chunk.model_dump_json(exclude_unset=True), name)
-
-    def _told(self, error: Exception) -> dict[str, object]:
+async def _events(first: BaseModel, rest: Chunks) -> AsyncIterator[bytes]:
+    named = hasattr(first, "type")
+    yield _event(first, named)
+    try:
+        async for chunk in rest:
+            yield _event(chunk, named)
+    except Exception as error:
+        # The status is out already: any error travels as a chunk of its own.
         if not isinstance(error, ApiError):
             log.error("A stream failed", exc_info=error)
             error = unexpected_error()
         body = error.body()
-        return {"type": "error", **body["error"]} | body if self.named else body
+        told = {"type": "error", **body["error"]} | body if named else body
+        yield _written(json.dumps(told), "error" if named else None)
+    if not named:
+        yield _written("[DONE]")
 
 
-async def _send_event(send: Send, data: str, name: str | None = None) -> None:
+def _event(chunk: BaseModel, named: bool) -> bytes:
+    name = getattr(chunk, "type") if named else None  # noqa: B009 - not of every model
+    return _written(chunk.model_dump_json(exclude_unset=True), name)
+
+
+def _written(data: str, name: str | None = None) -> bytes:
     event = f"event: {name}\n" if name else ""
-    body = f"{event}data: {data}\n\n".encode("utf-8", "replace")
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+    return f"{event}data: {data}\n\n".encode("utf-8", "replace")
 
 
 async def _hang_up(receive: Receive) -> None:
