@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 from sandbox import __version__
 from sandbox.api import batches, chat, completions, embeddings, files, jobs, models, responses
 from sandbox.api.batch_runner import run_batches
-from sandbox.api.context import Context, ContextOf, Sampler, Trainers
+from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import ERRORS, install_handlers
 from sandbox.api.faults import routes as fault_routes
 from sandbox.api.faults.middleware import FaultsHappen
@@ -21,6 +21,8 @@ from sandbox.api.rate_limits import RateLimits
 from sandbox.api.seeds import Seeds
 from sandbox.api.validation import check_new_jobs
 from sandbox.config import MEBIBYTE, BaseModel, Settings
+from sandbox.engine.parent.sampler import SamplerClient
+from sandbox.engine.parent.trainers import Trainers
 from sandbox.store.database import Store
 
 DESCRIPTION = """An OpenAI-compatible server that really fine-tunes and samples a small model.
@@ -44,7 +46,7 @@ def create_app(
     settings: Settings,
     store: Store,
     bases: Sequence[BaseModel],
-    sampler: Sampler,
+    sampler: SamplerClient,
     trainers: Trainers | None = None,
     workers: Sequence[Worker] = (),
 ) -> FastAPI:

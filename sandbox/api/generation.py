@@ -17,10 +17,11 @@ from starlette.responses import Response
 
 from sandbox.api.body import dump
 from sandbox.api.catalog import FoundModel, find_model
-from sandbox.api.context import Context, Sampler
+from sandbox.api.context import Context
 from sandbox.api.errors import ApiError, BadRequest, EngineUnavailable, ServerError
 from sandbox.api.prompts import check_tokens
 from sandbox.api.streaming import start_stream, unless_gone
+from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
 from sandbox.parameters import Sampling
 
@@ -82,7 +83,7 @@ class Shape(Protocol):
 class TextAnswer:
     """One answer on its way, of ``n`` choices for each request; ``param`` holds the prompt."""
 
-    sampler: Sampler
+    sampler: SamplerClient
     requests: list[Generate]
     param: str
     shape: Shape

@@ -15,9 +15,9 @@ import uvicorn
 from openai import OpenAI
 
 from sandbox.api.app import create_app
-from sandbox.api.context import Sampler
 from sandbox.api.serve import listen
 from sandbox.config import BaseModel, Settings, load_base_model
+from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, Usage
 from sandbox.store import keys
 from sandbox.store.database import Store
@@ -38,7 +38,7 @@ class NoSampler:
 
 @contextmanager
 def running(
-    settings: Settings, sampler: Sampler | None = None, bases: tuple[BaseModel, ...] = ()
+    settings: Settings, sampler: SamplerClient | None = None, bases: tuple[BaseModel, ...] = ()
 ) -> Iterator[tuple[str, str]]:
     """Serve until the block ends; gives the URL and a key."""
     with Store(settings.state_dir) as store:
@@ -79,7 +79,9 @@ class Api:
 
 
 @contextmanager
-def running_api(state: Path, sampler: Sampler | None = None, **settings: Any) -> Iterator[Api]:
+def running_api(
+    state: Path, sampler: SamplerClient | None = None, **settings: Any
+) -> Iterator[Api]:
     """Serve the tiny model until the block ends; `settings` are those of the server."""
     bases = (load_base_model(str(kept_base())),)
     with Store(state) as store:
