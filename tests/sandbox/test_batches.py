@@ -210,24 +210,6 @@ def test_lists_in_pages_and_projects_apart(
             call(made[0])
 
 
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"endpoint": "/v1/moderations"}, "endpoint"),
-        ({"completion_window": "1h"}, "completion_window"),
-        ({"metadata": {"k": "v" * 600}}, "metadata"),
-        ({"output_expires_after": {"anchor": "created_at", "seconds": 10}}, "seconds"),
-        ({"extra_body": {"speed": "fast"}}, "speed"),
-    ],
-)
-def test_bad_parameters(client: OpenAI, base_model: str, fields: dict, param: str) -> None:
-    file = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
-    good = {"input_file_id": file.id, "endpoint": CHAT, "completion_window": "24h"}
-    with pytest.raises(BadRequestError) as caught:
-        client.batches.create(**{**good, **fields})
-    assert caught.value.param.endswith(param)
-
-
 def test_the_input_file_must_be_one_for_batches(client: OpenAI, other_client: OpenAI) -> None:
     wrong = client.files.create(file=("b.jsonl", b"{}"), purpose="user_data")
     with pytest.raises(BadRequestError, match="purpose 'user_data'") as caught:
@@ -448,25 +430,6 @@ def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, conten
     path = tmp_path_factory.getbasetemp() / "bytes.jsonl"
     path.write_bytes(content)
     assert check_file(path, URL, lambda _: True).errors
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"input_file_id": "FILE", "endpoint": "/v1/completions", "completion_window": "24h", '
-        '"metadata": {"a": "\\ud800"}}',
-        '{"input_file_id": "\\udfff", "endpoint": "/v1/completions", "completion_window": "24h"}',
-    ],
-)
-def test_half_a_surrogate_pair_is_refused_and_the_list_goes_on(
-    api: Api, client: OpenAI, body: str
-) -> None:
-    file = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
-    before = client.batches.list(limit=100).data
-    with api.http() as http:
-        answer = http.post("batches", content=body.replace("FILE", file.id))
-    assert answer.status_code == 400, answer.text
-    assert client.batches.list(limit=100).data == before
 
 
 def test_a_batch_waits_for_room_on_a_full_disk(
