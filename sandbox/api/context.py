@@ -12,7 +12,8 @@ from fastapi import Depends, Request
 
 from sandbox.api.faults.waiting import Faults
 from sandbox.api.seeds import Seeds
-from sandbox.config import BaseModel, Settings
+from sandbox.bases import Base
+from sandbox.config import Settings
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.parent.trainers import Trainers
 from sandbox.store.database import Store
@@ -24,7 +25,7 @@ class Context:
 
     settings: Settings
     store: Store
-    bases: tuple[BaseModel, ...]
+    bases: tuple[Base, ...]
     sampler: SamplerClient
     seeds: Seeds
     trainers: Trainers | None = None  # None: jobs wait in the queue
