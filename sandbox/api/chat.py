@@ -20,6 +20,7 @@ from starlette.responses import Response
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
+from sandbox.api.document import STREAM
 from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
 from sandbox.api.messages import ChatMessage
 from sandbox.api.text_request import TextRequest
@@ -57,7 +58,7 @@ class ChatRequest(TextRequest):
         return self
 
 
-@router.post("", response_model=None)
+@router.post("", response_model=None, responses=STREAM)
 async def create_chat_completion(
     asked: ChatRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:

@@ -145,17 +145,10 @@ class ErrorDetails(BaseModel):
     code: str | None
 
 
-class ErrorBody(BaseModel):
+class ErrorResponse(BaseModel):
     """The answer to a request that failed."""
 
     error: ErrorDetails
-
-
-# For the OpenAPI document: every address may answer with these.
-ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorBody, "description": "Something about the request is wrong."},
-    "5XX": {"model": ErrorBody, "description": "The sandbox failed."},
-}
 
 
 def error_response(error: ApiError) -> Response:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, dump, no_body
 from sandbox.api.context import Context, ContextOf
+from sandbox.api.document import STREAM
 from sandbox.api.errors import BadRequest, NotFound
 from sandbox.api.generation import TextAnswer, open_request
 from sandbox.api.paging import HundredQuery, check_query, envelope
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/responses", tags=["responses"], route_class=JsonRout
 WITHOUT_EFFECT = ("include", "include[]", "include_obfuscation", "starting_after")
 
 
-@router.post("", response_model=None)
+@router.post("", response_model=None, responses=STREAM)
 async def create_response(
     asked: ResponseRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
