@@ -19,7 +19,7 @@ from sandbox.api.errors import (
     EngineUnavailable,
     NotFound,
     UnsupportedParameter,
-    unexpected_error,
+    told,
 )
 from sandbox.api.generation import Answer
 from sandbox.api.race import Stopped, unless
@@ -195,12 +195,9 @@ class _Run:
                 with suppress(EngineUnavailable):
                     return 200, await answer.whole()
             return 200, await answer.whole()
-        except ApiError as known:
-            error = known
-        except Exception:
-            log.exception("A line of %s failed", self.id)
-            error = unexpected_error()
-        return error.status, error.body()
+        except Exception as problem:  # noqa: BLE001 - it is the line's answer
+            error = told(problem, f"A line of {self.id}")
+            return error.status, error.body()
 
 
 def _content(line: BatchLine, response: dict[str, Any] | None, error: dict[str, str] | None) -> str:

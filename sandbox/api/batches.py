@@ -9,7 +9,7 @@ from openai.types import Batch
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api import chat, completions, embeddings, responses
+from sandbox.api import chat, completions, embeddings, response_answer
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict, no_body, shown
 from sandbox.api.context import Context, ContextOf
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 2.0
 ENDPOINTS: dict[str, tuple[type[Strict], Prepare]] = {
     "/v1/chat/completions": (chat.ChatRequest, chat.prepare),
     "/v1/completions": (completions.CompletionRequest, completions.prepare),
-    "/v1/responses": (responses.ResponseRequest, responses.prepare),
+    "/v1/responses": (response_answer.ResponseRequest, response_answer.prepare),
     "/v1/embeddings": (embeddings.EmbeddingRequest, embeddings.prepare),
 }
 

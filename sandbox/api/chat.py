@@ -11,9 +11,10 @@ from starlette.responses import Response
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.generation import Choice, TextAnswer, open_request, usage_object
+from sandbox.api.document import STREAM
+from sandbox.api.generation import Choice, TextAnswer, open_request, token_fields, usage_object
 from sandbox.api.messages import ChatMessage
-from sandbox.api.text_request import TextRequest, TextShape, token_object
+from sandbox.api.text_request import TextRequest, TextShape
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
 from sandbox.store import ids
 
@@ -48,7 +49,7 @@ class ChatRequest(TextRequest):
         return self
 
 
-@router.post("", response_model=None)
+@router.post("", response_model=None, responses=STREAM)
 async def create_chat_completion(
     asked: ChatRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
@@ -124,4 +125,4 @@ class ChatShape(TextShape):
     def _logprobs(self, tokens: list[TokenInfo]) -> dict[str, Any] | None:
         if not self.asked.logprobs:
             return None
-        return {"content": [token_object(token) for token in tokens], "refusal": None}
+        return {"content": [token_fields(token) for token in tokens], "refusal": None}

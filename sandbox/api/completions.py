@@ -14,6 +14,7 @@ from starlette.responses import Response
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute
 from sandbox.api.context import Context, ContextOf
+from sandbox.api.document import STREAM
 from sandbox.api.errors import UnsupportedParameter
 from sandbox.api.generation import Choice, TextAnswer, open_request, usage_object
 from sandbox.api.prompts import Prompts, check_tokens
@@ -50,7 +51,7 @@ class CompletionRequest(TextRequest):
         return self
 
 
-@router.post("", response_model=None)
+@router.post("", response_model=None, responses=STREAM)
 async def create_completion(
     asked: CompletionRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from sandbox.api.faults.waiting import Faults
 from sandbox.api.seeds import Seeds
+from sandbox.api.streaming import Broadcast
 from sandbox.bases import Base
 from sandbox.config import Settings
 from sandbox.engine.parent.sampler import SamplerClient
@@ -21,7 +22,7 @@ from sandbox.store.database import Store
 
 @dataclass(frozen=True)
 class Context:
-    """The server's parts. The queues, like `faults`, are for the event loop only."""
+    """The server's parts. The queues, `runs` and `faults` are for the event loop only."""
 
     settings: Settings
     store: Store
@@ -30,6 +31,8 @@ class Context:
     seeds: Seeds
     trainers: Trainers | None = None  # None: jobs wait in the queue
     faults: Faults = field(default_factory=Faults)
+    # Responses in the background, by their ids: those under way, and some that have ended.
+    runs: dict[str, Broadcast] = field(default_factory=dict)
     # Ids of jobs whose files have to be checked.
     new_jobs: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     # Ids of batches that have to be run or, when they run already, to be stopped.

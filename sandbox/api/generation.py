@@ -163,6 +163,13 @@ class TextAnswer:
         await queue.put((number, end))
 
 
+def token_fields(token: TokenInfo) -> dict[str, Any]:
+    """Return a token's log-probabilities as chat and responses show them."""
+    top = [{"token": text, "bytes": raw, "logprob": logprob} for text, raw, logprob in token.top]
+    fields = {"token": token.text, "bytes": token.bytes, "logprob": token.logprob}
+    return fields | {"top_logprobs": top}
+
+
 def usage_object(usage: Usage) -> dict[str, int]:
     """Return token counts as chat and completions show them."""
     return {**vars(usage), "total_tokens": usage.prompt_tokens + usage.completion_tokens}

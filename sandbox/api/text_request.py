@@ -11,7 +11,7 @@ from sandbox.api.body import Strict
 from sandbox.api.errors import UnsupportedParameter
 from sandbox.api.generation import FINGERPRINT, Choice, usage_object
 from sandbox.api.metadata import Metadata
-from sandbox.engine.sampler.messages import TokenInfo, Usage
+from sandbox.engine.sampler.messages import Usage
 from sandbox.parameters import Sampling
 
 NO_TOOLS = "The sandbox's models cannot call tools."
@@ -129,10 +129,3 @@ class TextShape:
     def build(self, choices: list[dict[str, Any]], **usage: Any) -> BaseModel:
         """Return a chunk with these choices."""
         raise NotImplementedError
-
-
-def token_object(token: TokenInfo) -> dict[str, Any]:
-    """Return a token with its logprobs as chats show it."""
-    top = [{"token": text, "bytes": raw, "logprob": logprob} for text, raw, logprob in token.top]
-    head = {"token": token.text, "bytes": token.bytes, "logprob": token.logprob}
-    return head | {"top_logprobs": top}
