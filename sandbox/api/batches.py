@@ -117,7 +117,7 @@ def _find(context: Context, project: str, batch_id: str) -> BatchRow:
 
 def batch_object(row: BatchRow) -> dict[str, Any]:
     """Return a batch as the API shows it, the times it has not reached as nulls."""
-    return shown(
+    batch = shown(
         Batch,
         row,
         object="batch",
@@ -134,3 +134,6 @@ def batch_object(row: BatchRow) -> dict[str, Any]:
             "total_tokens": row.input_tokens + row.output_tokens,
         },
     )
+    if row.model is None:  # it is known when the file has been read
+        del batch["model"]
+    return batch
