@@ -180,7 +180,7 @@ def loaded_by(names: set[str]) -> dict[str, int]:
     """The modules of ours that a fresh process has after these imports, with their lines."""
     code = "import sys\n" + "".join(f"import {name}\n" for name in sorted(names))
     command = [sys.executable, "-c", code + "print(*sys.modules)"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     return {name: lines_of(MODULES[name]) for name in run.stdout.split() if name in MODULES}
 
 
