@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
+from conftest import LONGEST_FIRST
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -210,6 +212,11 @@ def test_every_package_that_is_imported_is_declared() -> None:
         if not {COMES_WITH.get(top, top).lower(), *map(str.lower, makers.get(top, []))} & declared
     }
     assert not undeclared, "Add it to requirements.txt, with a word on what needs it."
+
+
+def test_the_files_that_are_tested_first_are_there() -> None:
+    found = [*(ROOT / "tests").rglob("test_*.py"), *NOTEBOOKS]
+    assert set(LONGEST_FIRST) <= {path.stem for path in found}
 
 
 def test_contributing_names_every_folder() -> None:
