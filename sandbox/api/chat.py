@@ -1,6 +1,7 @@
 """/v1/chat/completions: the model's answer to a conversation."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -16,7 +17,8 @@ from sandbox.api.generation import Choice, TextAnswer, open_request, token_field
 from sandbox.api.messages import ChatMessage
 from sandbox.api.text_request import TextRequest, TextShape
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
-from sandbox.store import ids
+from sandbox.store import answers, ids
+from sandbox.store.database import Store
 
 router = APIRouter(prefix="/chat/completions", tags=["completions"], route_class=JsonRoute)
 MOST_MESSAGES = 2048  # of a conversation, as in the hosted API
@@ -37,7 +39,6 @@ class ChatRequest(TextRequest):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool = False
     audio: Audio | None = None
-    # The hosted API would show it in its own records; no address of this API needs it.
     store: bool = False
 
     @model_validator(mode="after")
@@ -68,7 +69,14 @@ async def prepare(
     opened = await open_request(context, project, asked.model, sampling, asked.given, background)
     prompt = [message.plain() for message in asked.messages]
     requests = [opened.generate(prompt, asked.stream)]
-    return TextAnswer(context.sampler, requests, "messages", ChatShape(asked))
+    keep = partial(keep_chat, context.store, project, asked) if asked.store else None
+    return TextAnswer(context.sampler, requests, "messages", ChatShape(asked), keep)
+
+
+def keep_chat(store: Store, project: str, asked: ChatRequest, answer: dict[str, Any]) -> None:
+    """Store a chat, for the addresses of stored_chats.py."""
+    messages = [message.model_dump(exclude_none=True) for message in asked.messages]
+    answers.add_answer(store, project, messages, answer | {"metadata": asked.metadata or {}})
 
 
 class ChatShape(TextShape):

@@ -99,16 +99,12 @@ class CompletionShape(TextShape):
 
     def whole(self, choices: list[Choice], usage: Usage) -> Completion:
         """Return all choices in one piece."""
-        shown = [
-            self._choice(index, one.text, one.tokens, one.finish_reason)
-            for index, one in enumerate(choices)
-        ]
+        shown = [self._choice(index, said, _Place()) for index, said in enumerate(choices)]
         return self.build(shown, usage=usage_object(usage))
 
     def chunks(self, index: int, piece: Delta) -> Iterable[Completion]:
         """Yield the next piece of a choice."""
-        choice = self._choice(index, piece.text, piece.tokens, piece.finish_reason)
-        yield self.build([choice])
+        yield self.build([self._choice(index, piece, self.places[index])])
 
     def build(self, choices: list[dict[str, Any]], **usage: Any) -> Completion:
         """Return a completion, or a chunk of one."""
@@ -119,19 +115,17 @@ class CompletionShape(TextShape):
             **self.head, object="text_completion", choices=choices, **counts
         )
 
-    def _choice(
-        self, index: int, text: str, tokens: list[TokenInfo], finish_reason: str | None
-    ) -> dict[str, Any]:
+    def _choice(self, index: int, said: Choice | Delta, place: _Place) -> dict[str, Any]:
         logprobs = None
         if self.asked.logprobs is not None:
             logprobs = {
-                "tokens": [token.text for token in tokens],
-                "token_logprobs": [token.logprob for token in tokens],
-                "top_logprobs": [_top(token) for token in tokens],
-                "text_offset": [self.places[index].pass_by(token) for token in tokens],
+                "tokens": [token.text for token in said.tokens],
+                "token_logprobs": [token.logprob for token in said.tokens],
+                "top_logprobs": [_top(token) for token in said.tokens],
+                "text_offset": [place.pass_by(token) for token in said.tokens],
             }
-        choice = {"index": index, "text": text, "logprobs": logprobs}
-        return choice | {"finish_reason": finish_reason}
+        choice = {"index": index, "text": said.text, "logprobs": logprobs}
+        return choice | {"finish_reason": said.finish_reason}
 
 
 def _top(token: TokenInfo) -> dict[str, float] | None:

@@ -9,9 +9,8 @@ from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from sandbox.api.body import Strict
 from sandbox.api.errors import UnsupportedParameter
-from sandbox.api.generation import FINGERPRINT, Choice, usage_object
+from sandbox.api.generation import FINGERPRINT
 from sandbox.api.metadata import Metadata
-from sandbox.engine.sampler.messages import Usage
 from sandbox.parameters import Sampling
 
 NO_TOOLS = "The sandbox's models cannot call tools."
@@ -125,10 +124,10 @@ class TextShape:
         """Nothing: the first piece of each choice has its own first chunk."""
         return ()
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
+    def end(self, answer: Any) -> Iterable[BaseModel]:
         """Yield the token counts, if they are wanted."""
         if self.asked.usage_wanted:
-            yield self.build([], usage=usage_object(usage))
+            yield self.build([], usage=answer.usage)
 
     def build(self, choices: list[dict[str, Any]], **usage: Any) -> BaseModel:
         """Return a chunk with these choices."""
