@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
 from sandbox.engine.sampler import naive
@@ -25,7 +26,7 @@ from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import Encoder
 from sandbox.parameters import Sampling
 from tests.support.generate import ask, changed
-from tests.support.tiny import CONTEXT, make_base
+from tests.support.tiny import CONTEXT, kept_base, make_base
 
 pytestmark = pytest.mark.slow
 
@@ -154,9 +155,48 @@ def test_the_general_forward_computes_the_same(base: Path, encoder: Encoder) -> 
     assert texts(general, *requests) == texts(written_out, *requests)
 
 
+@pytest.mark.parametrize("groups", [4, 2, 1])
+def test_written_out_heads_compute_what_transformers_computes(groups: int) -> None:
+    """In float32, for prompts read together and for tokens that follow one by one."""
+    model = load_model(kept_base(num_key_value_heads=groups))
+    forward, cache = LlamaForward(model, torch.float32), SlotCache()
+    draw = np.random.default_rng(0)
+    texts = [draw.integers(5, 300, length).tolist() for length in (17, 3, 40)]
+    expected = [reference(model, text) for text in texts]
+    read = forward.prefill([text[:-2] for text in texts], cache, [[0], [2], [1]], True)
+    for found, whole in zip(read, expected, strict=True):
+        torch.testing.assert_close(found, whole[:-2], rtol=1e-4, atol=1e-4)
+    in_slots = [0, 2, 1]
+    for back in (-2, -1):
+        tokens = torch.tensor([texts[i][back] for i in in_slots])
+        lengths = torch.tensor([len(texts[i]) + back for i in in_slots])
+        found = forward.step(tokens, lengths, cache)
+        whole = torch.stack([expected[i][back] for i in in_slots])
+        torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def reference(model: PreTrainedModel, ids: list[int]) -> torch.Tensor:
+    """transformers' own logits, [tokens, vocabulary]."""
+    return model(input_ids=torch.tensor([ids])).logits[0]
+
+
+def test_bfloat16_is_close_and_tells_near_equals_apart() -> None:
+    model = load_model(kept_base(num_key_value_heads=2))
+    exact, fast = LlamaForward(model), LlamaForward(model, torch.bfloat16)
+    prompt = [[5, 60, 200, 31, 7, 90]]
+    [wanted], [found] = (each.prefill(prompt, SlotCache(), [[0]], False) for each in (exact, fast))
+    assert (wanted.dtype, found.dtype) == (torch.float64, torch.float32)
+    difference = (wanted.log_softmax(-1) - found.log_softmax(-1)).abs()
+    assert 0 < difference.mean() < 0.05
+    likeliest = found[0].topk(20).values
+    assert len(set(likeliest.tolist())) == 20
+    assert not torch.equal(likeliest, likeliest.bfloat16().float())
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"num_key_value_heads": 2}, {"hidden_act": "gelu"}, {"attention_bias": True}],
+    [{"hidden_act": "gelu"}, {"attention_bias": True}, {"mlp_bias": True}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_other_models_take_the_general_way(tmp_path: Path, changes: dict[str, Any]) -> None:
