@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
@@ -37,12 +38,13 @@ class Forward(Protocol):
         """Read one token per slot, each after ``lengths[slot]`` others; the next logits."""
 
 
-def make_forward(model: PreTrainedModel) -> Forward:
-    """The fastest forward pass that fits the model."""
+def make_forward(model: PreTrainedModel, like: Forward | None = None) -> Forward:
+    """The fastest forward pass that fits the model. It shares what it can with one it is like."""
     if not _is_plain_llama(model):
         return GeneralForward(model)
     small = model.device.type == "cpu" and model.num_parameters() < SMALL
-    return LlamaForward(model, torch.float64 if small else model.dtype)
+    dtype = torch.float64 if small else model.dtype
+    return LlamaForward(model, dtype, like if isinstance(like, LlamaForward) else None)
 
 
 def _is_plain_llama(model: PreTrainedModel) -> bool:
@@ -56,6 +58,14 @@ def _is_plain_llama(model: PreTrainedModel) -> bool:
     )
 
 
+# Matrices with the same input are one: a single large product is faster than several small ones.
+JOINED = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+
 # Layer number, queries [N, H, D], keys and values [N, G, D] -> what the queries see, [N, H, D].
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -67,7 +77,13 @@ class LlamaForward:
     D ask, in groups of H / G that share one of G key/value heads.
     """
 
-    def __init__(self, model: PreTrainedModel, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        dtype: torch.dtype = torch.float64,
+        like: LlamaForward | None = None,
+    ) -> None:
+        """Take a model's weights, and those that are equal from the pass it is ``like``."""
         config = model.config
         self.device = model.device
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
@@ -78,9 +94,14 @@ class LlamaForward:
         self.embedding = weights["model.embed_tokens.weight"]  # [V, d]
         self.head = weights["lm_head.weight"].T  # [d, V]
         self.norm = weights["model.norm.weight"].to(self.wide)
-        self.layers = [
-            self._layer(weights, f"model.layers.{i}.") for i in range(config.num_hidden_layers)
-        ]
+        self.layers: list[dict[str, torch.Tensor]] = []
+        for number, module in enumerate(model.model.layers):
+            layer = self._layer(weights, f"model.layers.{number}.")
+            if like is not None:
+                _share(layer, like.layers[number])
+            if dtype is model.dtype:
+                _lend(layer, module)
+            self.layers.append(layer)
         angles = torch.arange(config.max_position_embeddings, device=self.device)[:, None]
         angles = angles.to(self.wide) * model.model.rotary_emb.inv_freq.to(self.wide)
         self.cos = torch.cat([angles.cos(), angles.cos()], -1).to(dtype)  # [positions, D]
@@ -88,21 +109,16 @@ class LlamaForward:
         self.bytes_per_token = 2 * len(self.layers) * self.groups * self.size * dtype.itemsize
 
     def _layer(self, weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-        """The matrices of one layer as [in, out], those with the same input joined."""
-
-        def joined(*names: str) -> torch.Tensor:
-            matrix = torch.cat([weights[f"{prefix}{name}.weight"] for name in names]).T
-            # Each precision has a layout in which it is faster.
-            return matrix.contiguous() if matrix.dtype is torch.float64 else matrix
-
-        return {
+        """The matrices of one layer as [in, out], and the scales of its norms."""
+        layer = {
             "norm_attention": weights[prefix + "input_layernorm.weight"].to(self.wide),
             "norm_mlp": weights[prefix + "post_attention_layernorm.weight"].to(self.wide),
-            "qkv": joined("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-            "out": joined("self_attn.o_proj"),
-            "gate_up": joined("mlp.gate_proj", "mlp.up_proj"),
-            "down": joined("mlp.down_proj"),
         }
+        for name, parts in JOINED.items():
+            matrix = torch.cat([weights.pop(f"{prefix}{part}.weight") for part in parts]).T
+            # Each precision has a layout in which it is faster.
+            layer[name] = matrix.contiguous() if matrix.dtype is torch.float64 else matrix
+        return layer
 
     @torch.inference_mode()
     def prefill(
@@ -147,14 +163,14 @@ class LlamaForward:
         rotated = self.heads + self.groups
         for number, layer in enumerate(self.layers):
             h = self._normalize(x, layer["norm_attention"])
-            qkv = (h @ layer["qkv"]).view(len(x), -1, self.size)
+            qkv = _product(h, layer["qkv"]).view(len(x), -1, self.size)
             qk, v = qkv[:, :rotated], qkv[:, rotated:]
             qk = qk * cos + qk.roll(self.size // 2, -1) * sin  # rotate by position
             seen = attend(number, qk[:, : self.heads], qk[:, self.heads :], v)
-            x = x + seen.flatten(1) @ layer["out"]
+            x = x + _product(seen.flatten(1), layer["out"])
             h = self._normalize(x, layer["norm_mlp"])
-            gate, up = (h @ layer["gate_up"]).chunk(2, -1)
-            x = x + (F.silu(gate) * up) @ layer["down"]
+            gate, up = _product(h, layer["gate_up"]).chunk(2, -1)
+            x = x + _product(F.silu(gate) * up, layer["down"])
         return F.rms_norm(x, self.norm.shape, self.norm, self.eps)
 
     def _normalize(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -162,12 +178,23 @@ class LlamaForward:
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden states [N, d] -> logits [N, V]; of bfloat16, the likeliest ones more finely."""
-        logits = (hidden.to(self.head.dtype) @ self.head).to(self.wide)
+        logits = _product(hidden.to(self.head.dtype), self.head).to(self.wide)
         if self.head.dtype is not self.wide:
             likeliest = logits.topk(min(CANDIDATES, logits.shape[1]), sorted=False).indices
             finer = (self.head.T[likeliest].to(self.wide) * hidden[:, None]).sum(-1)
             logits.scatter_(1, likeliest, finer)
         return logits
+
+
+def _product(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """x [N, in] times a matrix [in, out].
+
+    A single row of bfloat16 is multiplied twice: a product of one row is summed up in another
+    order than that of many, and its text alone would not be the one in company.
+    """
+    if len(x) == 1 and x.dtype is torch.bfloat16:
+        return (x.expand(2, -1) @ matrix)[:1]
+    return x @ matrix
 
 
 def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -176,6 +203,22 @@ def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         q[None], k[None], v[None], is_causal=True, enable_gqa=True
     )
     return seen[0]
+
+
+def _share(layer: dict[str, torch.Tensor], like: dict[str, torch.Tensor]) -> None:
+    """Take the matrices of another layer where they are equal."""
+    for name in JOINED:
+        if torch.equal(layer[name], like[name]):
+            layer[name] = like[name]
+
+
+def _lend(layer: dict[str, torch.Tensor], module: nn.Module) -> None:
+    """Let the model's own layer use these matrices, so that none is in memory twice."""
+    for name, parts in JOINED.items():
+        linears = [module.get_submodule(part) for part in parts]
+        pieces = layer[name].T.split([linear.out_features for linear in linears])
+        for linear, piece in zip(linears, pieces, strict=True):
+            linear.weight.data = piece
 
 
 class GeneralForward:
