@@ -16,10 +16,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
+from sandbox.engine.load import LARGE
 from sandbox.engine.sampler.cache import NewTokens, SlotCache
 from sandbox.engine.sampler.choose import CANDIDATES
-
-SMALL = 20_000_000  # parameters
 
 
 class Forward(Protocol):
@@ -42,7 +41,7 @@ def make_forward(model: PreTrainedModel, like: Forward | None = None) -> Forward
     """The fastest forward pass that fits the model. It shares what it can with one it is like."""
     if not _is_plain_llama(model):
         return GeneralForward(model)
-    small = model.device.type == "cpu" and model.num_parameters() < SMALL
+    small = model.device.type == "cpu" and model.num_parameters() <= LARGE
     dtype = torch.float64 if small else model.dtype
     return LlamaForward(model, dtype, like if isinstance(like, LlamaForward) else None)
 

@@ -129,7 +129,7 @@ def _give_back_memory() -> None:
 
 def _load(folder: str, stamp: tuple[int, ...]) -> _Loaded:
     """Read a whole model."""
-    model, encoder = load_model(Path(folder), on_gpu="auto"), Encoder(folder)
+    model, encoder = load_model(Path(folder)), Encoder(folder)
     forward = make_forward(model)
     size = sum(tensor.nbytes for tensor in model.parameters())
     return _Loaded(stamp, size, model, DecodeLoop(forward, encoder), EmbedLoop(forward, encoder))
