@@ -21,7 +21,6 @@ from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.decode import DecodeLoop
 from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, make_forward
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
-from sandbox.engine.sampler.models import ModelCache
 from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import Encoder
 from sandbox.parameters import Sampling
@@ -532,61 +531,6 @@ def test_infos_wait_for_their_text(encoder: Encoder) -> None:
     assert not stream.push(token, info)
     assert stream.take() == ("", [])
     assert stream.take(last=True) == ("E", [info])
-
-
-def test_the_cache_keeps_models_and_lets_the_oldest_go(tmp_path: Path) -> None:
-    folders = [str(make_base(tmp_path / name)) for name in "abc"]
-    cache = ModelCache(most=2)
-    first = cache.get(folders[0])
-    assert cache.get(folders[0]) is first
-    cache.get(folders[1])
-    cache.get(folders[2])
-    assert cache.get(folders[0]) is not first
-    with pytest.raises(EngineError, match="gone") as caught:
-        cache.get(str(tmp_path / "nowhere"))
-    assert caught.value.code == "model_unavailable"
-    broken = make_base(tmp_path / "broken")
-    (broken / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(EngineError, match="cannot be loaded"):
-        cache.get(str(broken))
-
-
-def test_models_that_fill_the_memory_go_before_their_number_is_reached(tmp_path: Path) -> None:
-    folders = [str(make_base(tmp_path / name)) for name in "ab"]
-    cache = ModelCache(most_bytes=1)
-    first = cache.get(folders[0])
-    assert cache.get(folders[0]) is first  # the newest one stays, however large it is
-    first.add(1, ask(max_tokens=1))
-    cache.get(folders[1])
-    assert cache.get(folders[0]) is first  # it was answering
-    while first.busy:
-        first.step()
-    cache.get(folders[1])
-    assert cache.get(folders[0]) is not first
-
-
-# peft asks transformers by an old name.
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
-def test_an_adapter_changes_its_own_model_only(
-    base: Path, encoder: Encoder, tmp_path: Path
-) -> None:
-    peft = pytest.importorskip("peft")
-    torch.manual_seed(0)
-    settings = peft.LoraConfig(
-        r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
-    )
-    model = peft.get_peft_model(load_model(base), settings)
-    model.save_pretrained(tmp_path)
-    cache, request = ModelCache(), ask(temperature=0, max_tokens=30)
-    plain = texts(cache.get(str(base)), request)
-    [tuned] = texts(cache.get(str(base), str(tmp_path)), request)
-    ids = encoder.encode_prompt("He flies")
-    tokens = list(naive.generate(model, ids, 30, 0, stop_ids=encoder.stop_ids))
-    assert tuned == decoded(encoder, tokens)
-    assert plain != [tuned] and texts(cache.get(str(base)), request) == plain
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(EngineError, match="cannot be loaded"):
-        ModelCache().get(str(base), str(tmp_path))
 
 
 def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:
