@@ -24,8 +24,9 @@ from sandbox.engine.sampler.choose import CANDIDATES
 class Forward(Protocol):
     """What the decode loop needs of a model. Logits are [rows, vocabulary], float32 or finer."""
 
-    bytes_per_token: int
+    bytes_per_token: int  # in the cache
     device: torch.device
+    dtype: torch.dtype  # of the matrices
     embedding: torch.Tensor  # the token vectors, [vocabulary, model width]
 
     def prefill(
@@ -84,7 +85,7 @@ class LlamaForward:
     ) -> None:
         """Take a model's weights, and those that are equal from the pass it is ``like``."""
         config = model.config
-        self.device = model.device
+        self.device, self.dtype = model.device, dtype
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.size, self.eps = config.head_dim, config.rms_norm_eps
         # bfloat16 is for the matrices. What adds up from layer to layer stays finer.
@@ -116,7 +117,7 @@ class LlamaForward:
         for name, parts in JOINED.items():
             matrix = torch.cat([weights.pop(f"{prefix}{part}.weight") for part in parts]).T
             # Each precision has a layout in which it is faster.
-            layer[name] = matrix.contiguous() if matrix.dtype is torch.float64 else matrix
+            layer[name] = matrix.contiguous() if self.dtype is torch.float64 else matrix
         return layer
 
     @torch.inference_mode()
@@ -143,7 +144,7 @@ class LlamaForward:
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
         new = NewTokens(lengths)
-        mask = new.mask(self.embedding.dtype)
+        mask = new.mask(self.dtype)
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             keys, values = cache.append(layer, new, k, v)
@@ -173,12 +174,12 @@ class LlamaForward:
         return F.rms_norm(x, self.norm.shape, self.norm, self.eps)
 
     def _normalize(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(x, weight.shape, weight, self.eps).to(self.embedding.dtype)
+        return F.rms_norm(x, weight.shape, weight, self.eps).to(self.dtype)
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden states [N, d] -> logits [N, V]; of bfloat16, the likeliest ones more finely."""
-        logits = _product(hidden.to(self.head.dtype), self.head).to(self.wide)
-        if self.head.dtype is not self.wide:
+        logits = _product(hidden.to(self.dtype), self.head).to(self.wide)
+        if self.dtype is not self.wide:
             likeliest = logits.topk(min(CANDIDATES, logits.shape[1]), sorted=False).indices
             finer = (self.head.T[likeliest].to(self.wide) * hidden[:, None]).sum(-1)
             logits.scatter_(1, likeliest, finer)
@@ -225,7 +226,7 @@ class GeneralForward:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.device = model.device
+        self.device, self.dtype = model.device, model.dtype
         self.embedding = model.get_input_embeddings().weight
         config = model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -249,7 +250,7 @@ class GeneralForward:
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
         new = NewTokens(lengths)
-        mask = new.mask(self.model.dtype)
+        mask = new.mask(self.dtype)
         layers = [_StepLayer(cache, number, new) for number in range(self.n_layers)]
         positions = lengths[:, None]
         return self._run(tokens[:, None], layers, position_ids=positions, attention_mask=mask)[:, 0]
