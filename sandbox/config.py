@@ -26,7 +26,7 @@ class BaseModel:
     created: int  # Unix seconds
     context: int  # the longest sequence, in tokens
     vocab_size: int
-    defaults: dict[str, Any] = field(default_factory=dict)  # learning_rate, n_epochs, batch_size
+    advice: dict[str, Any] = field(default_factory=dict)  # learning_rate, n_epochs, batch_size
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _describe(folder: Path, name: str) -> BaseModel:
         created=int(notes.get("created", (folder / "config.json").stat().st_mtime)),
         context=int(config.get("max_position_embeddings", 1024)),
         vocab_size=config["vocab_size"],
-        defaults={k: v for k, v in notes.items() if k not in ("name", "created")},
+        advice={k: v for k, v in notes.items() if k not in ("name", "created")},
     )
 
 

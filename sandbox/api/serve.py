@@ -54,8 +54,8 @@ def serve(settings: Settings) -> None:
 def build_app(settings: Settings, store: Store, bases: tuple[BaseModel, ...]) -> FastAPI:
     """Return the application together with its worker processes, not started yet."""
     sampler = SamplerClient([base.path for base in bases])
-    folders = {base.name: base.path for base in bases}
-    trainers = Trainers(store, folders, settings.trainers)
+    named = {base.name: base for base in bases}
+    trainers = Trainers(store, named, settings.trainers)
     return create_app(settings, store, bases, sampler, trainers, workers=(sampler, trainers))
 
 

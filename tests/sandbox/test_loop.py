@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch.utils.data import Subset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
+from sandbox.config import load_base_model
 from sandbox.engine.load import load_model
 from sandbox.engine.parent.records import CSV_COLUMNS, JobRecord
 from sandbox.engine.text import hyperparameters
@@ -32,7 +33,7 @@ from sandbox.engine.trainer.messages import Done, Failed, Stop, Stopped, Train
 from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
 from sandbox.store.jobs import JobRow, NewJob
-from tests.support.inline_job import Server, run_job
+from tests.support.inline_job import Server, run_job, tiny_bases
 
 pytestmark = [
     pytest.mark.slow,
@@ -371,7 +372,7 @@ def test_large_models_are_tuned_with_adapters_and_saved_merged(
 )
 def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> None:
     asked = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
-    advice = hyperparameters.describe(base)
+    advice = load_base_model(str(base)).advice
     numbers = hyperparameters.resolve(asked, advice, examples, lora=False)
     assert numbers.public() == {
         "n_epochs": epochs,
@@ -567,10 +568,10 @@ def test_two_processes_never_train_a_job_in_one_folder(store: Store, base: Path)
     folder = store.jobs_dir / submitted.id
     folder.mkdir()
     with FileLock(folder / job.LOCK):  # an orphan of a server that was killed
-        server = Server(JobRecord(store, submitted, {"tiny": base}), {})
+        server = Server(JobRecord(store, submitted, tiny_bases(base)), {})
         server.inbox.put(Stop(save=True))
         server.inbox.put(Stop(save=False))
-        order = JobRecord(store, submitted, {"tiny": base}).train_message()
+        order = JobRecord(store, submitted, tiny_bases(base)).train_message()
         assert isinstance(order, Train)
         assert isinstance(job.train(order, job.Conversation(server, server.inbox)), Stopped)
     assert events.list_metrics(store, submitted.id) == []
