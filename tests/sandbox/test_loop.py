@@ -25,7 +25,7 @@ from sandbox.engine.text import hyperparameters
 from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.text.examples import TrainingExample
 from sandbox.engine.text.hyperparameters import Hyperparameters
-from sandbox.engine.trainer import checkpoint, job, loop, lora
+from sandbox.engine.trainer import checkpoint, job, loop
 from sandbox.engine.trainer.checkpoint import STATE_FOLDER, write_folder
 from sandbox.engine.trainer.data import IGNORED, ExampleSet, collate, epoch_batches
 from sandbox.engine.trainer.loop import TrainingRun
@@ -350,23 +350,6 @@ def test_a_job_that_kills_its_trainer_again_and_again_is_given_up(store: Store) 
     assert (failed.status, failed.error["code"]) == ("failed", "training_crashed")
 
 
-def test_large_models_are_tuned_with_adapters_and_saved_merged(
-    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lora, "LORA_ABOVE", 1000)
-    submit(store, n_epochs=2)
-    expected = weights_of(store, finished(store, base))
-    before = load_file(base / "model.safetensors")
-    assert expected.keys() == before.keys()
-    embedding = "model.embed_tokens.weight"
-    assert torch.equal(expected[embedding], before[embedding].float())
-    changed = [name for name in expected if not torch.equal(expected[name], before[name].float())]
-    assert changed
-    submit(store, n_epochs=2)
-    run_job(store, base, {8: Stop(save=True)})
-    assert same(weights_of(store, finished(store, base)), expected)
-
-
 @pytest.mark.parametrize(
     ("examples", "epochs", "batch"), [(10, 10, 4), (3, 25, 3), (50, 2, 4), (20_000, 1, 4)]
 )
@@ -382,6 +365,21 @@ def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> Non
     assert numbers.learning_rate == 5e-3
     doubled = hyperparameters.resolve({"learning_rate_multiplier": 2}, advice, examples, lora=False)
     assert doubled.learning_rate == 1e-2
+
+
+@pytest.mark.parametrize(
+    ("examples", "epochs", "batch", "kept"),
+    [(10, 10, 4, 1), (60, 2, 4, 1), (130, 1, 4, 3), (294, 1, 8, 3)],
+)
+def test_few_examples_get_smaller_batches_and_then_more_epochs(
+    examples: int, epochs: int, batch: int, kept: int
+) -> None:
+    advice = {"n_epochs": 1, "batch_size": 8, "checkpoints_per_epoch": 3, "least_steps": 30}
+    numbers = hyperparameters.resolve({}, advice, examples, lora=True)
+    assert (numbers.n_epochs, numbers.batch_size) == (epochs, batch)
+    assert numbers.checkpoints_per_epoch == kept
+    asked = hyperparameters.resolve({"batch_size": 8, "n_epochs": 1}, advice, examples, lora=True)
+    assert (asked.n_epochs, asked.batch_size) == (1, 8)
 
 
 def test_the_order_covers_every_example_once_and_groups_by_length() -> None:
@@ -496,16 +494,6 @@ def test_the_loop_does_what_the_trainer_of_transformers_does(base: Path, tmp_pat
     theirs = dict(trainer.model.named_parameters())
     for name, weight in run.model.named_parameters():
         assert torch.allclose(weight, theirs[name], rtol=0, atol=1e-6), name
-
-
-def test_a_base_may_ask_for_adapters(base: Path) -> None:
-    model = load_model(base)
-    assert lora.lora_settings(model, {}) is None
-    settings = lora.lora_settings(model, {"lora": {"r": 4, "target_modules": ["q_proj", "v_proj"]}})
-    assert settings == {"r": 4, "lora_alpha": 32, "target_modules": ["q_proj", "v_proj"]}
-    wrapped = lora.add_lora(model, settings, 7)
-    trained = [name for name, weight in wrapped.named_parameters() if weight.requires_grad]
-    assert trained and all("q_proj" in name or "v_proj" in name for name in trained)
 
 
 def test_a_learning_rate_that_is_no_number_is_a_divergence(store: Store, base: Path) -> None:
