@@ -37,6 +37,7 @@ pytestmark = [
 EXAMPLES, BATCH = 22, 4
 SETTINGS = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 BF16, FP32 = torch.bfloat16, torch.float32
+NUMBERS = Hyperparameters(2, 4, 1.0, 1e-2)
 
 
 @pytest.fixture(params=[BF16, FP32], ids=str)
@@ -177,7 +178,7 @@ def test_a_saved_adapter_gives_what_the_run_ended_with(
     assert torch.allclose(ours, theirs, atol=1e-3 if precision == FP32 else 0.3)
 
 
-def run_of(base: Path) -> TrainingRun:
+def run_of(base: Path, numbers: Hyperparameters = NUMBERS) -> TrainingRun:
     """A run of the loop on adapters by itself."""
     examples = ExampleSet([], "completion")
     for number in range(12):
@@ -187,7 +188,7 @@ def run_of(base: Path) -> TrainingRun:
     model = load_model(base)
     use_grouped_products(model)
     model = lora.add_lora(model, {**lora.LORA, **SETTINGS}, 7)
-    return TrainingRun(model, examples, None, Hyperparameters(2, 4, 1.0, 1e-2), 7)
+    return TrainingRun(model, examples, None, numbers, 7)
 
 
 def test_the_head_sees_the_positions_before_learned_tokens_only(
@@ -200,6 +201,16 @@ def test_the_head_sees_the_positions_before_learned_tokens_only(
     next(run.steps())
     learned = sum(sum(run.examples[i].mask) for i in run._batches[0])
     assert seen == [(learned, 64)]
+
+
+def test_the_second_matrices_learn_faster_if_the_base_asks_for_it(tiny_gqa: Path) -> None:
+    run = run_of(tiny_gqa, Hyperparameters(1, 4, 1.0, 1e-3, lora_plus_ratio=8.0))
+    next(run.steps())
+    rates = {id(p): group["lr"] for group in run.optimizer.param_groups for p in group["params"]}
+    named = [(name, p) for name, p in run.model.named_parameters() if p.requires_grad]
+    assert len(named) == len(rates)
+    [slow], [fast] = ({rates[id(p)] for name, p in named if part in name} for part in ("_A", "_B"))
+    assert fast == pytest.approx(8 * slow)
 
 
 def test_the_share_of_the_work_that_is_done_counts_tokens(tiny_gqa: Path) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch.utils.data import Subset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
-from sandbox.config import load_base_model
+from sandbox.bases import find_base
 from sandbox.engine.load import load_model
 from sandbox.engine.parent.records import CSV_COLUMNS, JobRecord
 from sandbox.engine.text import hyperparameters
@@ -355,7 +355,7 @@ def test_a_job_that_kills_its_trainer_again_and_again_is_given_up(store: Store) 
 )
 def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> None:
     asked = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
-    advice = load_base_model(str(base)).advice
+    advice = find_base(str(base)).advice
     numbers = hyperparameters.resolve(asked, advice, examples, lora=False)
     assert numbers.public() == {
         "n_epochs": epochs,
@@ -368,15 +368,12 @@ def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("examples", "epochs", "batch", "kept"),
-    [(10, 10, 4, 1), (60, 2, 4, 1), (130, 1, 4, 3), (294, 1, 8, 3)],
+    ("examples", "epochs", "kept"), [(10, 14, 1), (60, 3, 1), (100, 2, 1), (294, 1, 3)]
 )
-def test_few_examples_get_smaller_batches_and_then_more_epochs(
-    examples: int, epochs: int, batch: int, kept: int
-) -> None:
-    advice = {"n_epochs": 1, "batch_size": 8, "checkpoints_per_epoch": 3, "least_steps": 30}
+def test_few_examples_are_seen_in_more_epochs(examples: int, epochs: int, kept: int) -> None:
+    advice = {"n_epochs": 1, "batch_size": 4, "checkpoints_per_epoch": 3, "least_steps": 40}
     numbers = hyperparameters.resolve({}, advice, examples, lora=True)
-    assert (numbers.n_epochs, numbers.batch_size) == (epochs, batch)
+    assert (numbers.n_epochs, numbers.batch_size) == (epochs, 4)
     assert numbers.checkpoints_per_epoch == kept
     asked = hyperparameters.resolve({"batch_size": 8, "n_epochs": 1}, advice, examples, lora=True)
     assert (asked.n_epochs, asked.batch_size) == (1, 8)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.config import BaseModel, load_base_model
+from sandbox.bases import Base, find_base
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer.job import Conversation, train
 from sandbox.engine.trainer.messages import Failed, Step, Stop, Stopped, Sync, Synced
@@ -16,9 +16,9 @@ from sandbox.store.database import Store
 from sandbox.store.jobs import JobRow
 
 
-def tiny_bases(folder: Path) -> dict[str, BaseModel]:
+def tiny_bases(folder: Path) -> dict[str, Base]:
     """The model of a folder as the base "tiny"."""
-    return {"tiny": load_base_model(str(folder))}
+    return {"tiny": find_base(str(folder))}
 
 
 class Server:

@@ -12,8 +12,9 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from sandbox.bases import Base
 from sandbox.engine.trainer.messages import Checkpoint, Done, Failed, Started, Step, Train
 from sandbox.store import checkpoints, events, files, ids, jobs, models
 from sandbox.store.database import Store
@@ -23,18 +24,6 @@ from sandbox.store.jobs import FINISHED, JobRow
 KEPT_CHECKPOINTS = 3
 ESTIMATE_EVERY = 5  # steps: so often the time of the end is guessed
 CSV_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
-
-
-class Base(Protocol):
-    """What a job needs to know of a base model."""
-
-    @property
-    def path(self) -> Path:
-        """Its folder."""
-
-    @property
-    def advice(self) -> Mapping[str, Any]:
-        """What a job takes that does not say it: hyperparameters, and how adapters are made."""
 
 
 class JobRecord:

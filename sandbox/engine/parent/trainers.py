@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.bases import Base
 from sandbox.engine.parent.process import QUIT_SECONDS, Child, RestartPolicy
-from sandbox.engine.parent.records import Base, JobRecord
+from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer import worker
 from sandbox.engine.trainer.messages import Done, Failed, Share, Stop, Stopped, Sync, Synced
 from sandbox.store import jobs

@@ -92,8 +92,16 @@ class TrainingRun:
         seed: int,
     ) -> None:
         self.model = model
-        self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.trained, lr=numbers.learning_rate, weight_decay=0.0)
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        self.trained = [p for _, p in named]
+        second = [p for name, p in named if ".lora_B." in name]
+        first = [p for name, p in named if ".lora_B." not in name]
+        groups = [
+            {"params": params, "ratio": ratio}
+            for params, ratio in ((first, 1.0), (second, numbers.lora_plus_ratio))
+            if params
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=numbers.learning_rate, weight_decay=0.0)
         self.step = 0
         self.examples = training.examples
         self.steps_per_epoch = math.ceil(len(training.examples) / numbers.batch_size)
@@ -141,7 +149,7 @@ class TrainingRun:
         n_learned = sum(int((labels[:, 1:] != IGNORED).sum()) for _, labels in parts)
         tally = Tally()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self._learning_rate() * group["ratio"]
         self.optimizer.zero_grad()
         for ids, labels in parts:
             loss = tally.add(*self._predict(ids, labels))
