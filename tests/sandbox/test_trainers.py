@@ -25,7 +25,7 @@ from sandbox.engine.parent.trainers import Trainers
 from sandbox.store import events, files, jobs, models
 from sandbox.store.database import Store
 from sandbox.store.jobs import FINISHED, JobRow, NewJob
-from tests.support.inline_job import run_job
+from tests.support.inline_job import run_job, tiny_bases
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +106,7 @@ def with_trainers(
     """Run `body` beside trainers, each in a process of its own."""
 
     async def run() -> None:
-        trainers = Trainers(store, {"tiny": base}, count, RestartPolicy(first_wait=0.05))
+        trainers = Trainers(store, tiny_bases(base), count, RestartPolicy(first_wait=0.05))
         await trainers.start()
         try:
             await body(trainers)
@@ -307,11 +307,13 @@ SERVER = """
 import asyncio, sys
 from pathlib import Path
 from sandbox.engine.parent.trainers import Trainers
+from sandbox.bases import find_base
 from sandbox.store.database import Store
 
 async def main():
+    base = find_base(sys.argv[2])
     with Store(Path(sys.argv[1])) as store:
-        await Trainers(store, {"tiny": Path(sys.argv[2])}, 1).start()
+        await Trainers(store, {base.name: base}, 1).start()
         await asyncio.sleep(600)
 
 if __name__ == "__main__":
