@@ -21,6 +21,7 @@ from sandbox.store.database import Store
 from tools.conditions import own_environment
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"
+PROJECT = "bench"
 MARK = "SANDBOX_BENCH"  # a variable that all processes of one server inherit
 STOP_SECONDS = 60
 ORPHAN_SECONDS = 20
@@ -62,7 +63,7 @@ class Server:
         self.arguments += [] if base == WEIGHTS else ["--base-model", str(base)]
         self.arguments += options or ["--trainers", "1"]
         with Store(self.state) as store:
-            self.key = keys.create_key(store, "bench", "kills")[1]
+            self.key = keys.create_key(store, PROJECT, "bench")[1]
         self.start()
 
     def start(self) -> None:

@@ -21,14 +21,15 @@ from pathlib import Path
 
 import psutil
 
-from bench.clients import Clients, Told, new_client
+from bench.clients import CUT_OFF, Clients, Told, new_client
 from bench.common import WEIGHTS, Server
-from bench.lost import Undisturbed, lost, lost_in_state, settle
+from bench.lost import Undisturbed, lost
 
 WORKERS_BEFORE_SERVER = 4  # kills: a worker that dies six times in a row is given up
 MOST_CRASHES = 3  # of one job's trainer since its last saved state: at the fourth, it fails
-PATIENCE_SECONDS = 20  # for the progress that a kill waits for
-FACTS = ("files", "jobs", "events", "checkpoints", "batches", "chats")  # told, and counted
+PATIENCE_SECONDS = 60  # for the progress that a kill waits for
+MOMENTS = ("files", "events", "checkpoints", "chats", "responses")  # in the middle of these
+FACTS = (*MOMENTS, "jobs", "batches")  # told, and counted
 
 
 def run(folder: Path, kills: int, seconds: float, seed: int, base: Path) -> tuple[str, list[str]]:
@@ -41,60 +42,66 @@ def run(folder: Path, kills: int, seconds: float, seed: int, base: Path) -> tupl
         killed = _kill_for(server, crowd.told, rng, kills, seconds)
     finally:
         crowd.stop()
-    problems = crowd.told.faults
     with new_client(server.key) as client:
-        try:
-            settle(client, server)
-            problems += lost(client, crowd.told, expected)
-        except Exception as error:  # noqa: BLE001 - whatever a check dies of is what was lost
-            problems.append(f"{type(error).__name__}: {error}\n{_tail(server.log)}")
-    if (code := server.stop()) != 0:
-        problems.append(f"the server's exit code is {code}: {_tail(server.log)}")
-    problems += [*server.orphans(), *lost_in_state(server.state, crowd.told, expected)]
+        problems = crowd.told.faults + lost(client, server, crowd.told, expected)
+    if problems:
+        problems.append(_tail(server.log))
     counts = ", ".join(f"{crowd.told.counts[name]:,} {name}" for name in FACTS)
     kinds = ", ".join(f"{name} {number}" for name, number in sorted(killed.items()))
-    cut_off = crowd.told.counts["calls cut off"]
+    cut_off = crowd.told.counts[CUT_OFF]
     line = f"{killed.total()} kills ({kinds}); {cut_off:,} calls cut off; told: {counts}"
-    return f"{line}; lost: {len(problems)}", problems
+    return f"{line}; problems: {len(problems)}", problems
 
 
 def _kill_for(
     server: Server, told: Told, rng: random.Random, kills: int, seconds: float
 ) -> Counter[str]:
     killed, in_a_row = Counter[str](), 0
-    deadline = time.monotonic() + seconds
-    while killed.total() < kills and time.monotonic() < deadline:
-        name = kill(server, told, rng, in_a_row)
+    end = time.monotonic() + seconds
+    while killed.total() < kills:
+        _wait_for_a_moment(told, rng, min(end, time.monotonic() + PATIENCE_SECONDS))
+        if time.monotonic() > end:
+            break
+        victim, name = _choose(server, rng, in_a_row)
+        if name == "server":
+            _kill_server(server, told)
+        else:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
         in_a_row = 0 if name == "server" else in_a_row + 1
         killed[name] += 1
     return killed
 
 
-def kill(server: Server, told: Told, rng: random.Random, in_a_row: int) -> str:
-    """Kill one process at a random moment; return which. A killed server is started again."""
-    if rng.random() < 0.5:  # in the middle of something …
-        kind = rng.choice(("files", "events", "checkpoints", "chats"))
-        before, deadline = told.counts[kind], time.monotonic() + PATIENCE_SECONDS
+def _wait_for_a_moment(told: Told, rng: random.Random, deadline: float) -> None:
+    """Half of the moments lie in the middle of something, which may have to start first."""
+    if rng.random() < 0.5:
+        kind = rng.choice(MOMENTS)
+        before = told.counts[kind]
         while told.counts[kind] == before and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.2))
-    else:  # … or wherever it is, which is often in a start
+    else:  # the other half wherever it is, which is often in a start
         time.sleep(rng.uniform(0, 1.5))
+
+
+def _choose(server: Server, rng: random.Random, in_a_row: int) -> tuple[psutil.Process, str]:
+    """The process to kill and what it is. A worker that dies too often is given up for good."""
+    itself = psutil.Process(server.process.pid)
     victims = server.workers() if in_a_row < WORKERS_BEFORE_SERVER else []
-    victim = rng.choice([psutil.Process(server.process.pid), *victims])
-    name = "server" if victim.pid == server.process.pid else _worker_name(victim)
+    victim = rng.choice([itself, *victims])
+    name = "server" if victim == itself else _worker_name(victim)
     if name not in ("server", "sampler") and _crashes(server.state) >= MOST_CRASHES:
-        victim, name = psutil.Process(server.process.pid), "server"
-    if name != "server":
-        with suppress(psutil.NoSuchProcess):
-            victim.kill()
-        return name
+        return itself, "server"
+    return victim, name
+
+
+def _kill_server(server: Server, told: Told) -> None:
     if (code := server.process.poll()) is not None:
         told.faults.append(f"the server ended by itself ({code}): {_tail(server.log)}")
     server.process.kill()
     server.process.wait()
     server.start()
-    return name
 
 
 def _worker_name(worker: psutil.Process) -> str:

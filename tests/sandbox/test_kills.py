@@ -19,7 +19,7 @@ from bench import clients
 from bench.clients import Told
 from bench.common import ROOT, Server
 from bench.kills import run
-from bench.lost import Undisturbed, events_of, lost, lost_in_state, settle, step_texts, wait
+from bench.lost import Undisturbed, count_steps, lost, settle, wait
 from sandbox.store import files, keys, models
 from sandbox.store.database import Store
 from tests.support.tiny import kept_base
@@ -71,18 +71,14 @@ def start_job(client: OpenAI, server: Server, **size: int) -> str:
 def wait_for_steps(client: OpenAI, job_id: str, count: int) -> None:
     def there() -> bool:
         assert (job := client.fine_tuning.jobs.retrieve(job_id)).status != "failed", job.error
-        return len(step_texts(events_of(client, job_id))) >= count
+        return count_steps(client, job_id) >= count
 
     wait(there, f"{job_id} has not made {count} steps")
 
 
 def check_end(client: OpenAI, server: Server, job_id: str, expected: Undisturbed) -> None:
     """Everything must end as if nothing had happened."""
-    settle(client, server)
-    told = Told(jobs={job_id: {}})
-    assert list(lost(client, told, expected)) == []
-    assert server.stop() == 0
-    assert list(lost_in_state(server.state, told, expected)) == []
+    assert lost(client, server, Told(jobs={job_id: {}}), expected) == []
 
 
 def refusal(state: Path, *before: str) -> str:
@@ -126,8 +122,8 @@ def test_a_job_survives_many_restarts_within_one_epoch(
         two_trainers.start()
         wait(two_trainers.note.exists, "the server did not start")
         clients.find_server(client, two_trainers.note)
-        known = len(step_texts(events_of(client, job_id)))
-        assert known < len(expected.steps), "the epoch was too short"
+        known = count_steps(client, job_id)
+        assert known < expected.steps, "the epoch was too short"
         wait_for_steps(client, job_id, known + 1)
     check_end(client, two_trainers, job_id, expected)
 
@@ -142,7 +138,7 @@ def test_a_job_does_not_mind_a_clock_that_jumps(
     job_id = start_job(client, two_trainers)
     for _ in range(2):
         two_trainers.process.send_signal(signal.SIGUSR1)
-        wait_for_steps(client, job_id, len(step_texts(events_of(client, job_id))) + 3)
+        wait_for_steps(client, job_id, count_steps(client, job_id) + 3)
     check_end(client, two_trainers, job_id, undisturbed)
 
 
