@@ -1,9 +1,10 @@
-"""Does the sandbox lose anything when its processes are killed at random moments?
+"""Does the sandbox lose anything when its processes are killed, or asleep?
 
 `python -m bench.kills [--kills N] [--seconds N] [--seed N]`: while clients upload, train, run
 batches and chat, the server, its trainer and its sampler get a SIGKILL again and again, some
-before they have quite started. Afterwards everything that was acknowledged must be there. Prints
-one line of counts; if something was lost, says what, and exits with 1.
+before they have quite started. With `--asleep SECONDS` each of them, and then all together, is
+stopped for so long and goes on. Afterwards everything that was acknowledged must be there, and
+nothing done twice. Prints one line of counts; if there is a problem, says which, and exits with 1.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -32,14 +35,16 @@ MOMENTS = ("files", "events", "checkpoints", "chats", "responses")  # in the mid
 FACTS = (*MOMENTS, "jobs", "batches")  # told, and counted
 
 
-def run(folder: Path, kills: int, seconds: float, seed: int, base: Path) -> tuple[str, list[str]]:
-    """Kill until either limit is reached, then check; return the counts, and what was lost."""
-    rng = random.Random(seed)
+Disturb = Callable[[Server, Told], Counter[str]]  # returns how often it did what
+
+
+def run(folder: Path, disturb: Disturb, seed: int, base: Path) -> tuple[str, list[str]]:
+    """Disturb a server that clients use, then check; return the counts, and the problems."""
     expected = Undisturbed(folder / "undisturbed", base)
-    server = Server(folder / "killed", base)
+    server = Server(folder / "own", base)
     crowd = Clients(server.note, server.key, server.model, seed)
     try:
-        killed = _kill_for(server, crowd.told, rng, kills, seconds)
+        done = disturb(server, crowd.told)
     finally:
         crowd.stop()
     with new_client(server.key) as client:
@@ -47,19 +52,38 @@ def run(folder: Path, kills: int, seconds: float, seed: int, base: Path) -> tupl
     if problems:
         problems.append(_tail(server.log))
     counts = ", ".join(f"{crowd.told.counts[name]:,} {name}" for name in FACTS)
-    kinds = ", ".join(f"{name} {number}" for name, number in sorted(killed.items()))
+    kinds = ", ".join(f"{name} {number}" for name, number in sorted(done.items()))
     cut_off = crowd.told.counts[CUT_OFF]
-    line = f"{killed.total()} kills ({kinds}); {cut_off:,} calls cut off; told: {counts}"
+    line = f"{done.total()} times ({kinds}); {cut_off:,} calls cut off; told: {counts}"
     return f"{line}; problems: {len(problems)}", problems
 
 
-def _kill_for(
+def sleep_each(server: Server, told: Told, seconds: float) -> Counter[str]:
+    """Stop the server, each kind of worker, and all of them for some seconds (SIGSTOP)."""
+    asleep = Counter[str]()
+    for kind in ("server", "trainer", "sampler", "all"):
+        _wait_for_progress(told, "events", PATIENCE_SECONDS)  # a job trains
+        processes = {"server": [psutil.Process(server.process.pid)]}
+        for worker in server.workers():
+            processes.setdefault(_worker_name(worker), []).append(worker)
+        processes["all"] = [process for group in processes.values() for process in group]
+        for process in processes[kind]:
+            process.suspend()
+        time.sleep(seconds)
+        for process in processes[kind]:
+            process.resume()
+        asleep[kind] += 1
+    return asleep
+
+
+def kill_for(
     server: Server, told: Told, rng: random.Random, kills: int, seconds: float
 ) -> Counter[str]:
+    """Kill one process after the other at random moments, until either limit is reached."""
     killed, in_a_row = Counter[str](), 0
     end = time.monotonic() + seconds
     while killed.total() < kills:
-        _wait_for_a_moment(told, rng, min(end, time.monotonic() + PATIENCE_SECONDS))
+        _wait_for_a_moment(told, rng, min(PATIENCE_SECONDS, end - time.monotonic()))
         if time.monotonic() > end:
             break
         victim, name = _choose(server, rng, in_a_row)
@@ -73,16 +97,19 @@ def _kill_for(
     return killed
 
 
-def _wait_for_a_moment(told: Told, rng: random.Random, deadline: float) -> None:
+def _wait_for_a_moment(told: Told, rng: random.Random, patience: float) -> None:
     """Half of the moments lie in the middle of something, which may have to start first."""
     if rng.random() < 0.5:
-        kind = rng.choice(MOMENTS)
-        before = told.counts[kind]
-        while told.counts[kind] == before and time.monotonic() < deadline:
-            time.sleep(0.005)
+        _wait_for_progress(told, rng.choice(MOMENTS), patience)
         time.sleep(rng.uniform(0, 0.2))
     else:  # the other half wherever it is, which is often in a start
         time.sleep(rng.uniform(0, 1.5))
+
+
+def _wait_for_progress(told: Told, kind: str, patience: float) -> None:
+    before, deadline = told.counts[kind], time.monotonic() + patience
+    while told.counts[kind] == before and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _choose(server: Server, rng: random.Random, in_a_row: int) -> tuple[psutil.Process, str]:
@@ -127,9 +154,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=math.inf, help="end earlier after these")
     parser.add_argument("--seed", type=int, default=1, help="of the moments and the victims")
+    parser.add_argument("--asleep", type=float, help="seconds: stop instead of killing")
     options = parser.parse_args()
+    if options.asleep is None:
+        rng = random.Random(options.seed)
+        disturb = partial(kill_for, rng=rng, kills=options.kills, seconds=options.seconds)
+    else:
+        disturb = partial(sleep_each, seconds=options.asleep)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        line, problems = run(Path(folder), options.kills, options.seconds, options.seed, WEIGHTS)
+        line, problems = run(Path(folder), disturb, options.seed, WEIGHTS)
     print(line)
     print(*problems, sep="\n", end="\n" * bool(problems), file=sys.stderr)
     return 1 if problems else 0

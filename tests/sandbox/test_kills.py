@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 from openai import APIStatusError, OpenAI
 
 from bench import clients
 from bench.clients import Told
 from bench.common import ROOT, Server
-from bench.kills import run
+from bench.kills import kill_for, run, sleep_each
 from bench.lost import Undisturbed, count_steps, lost, settle, wait
 from sandbox.store import files, keys, models
 from sandbox.store.database import Store
@@ -27,7 +27,6 @@ from tests.support.tiny import kept_base
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and modes are a matter of POSIX")
 pytestmark = [pytest.mark.slow, posix]
 
-ASLEEP_SECONDS = 15  # longer than any heartbeat
 # The sandbox with a clock that jumps a day ahead at the first signal, and two back at the next.
 JUMPING = """
 import itertools, signal, sys, time
@@ -91,24 +90,14 @@ def refusal(state: Path, *before: str) -> str:
 
 
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
-    line, problems = run(tmp_path, kills=50, seconds=60, seed=1, base=kept_base())
+    disturb = partial(kill_for, rng=random.Random(1), kills=50, seconds=60)
+    line, problems = run(tmp_path, disturb, 1, kept_base())
     assert not problems, "\n".join([line, *problems])
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["trainer", "whole server"])
-def test_a_job_goes_on_after_its_processes_were_asleep(
-    whole: bool, two_trainers: Server, client: OpenAI, undisturbed: Undisturbed
-) -> None:
-    job_id = start_job(client, two_trainers)
-    workers = two_trainers.workers()
-    busiest = max(workers, key=lambda worker: worker.cpu_percent(interval=0.3))
-    stopped = [psutil.Process(two_trainers.process.pid), *workers] if whole else [busiest]
-    for process in stopped:
-        process.suspend()
-    time.sleep(ASLEEP_SECONDS)
-    for process in stopped:
-        process.resume()
-    check_end(client, two_trainers, job_id, undisturbed)
+def test_nothing_is_lost_while_processes_are_asleep(tmp_path: Path) -> None:
+    line, problems = run(tmp_path, partial(sleep_each, seconds=10), 1, kept_base())
+    assert not problems, "\n".join([line, *problems])
 
 
 def test_a_job_survives_many_restarts_within_one_epoch(
