@@ -75,7 +75,7 @@ def wait(done: Callable[[], bool], problem: str) -> None:
     while not done():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{problem} within {SETTLE_SECONDS} s")
-        time.sleep(0.1)
+        time.sleep(0.3)
 
 
 def jobs_ended(client: OpenAI) -> bool:
@@ -269,14 +269,14 @@ def lost_in_state(state: Path, told: Told, expected: Undisturbed) -> Iterator[st
                 yield f"{job.id}: its models have other weights than without a kill"
         file_ids = {file.id for file in files.list_files(store, PROJECT).rows}
         folders = {model.path for model in models.list_models(store, PROJECT)}
-        yield from _mismatch(store.files_dir, file_ids)
-        yield from _mismatch(store.models_dir, folders)
-        yield from _mismatch(store.jobs_dir, set())  # every job has ended
+        yield from mismatch(store.files_dir, file_ids)
+        yield from mismatch(store.models_dir, folders)
+        yield from mismatch(store.jobs_dir, set())  # every job has ended
         for batch in batches.list_unfinished(store):
             yield f"{batch.id} is still {batch.status}"
 
 
-def _mismatch(folder: Path, rows: set[str]) -> Iterator[str]:
+def mismatch(folder: Path, rows: set[str]) -> Iterator[str]:
     """Names that the database knows and the folder does not have, and the other way round."""
     there = {path.name for path in folder.iterdir()}
     yield from (f"{folder.name}/{name} is recorded and not there" for name in rows - there)
