@@ -14,6 +14,7 @@ from threading import Event, Thread
 from httpx2 import HTTPError
 from openai import APIError, APIStatusError, BadRequestError, DefaultHttpxClient, OpenAI
 
+PAUSE_SECONDS = 0.3  # of each client between its calls: the machine has a server to start
 AT_ONCE = 2  # unfinished jobs, and batches
 ROWS = 200
 EPOCHS = 4
@@ -66,7 +67,7 @@ class Clients:
 
     def _go_on(self, work: Callable[[OpenAI], None]) -> None:
         with new_client(self._key) as client:
-            while not self._stop.wait(0.05):
+            while not self._stop.wait(PAUSE_SECONDS):
                 try:
                     find_server(client, self._note)
                     work(client)
@@ -76,6 +77,7 @@ class Clients:
                     self.told.counts[CUT_OFF] += 1
                 except (APIError, HTTPError, OSError):  # also inside a stream
                     self.told.counts[CUT_OFF] += 1
+                    self._stop.wait(PAUSE_SECONDS)
 
     def _keep(self, client: OpenAI, content: bytes, purpose: str) -> str:
         file = client.files.create(file=("kills.jsonl", content), purpose=purpose)
@@ -90,7 +92,6 @@ class Clients:
             del self.told.files[kept]  # from here on it may be there or not …
             client.files.delete(kept)
             self.told.deleted.add(kept)  # … and now it must not
-        self._stop.wait(0.3)
 
     def _train(self, client: OpenAI) -> None:
         running = [job for job in client.fine_tuning.jobs.list() if job.status not in JOB_ENDS]
@@ -152,7 +153,6 @@ class Clients:
         made = client.responses.create(model=self._model, input="Who?", max_output_tokens=16)
         self.told.responses[made.id] = made.output_text
         self.told.counts["responses"] += 1
-        self._stop.wait(0.3)
 
 
 def new_client(key: str) -> OpenAI:

@@ -21,6 +21,7 @@ from sandbox.store.database import Store
 from tools.conditions import own_environment
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"
+MODEL = "superhero-mini"
 PROJECT = "bench"
 MARK = "SANDBOX_BENCH"  # a variable that all processes of one server inherit
 STOP_SECONDS = 60
@@ -35,8 +36,12 @@ def show(name: str, value: float, unit: str, aim: str, detail: str) -> None:
 
 @contextmanager
 def own_sandbox() -> Iterator[None]:
-    """A fresh sandbox that `connect()` finds, whatever the learner has configured."""
+    """A fresh sandbox that `connect()` finds, whatever the learner has configured.
+
+    Its model is the one of WEIGHTS, as with everything that it is compared with.
+    """
     with own_environment():
+        os.environ |= {"HEROES_BASE_MODEL": MODEL, "HEROES_GENERATOR_MODEL": MODEL}
         try:
             yield
         finally:

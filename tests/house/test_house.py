@@ -64,8 +64,8 @@ COMES_WITH = {
     "pydantic_core": "pydantic",
     "huggingface_hub": "transformers",
 }
-# Installed by `python -m bench` where it is measured, and a module of ours that Sphinx loads.
-NOT_DECLARED = {"datasets", "trl", "course_notebooks"}
+# A module of ours that Sphinx loads.
+NOT_DECLARED = {"course_notebooks"}
 
 
 class Import(NamedTuple):
