@@ -23,7 +23,7 @@ from openai import APIError
 
 from bench.clients import JOB_ENDS, find_server, new_client, upload_and_train
 from bench.common import WEIGHTS, Server, seconds, show
-from bench.lost import settle
+from bench.undisturbed import settle
 from sandbox.store import keys
 from sandbox.store.database import Store
 

@@ -26,7 +26,8 @@ import psutil
 
 from bench.clients import CUT_OFF, Clients, Told, new_client
 from bench.common import WEIGHTS, Server
-from bench.lost import Undisturbed, lost
+from bench.lost import lost
+from bench.undisturbed import Undisturbed
 
 WORKERS_BEFORE_SERVER = 4  # kills: a worker that dies six times in a row is given up
 MOST_CRASHES = 3  # of one job's trainer since its last saved state: at the fourth, it fails

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from bench.lost import OWN_NAMES, mismatch
+from bench.lost import mismatch
+from bench.undisturbed import OWN_NAMES
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer.messages import Checkpoint, Done, Started, Step
 from sandbox.store import batches, checkpoints, events, files, jobs, models, responses

@@ -19,7 +19,8 @@ from bench import clients
 from bench.clients import Told
 from bench.common import ROOT, Server
 from bench.kills import kill_for, run, sleep_each
-from bench.lost import Undisturbed, count_steps, lost, settle, wait
+from bench.lost import lost
+from bench.undisturbed import Undisturbed, count_steps, settle, wait
 from sandbox.store import files, keys, models
 from sandbox.store.database import Store
 from tests.support.tiny import kept_base

@@ -19,7 +19,8 @@ from openai import OpenAI
 
 from bench import clients, common
 from bench.clients import Told
-from bench.lost import Undisturbed, lost, lost_in_state, settle
+from bench.lost import lost, lost_in_state
+from bench.undisturbed import Undisturbed, settle
 from tests.support.tiny import kept_base
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the environment of processes is read")
