@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from openai import OpenAI
 
+from sandbox.bases import NAMED, NamedBase
+from sandbox.fetch import fetch
 from sandbox.store.database import Store
 from tests.support.api import Api, running_api
 from tests.support.heroes_command import Heroes, HeroesInProcess, environment
@@ -57,6 +59,17 @@ def tiny() -> Path:
 def tiny_gqa() -> Path:
     """The same with grouped heads, as larger models have them."""
     return kept_base(num_key_value_heads=2)
+
+
+@pytest.fixture(scope="session")
+def real_base() -> Callable[[str], NamedBase]:
+    """Gives a base that bases.toml names; fetches it first, as the installer has, if it must."""
+
+    def find(name: str) -> NamedBase:
+        fetch(NAMED[name])
+        return NAMED[name]
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINES = {
     "helpers": (3_526, 150),
     "course": (2_562, 230),
-    "heroes": (3_507, 150),
-    "tools bench docs scripts": (3_034, 225),
+    "heroes": (3_600, 150),
+    "tools bench docs scripts": (3_044, 225),
     "sandbox": (12_150, 361),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
