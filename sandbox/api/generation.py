@@ -209,6 +209,7 @@ class Opened:
             stream=stream,
             group=self.project,
             background=self.background,
+            adapter=None if self.model.adapter is None else str(self.model.adapter),
         )
 
 

@@ -57,8 +57,8 @@ def serve(settings: Settings) -> None:
 def build_app(settings: Settings, store: Store, bases: tuple[Base, ...]) -> FastAPI:
     """Return the application together with its worker processes, not started yet."""
     sampler = SamplerClient([bases[0].path])  # the others are loaded when they are asked for
-    folders = {base.name: base.path for base in bases}
-    trainers = Trainers(store, folders, settings.trainers)
+    tunable = {base.name: base for base in bases if not base.embeds}
+    trainers = Trainers(store, tunable, settings.trainers)
     return create_app(settings, store, bases, sampler, trainers, workers=(sampler, trainers))
 
 

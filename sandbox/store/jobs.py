@@ -182,9 +182,11 @@ def start(
     *,
     hyperparameters: dict[str, Any],
     estimated_finish: int | None = None,
+    how: str | None = None,
 ) -> JobRow:
     """Record that training goes on, with the numbers "auto" has become. May be repeated, to
-    write a better ``estimated_finish``; only the first time appends the event.
+    write a better ``estimated_finish``; only the first time appends the event, and ``how`` as one
+    more.
 
     Raises JobStateError when the job is not queued or running (any more).
     """
@@ -192,6 +194,8 @@ def start(
         job = _require_active(db, job_id)
         if job.started_at is None:
             events.insert_event(db, job_id, "Fine-tuning job started")
+            if how is not None:
+                events.insert_event(db, job_id, how)
         return rows.update(
             db,
             JobRow,
