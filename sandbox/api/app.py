@@ -19,6 +19,7 @@ from sandbox.api.faults import routes as fault_routes
 from sandbox.api.faults.middleware import FaultsHappen
 from sandbox.api.middleware import Envelope
 from sandbox.api.rate_limits import RateLimits
+from sandbox.api.response_background import run_responses
 from sandbox.api.seeds import Seeds
 from sandbox.api.validation import check_new_jobs
 from sandbox.config import MEBIBYTE, BaseModel, Settings
@@ -85,7 +86,7 @@ def _lifespan(context: Context, workers: Sequence[Worker]) -> Any:
                 await worker.start()
             background = [
                 asyncio.create_task(work(context), name=work.__name__)
-                for work in (check_new_jobs, run_batches)
+                for work in (check_new_jobs, run_batches, run_responses)
             ]
             app.state.background = background
             yield

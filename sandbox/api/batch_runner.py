@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api import chat, completions, embeddings, responses
+from sandbox.api import chat, completions, embeddings, response_answer
 from sandbox.api.batch_file import BatchLine, check_file, read_lines
 from sandbox.api.body import Strict, parse, without_nulls
 from sandbox.api.catalog import find_model
@@ -19,7 +19,7 @@ from sandbox.api.errors import (
     EngineUnavailable,
     NotFound,
     UnsupportedParameter,
-    unexpected_error,
+    told,
 )
 from sandbox.api.generation import Answer, Prepare
 from sandbox.store import batches, files, ids
@@ -37,7 +37,7 @@ RETRY_SECONDS = 5.0  # while the state folder cannot be written
 ENDPOINTS: dict[str, tuple[type[Strict], Prepare]] = {
     "/v1/chat/completions": (chat.ChatRequest, chat.prepare),
     "/v1/completions": (completions.CompletionRequest, completions.prepare),
-    "/v1/responses": (responses.ResponseRequest, responses.prepare),
+    "/v1/responses": (response_answer.ResponseRequest, response_answer.prepare),
     "/v1/embeddings": (embeddings.EmbeddingRequest, embeddings.prepare),
 }
 EXPIRED = {
@@ -212,11 +212,8 @@ class _Run:
                 with suppress(EngineUnavailable):
                     return 200, await answer.whole()
             return 200, await answer.whole()
-        except ApiError as error:
-            return error.status, error.body()
-        except Exception:
-            log.exception("A line of %s failed", self.id)
-            error = unexpected_error()
+        except Exception as problem:  # noqa: BLE001 - it is the line's answer
+            error = told(problem, f"A line of {self.id}")
             return error.status, error.body()
 
 

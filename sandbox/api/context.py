@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from sandbox.api.faults.waiting import Faults
 from sandbox.api.seeds import Seeds
+from sandbox.api.streaming import Broadcast
 from sandbox.config import BaseModel, Settings
 from sandbox.engine.sampler.messages import Delta, Embed, Generate, Usage
 from sandbox.store.database import Store
@@ -44,7 +45,7 @@ class Trainers(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """The server's parts. The queues, like `faults`, are for the event loop only."""
+    """The server's parts. The queues, `runs` and `faults` are for the event loop only."""
 
     settings: Settings
     store: Store
@@ -53,6 +54,8 @@ class Context:
     seeds: Seeds
     trainers: Trainers | None = None  # None: jobs wait in the queue
     faults: Faults = field(default_factory=Faults)
+    # Responses in the background, by their ids: those under way, and some that have ended.
+    runs: dict[str, Broadcast] = field(default_factory=dict)
     # Ids of jobs whose files have to be checked.
     new_jobs: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     # Ids of batches that have to be run or, when they run already, to be stopped.

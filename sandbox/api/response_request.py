@@ -15,7 +15,6 @@ NO_REASONING = "The sandbox's models do not reason."
 PLAIN_TEXT = {"format": {"type": "text"}}
 
 REFUSED: Refused = {
-    "background": ((False,), "Answers come while the client waits."),
     "context_management": (([],), ""),
     "conversation": ((), "Use 'previous_response_id'."),
     "moderation": ((), ""),
@@ -113,6 +112,7 @@ class ResponseRequest(Strict):
     max_tool_calls: Annotated[int, Field(ge=0)] | None = None
     metadata: Metadata = {}
     store: bool = True
+    background: bool = False
     stream: bool = False
     stream_options: StreamOptions | None = None
     # These change no text: they are labels for the hosted provider's own records.
@@ -125,6 +125,18 @@ class ResponseRequest(Strict):
     @classmethod
     def _refuse(cls, data: Any) -> Any:
         return refuse_unsupported(data, REFUSED) if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _background_needs_store(self) -> "ResponseRequest":
+        if self.background and not self.store:
+            raise ValueError("'background' needs 'store' to be true")
+        return self
+
+    @classmethod
+    def of_answer(cls, answer: dict[str, Any], items: list[dict[str, Any]]) -> "ResponseRequest":
+        """Return the request that a stored answer tells of. What was to be included is not told."""
+        told = {k: v for k, v in answer.items() if k in cls.model_fields and v is not None}
+        return cls.model_validate(told | {"input": items})
 
     @property
     def logprobs_wanted(self) -> bool:

@@ -10,6 +10,7 @@ from openai.types.responses.response import IncompleteDetails
 from openai.types.responses.response_output_text import Logprob, LogprobTopLogprob
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
+from sandbox.api.errors import ApiError
 from sandbox.api.generation import Choice
 from sandbox.api.response_request import PLAIN_TEXT, ResponseRequest
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
@@ -29,12 +30,21 @@ class ResponseShape:
     def whole(self, choices: list[Choice], usage: Usage) -> sdk.Response:
         """Return the answer in one piece."""
         [choice] = choices
-        return self._response(choice, usage)
+        return self._ended(choice, usage)
+
+    def queued(self) -> Iterable[BaseModel]:
+        """Yield the events with which a response in the background begins."""
+        response = self.response("queued")
+        yield sdk.ResponseCreatedEvent(type="response.created", response=response, **self._next())
+        yield sdk.ResponseQueuedEvent(type="response.queued", response=response, **self._next())
 
     def begin(self) -> Iterable[BaseModel]:
         """Yield the events before the first word."""
-        response = self._response(None, None)
-        yield sdk.ResponseCreatedEvent(type="response.created", response=response, **self._next())
+        response = self.response("in_progress")
+        if not self.asked.background:
+            yield sdk.ResponseCreatedEvent(
+                type="response.created", response=response, **self._next()
+            )
         yield sdk.ResponseInProgressEvent(
             type="response.in_progress", response=response, **self._next()
         )
@@ -61,7 +71,7 @@ class ResponseShape:
     def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
         """Yield the finished text, part, message and response."""
         [choice] = choices
-        response = self._response(choice, usage)
+        response = self._ended(choice, usage)
         [item] = response.output
         [part] = item.content
         yield sdk.ResponseTextDoneEvent.construct(
@@ -83,32 +93,44 @@ class ResponseShape:
             event, name = sdk.ResponseIncompleteEvent, "response.incomplete"
         yield event(type=name, response=response, **self._next())
 
+    def failed(self, error: ApiError) -> BaseModel:
+        """Return the last event of a response in the background that could not be answered."""
+        code = "server_error" if error.status >= 500 else "invalid_prompt"
+        response = self.response("failed")
+        response.error = sdk.ResponseError(code=code, message=error.message)
+        return sdk.ResponseFailedEvent(type="response.failed", response=response, **self._next())
+
     def _next(self) -> dict[str, int]:
         self.number += 1
         return {"sequence_number": self.number}
 
-    def _response(self, choice: Choice | None, usage: Usage | None) -> sdk.Response:
-        """Return the response as it stands: with neither, nothing has been said yet."""
-        asked, status, output = self.asked, "in_progress", []
-        if choice is not None:
-            status = "incomplete" if choice.finish_reason == "length" else "completed"
-            output = [self._message(status, [self._text(choice.text, choice.tokens)])]
-        cut = IncompleteDetails(reason="max_output_tokens") if status == "incomplete" else None
+    def _ended(self, choice: Choice, usage: Usage) -> sdk.Response:
+        status = "incomplete" if choice.finish_reason == "length" else "completed"
+        response = self.response(status)
+        response.output = [self._message(status, [self._text(choice.text, choice.tokens)])]
+        response.usage = _usage(usage)
+        if status == "incomplete":
+            response.incomplete_details = IncompleteDetails(reason="max_output_tokens")
+        return response
+
+    def response(self, status: str) -> sdk.Response:
+        """Return the response in this state, with nothing said yet."""
+        asked = self.asked
         return sdk.Response(
             id=self.id,
             object="response",
             created_at=self.created,
             status=status,
             completed_at=int(time.time()) if status == "completed" else None,
-            background=False,
+            background=asked.background,
             error=None,
-            incomplete_details=cut,
+            incomplete_details=None,
             instructions=asked.instructions,
             max_output_tokens=asked.max_output_tokens,
             max_tool_calls=asked.max_tool_calls,
             metadata=asked.metadata,
             model=asked.model,
-            output=output,
+            output=[],
             parallel_tool_calls=True,
             previous_response_id=asked.previous_response_id,
             prompt_cache_key=asked.prompt_cache_key,
@@ -123,7 +145,7 @@ class ResponseShape:
             top_logprobs=asked.top_logprobs,
             top_p=asked.top_p,
             truncation="disabled",
-            usage=_usage(usage) if usage else None,
+            usage=None,
             user=asked.user,
             store=asked.store,  # not in the SDK's type, but in the hosted API's answers
         )

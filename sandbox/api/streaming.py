@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from typing import TypeVar
@@ -12,9 +11,8 @@ from openai import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox.api.errors import ApiError, ClientGone, unexpected_error
+from sandbox.api.errors import ClientGone, told
 
-log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Chunks = AsyncGenerator[BaseModel, None]
 
@@ -40,7 +38,7 @@ async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
 async def start_stream(chunks: Chunks) -> "EventStream":
     """Wait for the first chunk, so that an early error still gets its own HTTP status."""
     try:
-        first = await anext(chunks)
+        first = await anext(chunks, None)
     except BaseException:
         await chunks.aclose()
         raise
@@ -50,15 +48,17 @@ async def start_stream(chunks: Chunks) -> "EventStream":
 class EventStream(Response):
     """Sends chunks as they come. A client that hangs up closes the source.
 
+    ``first`` is None if there are none.
+
     Chunks that have a `type` are events of that name, as /v1/responses has them; a stream of the
     others ends with [DONE].
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: BaseModel, rest: Chunks) -> None:
+    def __init__(self, first: BaseModel | None, rest: Chunks) -> None:
         self.first, self.rest = first, rest
-        self.named = hasattr(first, "type")
+        self.named = first is None or hasattr(first, "type")
         self.status_code = 200
         self.background = None
         self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no"})
@@ -79,7 +79,8 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> None:
         headers = self.raw_headers
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send_chunk(send, self.first)
+        if self.first is not None:
+            await self._send_chunk(send, self.first)
         try:
             async with aclosing(self.rest) as rest:
                 async for chunk in rest:
@@ -96,11 +97,51 @@ class EventStream(Response):
         await _send_event(send, chunk.model_dump_json(exclude_unset=True), name)
 
     def _told(self, error: Exception) -> dict[str, object]:
-        if not isinstance(error, ApiError):
-            log.error("A stream failed", exc_info=error)
-            error = unexpected_error()
-        body = error.body()
+        body = told(error, "A stream").body()
         return {"type": "error", **body["error"]} | body if self.named else body
+
+
+class Broadcast:
+    """Chunks that come whether or not somebody reads them, kept for readers who come later.
+
+    For the event loop that made it only. Chunks are numbered from 0.
+    """
+
+    def __init__(self, source: Chunks) -> None:
+        self.ended = False
+        self._chunks: list[BaseModel] = []
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._collect(source))
+
+    async def follow(self, after: int) -> Chunks:
+        """Yield the chunks after this number, those that are there and those to come."""
+        while True:
+            if after + 1 < len(self._chunks):
+                after += 1
+                yield self._chunks[after]
+            elif self.ended:
+                return
+            else:
+                await self._news.wait()
+
+    async def stop(self) -> None:
+        """End it, if it has not ended, and wait until the source is closed."""
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def _collect(self, source: Chunks) -> None:
+        try:
+            async with aclosing(source) as chunks:
+                async for chunk in chunks:
+                    self._chunks.append(chunk)
+                    self._tell()
+        finally:
+            self.ended = True
+            self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
 
 async def _send_event(send: Send, data: str, name: str | None = None) -> None:

@@ -8,6 +8,7 @@ from sandbox.store import rows
 from sandbox.store.database import Store
 from sandbox.store.rows import Row
 
+ON_ITS_WAY = "json_extract(answer, '$.status') IN ('queued', 'in_progress')"
 LIFE_SECONDS = 30 * 24 * 3600  # as long as the hosted API keeps them
 
 
@@ -34,6 +35,19 @@ def add_response(
     with store.write() as db:
         db.execute("DELETE FROM responses WHERE created_at < ?", (now - LIFE_SECONDS,))
         rows.insert(db, ResponseRow, **values, items=items, answer=answer)
+
+
+def update_response(store: Store, answer: dict[str, Any]) -> None:
+    """Store how an answer stands now, unless it has ended or been deleted meanwhile."""
+    values = ResponseRow.dump({"id": answer["id"], "answer": answer})
+    with store.write() as db:
+        db.execute(f"UPDATE responses SET answer = :answer WHERE id = :id AND {ON_ITS_WAY}", values)
+
+
+def list_unfinished(store: Store) -> list[ResponseRow]:
+    """Return all projects' answers that are still on their way, oldest first."""
+    with store.read() as db:
+        return rows.many(db, ResponseRow, ON_ITS_WAY)
 
 
 def get_response(store: Store, project: str, response_id: str) -> ResponseRow | None:

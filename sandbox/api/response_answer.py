@@ -1,0 +1,110 @@
+"""From a request for a response to its answer: the conversation so far, and what is kept of it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from openai import BaseModel
+from openai.types import responses as sdk
+from starlette.concurrency import run_in_threadpool
+
+from sandbox.api.body import dump
+from sandbox.api.context import Context
+from sandbox.api.errors import BadRequest, NotFound, UnsupportedParameter
+from sandbox.api.generation import TextAnswer, open_request
+from sandbox.api.response_request import ResponseRequest
+from sandbox.api.response_shape import ResponseShape
+from sandbox.store import ids, responses
+from sandbox.store.database import Store
+from sandbox.store.responses import ResponseRow
+
+Items = list[dict[str, Any]]  # messages as the list of input items shows them
+UNFINISHED = ("queued", "in_progress")
+
+
+async def prepare(
+    context: Context, project: str, asked: ResponseRequest, background: bool
+) -> TextAnswer:
+    """Return the answer to a request on its way. Raises ApiError."""
+    if asked.background:  # a request that comes alone is not prepared here
+        raise UnsupportedParameter("background", "A batch runs in the background already.")
+    items = await run_in_threadpool(conversation, context, project, asked)
+    answer = await open_answer(context, project, items, ResponseShape(asked), background)
+    if not asked.store:
+        return answer
+    return StoredAnswer(**vars(answer), store=context.store, project=project, items=items)
+
+
+async def open_answer(
+    context: Context, project: str, items: Items, shape: ResponseShape, background: bool
+) -> TextAnswer:
+    """Return the model's answer to a conversation, on its way. Raises ApiError."""
+    asked = shape.asked
+    # Instructions hold for one answer: those of the answers before it are left out.
+    prompt = [{"role": "system", "content": asked.instructions}] if asked.instructions else []
+    prompt += [_message(item) for item in items]
+    sampling = asked.sampling()
+    # Not the body as it came: with the same conversation the same seed, whatever its id.
+    content = {"model": asked.model, "messages": prompt, **sampling.model_dump()}
+    opened = await open_request(context, project, asked.model, sampling, content, background)
+    return TextAnswer(context.sampler, [opened.generate(prompt, asked.stream)], "input", shape)
+
+
+def conversation(context: Context, project: str, asked: ResponseRequest) -> Items:
+    """Return all messages that lead to an answer. Raises BadRequest or NotFound."""
+    new = [item.stored(ids.message_id()) for item in asked.input]
+    if asked.previous_response_id is None:
+        return new
+    try:
+        row = find_response(context, project, asked.previous_response_id)
+    except NotFound as error:
+        error.param, error.code = "previous_response_id", "previous_response_not_found"
+        raise
+    if row.answer["status"] in UNFINISHED:
+        raise BadRequest(
+            f"The response '{row.id}' is {row.answer['status']}. Wait for its end, then go on.",
+            param="previous_response_id",
+        )
+    return row.items + row.answer["output"] + new
+
+
+def _message(item: dict[str, Any]) -> dict[str, str]:
+    role = "system" if item["role"] == "developer" else item["role"]
+    return {"role": role, "content": "".join(part["text"] for part in item["content"])}
+
+
+def find_response(context: Context, project: str, response_id: str) -> ResponseRow:
+    """Return one of a project's answers. Raises NotFound."""
+    row = responses.get_response(context.store, project, response_id)
+    if row is None:
+        raise NotFound(f"Response with id '{response_id}' not found.")
+    return row
+
+
+@dataclass(frozen=True)
+class StoredAnswer(TextAnswer):
+    """An answer that is kept before its client learns that it is complete."""
+
+    store: Store
+    project: str
+    items: Items
+
+    async def whole(self) -> dict[str, Any]:
+        """Return the answer in one piece. Raises ApiError."""
+        answer = await super().whole()
+        await self._keep(answer)
+        return answer
+
+    async def chunks(self) -> AsyncGenerator[BaseModel, None]:
+        """Yield the answer's events. Raises ApiError."""
+        async with aclosing(super().chunks()) as events:
+            async for event in events:
+                if isinstance(event, sdk.ResponseCompletedEvent | sdk.ResponseIncompleteEvent):
+                    await self._keep(dump(event.response))
+                yield event
+
+    async def _keep(self, answer: dict[str, Any]) -> None:
+        await run_in_threadpool(
+            responses.add_response, self.store, self.project, self.items, answer
+        )
