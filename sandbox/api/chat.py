@@ -5,15 +5,9 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from openai.types.chat import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionMessage,
-    ChatCompletionTokenLogprob,
-)
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
 from openai.types.chat import chat_completion as whole_types
 from openai.types.chat import chat_completion_chunk as chunk_types
-from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
@@ -21,7 +15,14 @@ from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.document import STREAM
-from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
+from sandbox.api.generation import (
+    FINGERPRINT,
+    Choice,
+    TextAnswer,
+    open_request,
+    token_fields,
+    usage_object,
+)
 from sandbox.api.messages import ChatMessage
 from sandbox.api.text_request import TextRequest
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
@@ -124,7 +125,7 @@ class ChatShape:
     def _choice(self, index: int, choice: Choice) -> whole_types.Choice:
         logprobs = None
         if self.asked.logprobs:
-            content = [_token_object(token) for token in choice.tokens]
+            content = [token_fields(token) for token in choice.tokens]
             logprobs = whole_types.ChoiceLogprobs(content=content, refusal=None)
         return whole_types.Choice(
             index=index,
@@ -142,7 +143,7 @@ class ChatShape:
     ) -> ChatCompletionChunk:
         logprobs = None
         if self.asked.logprobs and tokens is not None:
-            content = [_token_object(token) for token in tokens]
+            content = [token_fields(token) for token in tokens]
             logprobs = chunk_types.ChoiceLogprobs(content=content, refusal=None)
         choice = chunk_types.Choice(
             index=index,
@@ -157,14 +158,3 @@ class ChatShape:
         return ChatCompletionChunk(
             **self.head, object="chat.completion.chunk", choices=choices, **usage
         )
-
-
-def _token_object(token: TokenInfo) -> ChatCompletionTokenLogprob:
-    return ChatCompletionTokenLogprob(
-        token=token.text,
-        bytes=token.bytes,
-        logprob=token.logprob,
-        top_logprobs=[
-            TopLogprob(token=text, bytes=raw, logprob=logprob) for text, raw, logprob in token.top
-        ],
-    )

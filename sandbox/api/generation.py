@@ -137,6 +137,13 @@ class TextAnswer:
                     yield index, piece
 
 
+def token_fields(token: TokenInfo) -> dict[str, Any]:
+    """Return a token's log-probabilities as chat and responses show them."""
+    top = [{"token": text, "bytes": raw, "logprob": logprob} for text, raw, logprob in token.top]
+    fields = {"token": token.text, "bytes": token.bytes, "logprob": token.logprob}
+    return fields | {"top_logprobs": top}
+
+
 def usage_object(usage: Usage) -> CompletionUsage:
     """Return token counts as chat and completions show them."""
     return CompletionUsage(
