@@ -116,7 +116,6 @@ BATCH_FIELDS = (
     "endpoint",
     "completion_window",
     "status",
-    "model",
     "metadata",
     "created_at",
     "in_progress_at",
@@ -137,6 +136,7 @@ def batch_object(row: BatchRow) -> dict[str, Any]:
         Batch(
             object="batch",
             **{name: getattr(row, name) for name in BATCH_FIELDS},
+            **({"model": row.model} if row.model else {}),  # known when the file has been read
             input_file_id=row.input_file,
             output_file_id=row.output_file,
             error_file_id=row.error_file,

@@ -37,7 +37,7 @@ class CompletionRequest(TextRequest):
     max_tokens: Annotated[int, Field(ge=0)] = DEFAULT_MAX_TOKENS
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: bool = False
-    best_of: Annotated[int, Field(ge=1, le=20)] | None = None
+    best_of: Annotated[int, Field(ge=0, le=20)] = 0  # 0: as many as ``n``
     # What is to come after the answer. The models read on one side only: they do not see it, but
     # an answer that has come to it ends there.
     suffix: str = ""
@@ -65,7 +65,7 @@ async def prepare(
     context: Context, project: str, asked: CompletionRequest, background: bool
 ) -> TextAnswer:
     """Return an answer with one engine request for each prompt: the same prompt, the same text."""
-    if asked.best_of is not None and asked.best_of != asked.n:
+    if asked.best_of not in (0, asked.n):
         raise UnsupportedParameter("best_of", "Ask for 'n' texts and choose among them yourself.")
     stops = (*asked.stop, asked.suffix) if asked.suffix else asked.stop
     sampling = asked.sampling(top_logprobs=asked.logprobs, stop=stops)

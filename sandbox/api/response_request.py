@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sandbox.api.body import Strict
 from sandbox.api.metadata import Metadata
-from sandbox.api.text_request import NO_TOOLS, Refused, refuse_unsupported
+from sandbox.api.text_request import NO_JSON, NO_MODERATION, NO_TOOLS, Refused, refuse_unsupported
 from sandbox.parameters import Sampling
 
 FEWEST_TOKENS = 16  # of an answer; the hosted API takes no smaller limit
@@ -17,7 +17,7 @@ PLAIN_TEXT = {"format": {"type": "text"}}
 REFUSED: Refused = {
     "context_management": (([],), ""),
     "conversation": ((), "Use 'previous_response_id'."),
-    "moderation": ((), ""),
+    "moderation": ((), NO_MODERATION),
     "parallel_tool_calls": ((True, False), NO_TOOLS),
     "prompt": ((), "It has no stored prompts: send 'input' and 'instructions'."),
     "prompt_cache_options": ((), ""),
@@ -25,7 +25,7 @@ REFUSED: Refused = {
     "service_tier": (("auto", "default"), "There is one tier only."),
     "text": (
         ({}, PLAIN_TEXT, PLAIN_TEXT | {"verbosity": "medium"}, {"verbosity": "medium"}),
-        "The sandbox's models write plain text only.",
+        NO_JSON,
     ),
     "tools": (([],), NO_TOOLS),
     "truncation": (("disabled",), "Send a shorter input."),

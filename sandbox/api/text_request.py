@@ -10,6 +10,10 @@ from sandbox.api.metadata import Metadata
 from sandbox.parameters import Sampling
 
 NO_TOOLS = "The sandbox's models cannot call tools."
+NO_JSON = (
+    "Its models cannot be held to JSON: describe in a message what the answer is to look like."
+)
+NO_MODERATION = "It has no moderation model: leave it out, and nothing is moderated."
 
 # Parameters of the hosted API that the sandbox cannot do: the values that ask for nothing, and
 # why the others are refused. They are dropped before the fields are checked.
@@ -18,12 +22,12 @@ REFUSED: Refused = {
     "function_call": (("none",), NO_TOOLS),
     "functions": ((), NO_TOOLS),
     "modalities": ((["text"],), "The sandbox's models write text only."),
-    "moderation": ((), ""),
+    "moderation": ((), NO_MODERATION),
     "parallel_tool_calls": ((True, False), NO_TOOLS),
     "prediction": ((), ""),
     "prompt_cache_options": ((), ""),
     "reasoning_effort": (("none",), "The sandbox's models do not reason: leave it out."),
-    "response_format": (({"type": "text"},), "The sandbox's models write plain text only."),
+    "response_format": (({"type": "text"},), NO_JSON),
     "service_tier": (("auto", "default"), "There is one tier only."),
     "tool_choice": (("none",), NO_TOOLS),
     "tools": ((), NO_TOOLS),
