@@ -10,7 +10,17 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse
 
 from sandbox import __version__
-from sandbox.api import batches, chat, completions, embeddings, files, jobs, models, responses
+from sandbox.api import (
+    batches,
+    chat,
+    completions,
+    embeddings,
+    files,
+    jobs,
+    models,
+    responses,
+    stored_chats,
+)
 from sandbox.api.batch_runner import run_batches
 from sandbox.api.context import Context, ContextOf, Sampler, Trainers
 from sandbox.api.document import ERRORS, document_errors
@@ -107,6 +117,7 @@ def _routes() -> APIRouter:
         jobs,
         models,
         chat,
+        stored_chats,
         completions,
         embeddings,
         responses,

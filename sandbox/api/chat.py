@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -26,7 +27,8 @@ from sandbox.api.generation import (
 from sandbox.api.messages import ChatMessage
 from sandbox.api.text_request import TextRequest
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
-from sandbox.store import ids
+from sandbox.store import answers, ids
+from sandbox.store.database import Store
 
 router = APIRouter(prefix="/chat/completions", tags=["completions"], route_class=JsonRoute)
 MOST_MESSAGES = 2048  # of a conversation, as in the hosted API
@@ -47,7 +49,6 @@ class ChatRequest(TextRequest):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool = False
     audio: Audio | None = None
-    # The hosted API would show it in its own records; no address of this API needs it.
     store: bool = False
 
     @model_validator(mode="after")
@@ -78,7 +79,14 @@ async def prepare(
     opened = await open_request(context, project, asked.model, sampling, asked.given, background)
     prompt = [message.plain() for message in asked.messages]
     requests = [opened.generate(prompt, asked.stream)]
-    return TextAnswer(context.sampler, requests, "messages", ChatShape(asked))
+    keep = partial(keep_chat, context.store, project, asked) if asked.store else None
+    return TextAnswer(context.sampler, requests, "messages", ChatShape(asked), keep)
+
+
+def keep_chat(store: Store, project: str, asked: ChatRequest, answer: dict[str, Any]) -> None:
+    """Store a chat, for the addresses of stored_chats.py."""
+    messages = [message.model_dump(exclude_none=True) for message in asked.messages]
+    answers.add_answer(store, project, messages, answer | {"metadata": asked.metadata or {}})
 
 
 class ChatShape:
@@ -117,10 +125,10 @@ class ChatShape:
         if piece.finish_reason:
             yield self._chunk(index, {}, finish_reason=piece.finish_reason)
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[ChatCompletionChunk]:
+    def end(self, answer: ChatCompletion) -> Iterable[ChatCompletionChunk]:
         """Yield the token counts, if they are wanted."""
         if self.asked.usage_wanted:
-            yield self._build([], usage=usage_object(usage))
+            yield self._build([], usage=answer.usage)
 
     def _choice(self, index: int, choice: Choice) -> whole_types.Choice:
         logprobs = None

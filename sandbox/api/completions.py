@@ -129,10 +129,10 @@ class CompletionShape:
         counts = {"usage": None} if self.asked.usage_wanted else {}
         yield Completion(**self.head, choices=[choice], **counts)
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[Completion]:
+    def end(self, answer: Completion) -> Iterable[Completion]:
         """Yield the token counts, if they are wanted."""
         if self.asked.usage_wanted:
-            yield Completion(**self.head, choices=[], usage=usage_object(usage))
+            yield Completion(**self.head, choices=[], usage=answer.usage)
 
     def _choice(
         self,

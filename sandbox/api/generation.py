@@ -79,25 +79,29 @@ class Shape(Protocol):
     def chunks(self, index: int, piece: Delta) -> Iterable[BaseModel]:
         """Return the chunks for the next piece of a choice."""
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
-        """Return the chunks that come after the last piece."""
+    def end(self, answer: Any) -> Iterable[BaseModel]:
+        """Return the chunks that come after the last piece of this answer."""
 
 
 @dataclass(frozen=True)
 class TextAnswer:
-    """One answer on its way, of ``n`` choices for each request; ``param`` holds the prompt."""
+    """One answer on its way, of ``n`` choices for each request; ``param`` holds the prompt.
+
+    ``keep`` stores it, in a thread, before its client learns that it is complete.
+    """
 
     sampler: Sampler
     requests: list[Generate]
     param: str
     shape: Shape
+    keep: Callable[[dict[str, Any]], None] | None = None
 
     async def whole(self) -> dict[str, Any]:
         """Return the answer in one piece. Raises ApiError."""
         choices, usage = self._nothing_yet()
         async for _ in self._collect(choices, usage):
             pass
-        return dump(self.shape.whole(choices, _sum(usage)))
+        return dump(await self._finish(choices, usage))
 
     async def chunks(self) -> AsyncGenerator[BaseModel, None]:
         """Yield the answer in chunks. Raises ApiError."""
@@ -111,7 +115,7 @@ class TextAnswer:
                 begun = True
                 for chunk in self.shape.chunks(index, piece):
                     yield chunk
-        for chunk in self.shape.end(choices, _sum(usage)):
+        for chunk in self.shape.end(await self._finish(choices, usage)):
             yield chunk
 
     async def respond(self, request: Request) -> dict[str, Any] | Response:
@@ -119,6 +123,12 @@ class TextAnswer:
         if self.requests[0].stream:
             return await unless_gone(request, start_stream(self.chunks()))
         return await unless_gone(request, self.whole())
+
+    async def _finish(self, choices: list[Choice], usage: list[Usage]) -> BaseModel:
+        answer = self.shape.whole(choices, _sum(usage))
+        if self.keep is not None:
+            await run_in_threadpool(self.keep, dump(answer))
+        return answer
 
     def _nothing_yet(self) -> tuple[list[Choice], list[Usage]]:
         return [Choice() for request in self.requests for _ in range(request.sampling.n)], []

@@ -1,7 +1,6 @@
 """/v1/fine_tuning/jobs: create, list, retrieve, cancel, pause, resume, events, checkpoints."""
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -10,18 +9,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
-from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, dump, no_body
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import BadRequest, FileNotFound, NotFound
+from sandbox.api.errors import FileNotFound, NotFound
 from sandbox.api.files import find_file
 from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
-from sandbox.api.metadata import MOST_PAIRS
-from sandbox.api.paging import AnyPage, PageOfTen, PageQuery, envelope
+from sandbox.api.paging import AnyPage, FilteredQuery, PageOfTen, envelope
 from sandbox.config import ORGANIZATION
 from sandbox.store import checkpoints, events, jobs
 from sandbox.store.checkpoints import CheckpointRow
@@ -46,35 +43,9 @@ async def create_job(
     return job_object(row)
 
 
-class JobsQuery(PageQuery):
-    """Which page of the jobs. What else comes is to be a filter: metadata[key]=value."""
-
-    model_config = ConfigDict(extra="allow")
-
-    def metadata(self) -> dict[str, str] | None:
-        """Return the pairs to filter by; {} for no metadata at all, None for any. BadRequest."""
-        wanted: dict[str, str] = {}
-        given = self.model_extra or {}
-        for name, value in given.items():
-            pair = re.fullmatch(r"metadata\[(.*)\]", name, re.DOTALL)
-            if pair:
-                wanted[pair[1]] = value
-            elif (name, value) != ("metadata", "null"):
-                raise BadRequest(
-                    f"Unknown query parameter: '{name}'. Known here: after, limit, metadata[key].",
-                    param=name,
-                    code="unknown_parameter",
-                )
-        if len(wanted) > MOST_PAIRS:
-            raise BadRequest(
-                f"Invalid 'metadata': no job has more than {MOST_PAIRS} pairs.", param="metadata"
-            )
-        return wanted if given else None
-
-
 @router.get("")
 def list_jobs(
-    query: Annotated[JobsQuery, Query()], project: Project, context: ContextOf
+    query: Annotated[FilteredQuery, Query()], project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """The project's jobs in pages, newest first; also those with `metadata[key]=value` only."""
     page = jobs.list_jobs(context.store, project, metadata=query.metadata(), **query.place)

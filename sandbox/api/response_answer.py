@@ -1,23 +1,18 @@
 """From a request for a response to its answer: the conversation so far, and what is kept of it."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from openai import BaseModel
-from openai.types import responses as sdk
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api.body import dump
 from sandbox.api.context import Context
 from sandbox.api.errors import BadRequest, NotFound, UnsupportedParameter
 from sandbox.api.generation import TextAnswer, open_request
 from sandbox.api.response_request import ResponseRequest
 from sandbox.api.response_shape import ResponseShape
-from sandbox.store import ids, responses
-from sandbox.store.database import Store
-from sandbox.store.responses import ResponseRow
+from sandbox.store import answers, ids
+from sandbox.store.answers import AnswerRow
 
 Items = list[dict[str, Any]]  # messages as the list of input items shows them
 UNFINISHED = ("queued", "in_progress")
@@ -31,9 +26,8 @@ async def prepare(
         raise UnsupportedParameter("background", "A batch runs in the background already.")
     items = await run_in_threadpool(conversation, context, project, asked)
     answer = await open_answer(context, project, items, ResponseShape(asked), background)
-    if not asked.store:
-        return answer
-    return StoredAnswer(**vars(answer), store=context.store, project=project, items=items)
+    keep = partial(answers.add_answer, context.store, project, items) if asked.store else None
+    return replace(answer, keep=keep)
 
 
 async def open_answer(
@@ -74,37 +68,9 @@ def _message(item: dict[str, Any]) -> dict[str, str]:
     return {"role": role, "content": "".join(part["text"] for part in item["content"])}
 
 
-def find_response(context: Context, project: str, response_id: str) -> ResponseRow:
+def find_response(context: Context, project: str, response_id: str) -> AnswerRow:
     """Return one of a project's answers. Raises NotFound."""
-    row = responses.get_response(context.store, project, response_id)
+    row = answers.get_answer(context.store, project, response_id, answers.RESPONSE)
     if row is None:
         raise NotFound(f"Response with id '{response_id}' not found.")
     return row
-
-
-@dataclass(frozen=True)
-class StoredAnswer(TextAnswer):
-    """An answer that is kept before its client learns that it is complete."""
-
-    store: Store
-    project: str
-    items: Items
-
-    async def whole(self) -> dict[str, Any]:
-        """Return the answer in one piece. Raises ApiError."""
-        answer = await super().whole()
-        await self._keep(answer)
-        return answer
-
-    async def chunks(self) -> AsyncGenerator[BaseModel, None]:
-        """Yield the answer's events. Raises ApiError."""
-        async with aclosing(super().chunks()) as events:
-            async for event in events:
-                if isinstance(event, sdk.ResponseCompletedEvent | sdk.ResponseIncompleteEvent):
-                    await self._keep(dump(event.response))
-                yield event
-
-    async def _keep(self, answer: dict[str, Any]) -> None:
-        await run_in_threadpool(
-            responses.add_response, self.store, self.project, self.items, answer
-        )

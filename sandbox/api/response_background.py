@@ -17,7 +17,7 @@ from sandbox.api.response_answer import Items, conversation, find_response, open
 from sandbox.api.response_request import ResponseRequest
 from sandbox.api.response_shape import ResponseShape
 from sandbox.api.streaming import Broadcast
-from sandbox.store import responses
+from sandbox.store import answers
 from sandbox.store.errors import StorageError
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ async def start(context: Context, project: str, asked: ResponseRequest) -> dict[
     items = await run_in_threadpool(conversation, context, project, asked)
     shape = ResponseShape(asked)
     queued = dump(shape.response("queued"))
-    await run_in_threadpool(responses.add_response, context.store, project, items, queued)
+    await run_in_threadpool(answers.add_answer, context.store, project, items, queued)
     _run(context, project, items, shape)
     return queued
 
@@ -42,14 +42,14 @@ async def cancel(context: Context, project: str, response_id: str) -> dict[str, 
         await run.stop()
     row = await run_in_threadpool(find_response, context, project, response_id)
     cancelled = row.answer | {"status": "cancelled"}
-    await run_in_threadpool(responses.update_response, context.store, cancelled)
+    await run_in_threadpool(answers.move_on, context.store, cancelled)
     return (await run_in_threadpool(find_response, context, project, response_id)).answer
 
 
 async def run_responses(context: Context) -> None:
     """Begin anew with the responses that a stop of the server left; end all when cancelled."""
     try:
-        for row in await run_in_threadpool(responses.list_unfinished, context.store):
+        for row in await run_in_threadpool(answers.list_unfinished, context.store):
             shape = ResponseShape(ResponseRequest.of_answer(row.answer, row.items))
             shape.id, shape.created = row.id, row.created_at
             _run(context, row.project, row.items, shape)
@@ -87,7 +87,7 @@ async def _keep(context: Context, event: BaseModel) -> None:
     """Store the response that an event carries, if it carries one, as soon as there is room."""
     while response := getattr(event, "response", None):
         try:
-            await run_in_threadpool(responses.update_response, context.store, dump(response))
+            await run_in_threadpool(answers.move_on, context.store, dump(response))
             return
         except StorageError as error:
             log.error("%s waits: %s", response.id, error)

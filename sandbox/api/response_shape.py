@@ -64,19 +64,18 @@ class ResponseShape:
             said = {"delta": piece.text, "logprobs": self._logprobs(piece.tokens)}
             yield self._event(sdk.ResponseTextDeltaEvent, **said, **self.place)
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
+    def end(self, answer: sdk.Response) -> Iterable[BaseModel]:
         """Yield the finished text, part, message and response."""
-        response = self.whole(choices, usage)
-        [item] = response.output
+        [item] = answer.output
         [part] = item.content
         said = {"text": part.text, "logprobs": part.logprobs}
         yield self._event(sdk.ResponseTextDoneEvent, **said, **self.place)
         yield self._event(sdk.ResponseContentPartDoneEvent, part=part, **self.place)
         yield self._event(sdk.ResponseOutputItemDoneEvent, item=item, output_index=0)
-        if response.status == "completed":
-            yield self._event(sdk.ResponseCompletedEvent, response=response)
+        if answer.status == "completed":
+            yield self._event(sdk.ResponseCompletedEvent, response=answer)
         else:
-            yield self._event(sdk.ResponseIncompleteEvent, response=response)
+            yield self._event(sdk.ResponseIncompleteEvent, response=answer)
 
     def failed(self, error: ApiError) -> BaseModel:
         """Return the last event of a response in the background that could not be answered."""

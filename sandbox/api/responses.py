@@ -13,13 +13,11 @@ from sandbox.api.body import JsonRoute, no_body
 from sandbox.api.context import ContextOf
 from sandbox.api.document import STREAM
 from sandbox.api.errors import BadRequest
-from sandbox.api.paging import HundredQuery, envelope
+from sandbox.api.paging import HundredQuery, envelope, page_of
 from sandbox.api.response_answer import find_response, prepare
 from sandbox.api.response_request import ResponseRequest
 from sandbox.api.streaming import start_stream, unless_gone
-from sandbox.store import responses
-from sandbox.store.errors import InvalidCursor
-from sandbox.store.rows import Page
+from sandbox.store import answers
 
 router = APIRouter(prefix="/responses", tags=["responses"], route_class=JsonRoute)
 Answer = dict[str, Any]
@@ -78,7 +76,7 @@ async def retrieve_response(
 async def delete_response(response_id: str, project: Project, context: ContextOf) -> Answer:
     """Forget a stored answer. Answers that went on from it stay."""
     await response_background.cancel(context, project, response_id)
-    await run_in_threadpool(responses.delete_response, context.store, project, response_id)
+    await run_in_threadpool(answers.delete_answer, context.store, response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
 
@@ -108,12 +106,4 @@ def list_input_items(
 ) -> Answer:
     """The messages that led to an answer, in pages."""
     items = find_response(context, project, response_id).items
-    if query.order == "desc":
-        items = items[::-1]
-    after, limit = query.place["after"], query.limit
-    if after is not None:
-        places = [place for place, item in enumerate(items) if item["id"] == after]
-        if not places:
-            raise InvalidCursor(after)
-        items = items[places[0] + 1 :]
-    return envelope(Page(items[:limit], len(items) > limit), dict)
+    return envelope(page_of(items, query.order, **query.place), dict)
