@@ -32,7 +32,8 @@ from sandbox.api.rate_limits import RateLimits
 from sandbox.api.response_background import run_responses
 from sandbox.api.seeds import Seeds
 from sandbox.api.validation import check_new_jobs
-from sandbox.config import MEBIBYTE, BaseModel, Settings
+from sandbox.bases import Base
+from sandbox.config import MEBIBYTE, Settings
 from sandbox.store.database import Store
 
 DESCRIPTION = """An OpenAI-compatible server that really fine-tunes and samples a small model.
@@ -55,7 +56,7 @@ class Worker(Protocol):
 def create_app(
     settings: Settings,
     store: Store,
-    bases: Sequence[BaseModel],
+    bases: Sequence[Base],
     sampler: Sampler,
     trainers: Trainers | None = None,
     workers: Sequence[Worker] = (),

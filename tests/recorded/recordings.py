@@ -25,7 +25,8 @@ from openai.types.fine_tuning import FineTuningJob
 
 from helpers.settings import ROOT
 from heroes.app import app
-from sandbox.config import Settings, load_base_model
+from sandbox.bases import find_base
+from sandbox.config import Settings
 from tests.recorded.requests import REQUESTS, Request
 from tests.support.api import running
 from tests.support.scripted import ScriptedSampler
@@ -34,7 +35,7 @@ from tests.support.tiny import kept_base
 from tools.trained import trained_state
 
 FOLDER = Path(__file__).parent
-PATIENCE = 60.0  # seconds until a state is reached
+PATIENCE = 300.0  # seconds until a state is reached
 IDS = re.compile(
     r"\b(file-|ftjob-|ftevent-|ftckpt_|batch_req_|batch_|chatcmpl-|cmpl-|req_|resp_|msg_)[A-Za-z0-9]{16,}"
 )
@@ -52,11 +53,13 @@ TEXTS, TOKENS = 20, 60
 
 def answers() -> list[dict[str, Any]]:
     """Every request with its answer, from the API with a scripted sampler."""
-    base = load_base_model(str(kept_base()))
+    base = find_base(str(kept_base()))
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Settings(state_dir=Path(folder)), ScriptedSampler(), (base,)) as (url, key),
-        httpx2.Client(headers={"authorization": f"Bearer {key}"}, trust_env=False) as http,
+        httpx2.Client(
+            headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE, trust_env=False
+        ) as http,
     ):
         mask, known = Mask(), {}
         return [_answer(http, url, request, known, mask) for request in REQUESTS]
@@ -141,7 +144,7 @@ def openapi() -> dict[str, Any]:
         running(Settings(state_dir=Path(folder))) as (url, _),
     ):
         address = url.removesuffix("/v1") + "/openapi.json"
-        return _without_prose(httpx2.get(address, trust_env=False).json())
+        return _without_prose(httpx2.get(address, timeout=PATIENCE, trust_env=False).json())
 
 
 def _without_prose(value: Any) -> Any:

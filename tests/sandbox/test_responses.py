@@ -14,6 +14,7 @@ from openai.types.responses import Response
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Usage
 from tests.support.api import Api, running_api
 from tests.support.scripted import ScriptedSampler
+from tests.support.server import PATIENCE
 
 QUESTION = "Tell me about a hero."
 
@@ -267,12 +268,11 @@ class Stuck:
 
 def wait_until(client: OpenAI, response_id: str, *states: str) -> Response:
     """Return the response once it is in one of these states."""
-    for _ in range(6000):
-        response = client.responses.retrieve(response_id)
-        if response.status in states:
-            return response
+    deadline = time.monotonic() + PATIENCE
+    while (response := client.responses.retrieve(response_id)).status not in states:
+        assert time.monotonic() < deadline, response.status
         time.sleep(0.01)
-    raise AssertionError(f"{response_id} is {response.status}")
+    return response
 
 
 def test_a_response_in_the_background(ask, client: OpenAI) -> None:

@@ -21,11 +21,13 @@ from starlette.types import Message, Receive, Scope, Send
 from sandbox.api.app import create_app
 from sandbox.api.context import Sampler
 from sandbox.api.serve import listen
-from sandbox.config import BaseModel, Settings, load_base_model
+from sandbox.bases import Base, find_base
+from sandbox.config import Settings
 from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, Usage
 from sandbox.store import keys
 from sandbox.store.database import Store
 from tests.support.scripted import ScriptedSampler
+from tests.support.server import PATIENCE
 from tests.support.tiny import kept_base
 
 
@@ -77,7 +79,7 @@ def _pattern(path: str) -> str:
 
 @contextmanager
 def running(
-    settings: Settings, sampler: Sampler | None = None, bases: tuple[BaseModel, ...] = ()
+    settings: Settings, sampler: Sampler | None = None, bases: tuple[Base, ...] = ()
 ) -> Iterator[tuple[str, str]]:
     """Serve until the block ends; gives the URL and a key."""
     with Store(settings.state_dir) as store:
@@ -110,19 +112,19 @@ class Api:
 
     def client(self, key: str | None = None, **options: Any) -> OpenAI:
         """The SDK; retries are off, so that a test sees the first answer."""
-        options = {"max_retries": 0, "timeout": 60, **options}
+        options = {"max_retries": 0, "timeout": PATIENCE, **options}
         return OpenAI(base_url=self.url, api_key=key or self.key, **options)
 
     def http(self) -> httpx2.Client:
         """A plain client that sends the key, for what the SDK would not send."""
         headers = {"authorization": f"Bearer {self.key}"}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
 @contextmanager
 def running_api(state: Path, sampler: Sampler | None = None, **settings: Any) -> Iterator[Api]:
     """Serve the tiny model until the block ends; `settings` are those of the server."""
-    bases = (load_base_model(str(kept_base())),)
+    bases = (find_base(str(kept_base())),)
     with Store(state) as store:
         other = keys.create_key(store, "other", "")[1]
     with running(Settings(state_dir=state, **settings), sampler or ScriptedSampler(), bases) as (
