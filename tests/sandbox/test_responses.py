@@ -14,7 +14,6 @@ from openai.types.responses import Response
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Usage
 from tests.support.api import Api, running_api
 from tests.support.scripted import ScriptedSampler
-from tests.support.server import PATIENCE
 
 QUESTION = "Tell me about a hero."
 
