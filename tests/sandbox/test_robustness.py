@@ -18,6 +18,7 @@ import uvicorn
 from filelock import FileLock
 from openai import InternalServerError, OpenAI
 
+from sandbox.__main__ import main
 from sandbox.api import app, connection, files, middleware, validation
 from sandbox.api.connection import PatientProtocol
 from sandbox.api.serve import serve
@@ -49,12 +50,14 @@ def assert_untouched(folder: Path) -> None:
     assert [(folder / name).read_text() for name in FOREIGN] == ["precious"] * len(FOREIGN)
 
 
-def test_a_start_that_fails_at_the_port_touches_nothing(foreign: Path) -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
-        pytest.raises(ConfigError, match="cannot listen"),
-    ):
-        serve(settings_for(foreign, port=taken.getsockname()[1]))
+def test_a_start_that_fails_at_the_port_touches_nothing(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main([f"--port={port}", f"--state={foreign}", f"--base-model={kept_base()}"]) == 1
+    told = capsys.readouterr()
+    assert f"port {port}" in told.err and "--port 0" in told.err and told.out == ""
     assert_untouched(foreign)
     assert not (foreign / "sandbox.db").exists()
 
