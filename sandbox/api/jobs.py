@@ -24,11 +24,9 @@ from sandbox.api.metadata import MOST_PAIRS
 from sandbox.api.paging import AnyPage, PageOfTen, PageQuery, envelope
 from sandbox.config import ORGANIZATION
 from sandbox.store import checkpoints, events, jobs
-from sandbox.store.checkpoints import CheckpointRow
 from sandbox.store.database import Store
 from sandbox.store.errors import MissingFile
-from sandbox.store.events import EventRow
-from sandbox.store.jobs import JobRow, NewJob
+from sandbox.store.tables import CheckpointRow, EventRow, JobRow
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"], route_class=JsonRoute)
 # How long an answer to cancel or pause waits for the trainer to have done it.
@@ -133,7 +131,7 @@ def _create(
     find_file(context, project, request.training_file, "training_file", "fine-tune")
     if request.validation_file is not None:
         find_file(context, project, request.validation_file, "validation_file", "fine-tune")
-    new = NewJob(
+    new = JobRow(
         project=project,
         model=request.model,
         training_file=request.training_file,

@@ -23,8 +23,8 @@ from sandbox.api.response_shape import ResponseShape
 from sandbox.store import ids, responses
 from sandbox.store.database import Store
 from sandbox.store.errors import InvalidCursor
-from sandbox.store.responses import ResponseRow
 from sandbox.store.rows import Page
+from sandbox.store.tables import ResponseRow
 
 router = APIRouter(prefix="/responses", tags=["responses"], route_class=JsonRoute)
 # Query parameters that change nothing about a stored answer.

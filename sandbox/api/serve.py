@@ -19,8 +19,8 @@ from sandbox.api.connection import PatientProtocol
 from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import files, jobs, models
 from sandbox.store.database import Store
+from sandbox.store.sweep import sweep
 
 NOTE_FILE, LOCK_FILE = "sandbox.json", "sandbox.lock"
 # Idle connections stay open for long: a client that reuses one never finds it just closed.
@@ -41,8 +41,7 @@ def serve(settings: Settings) -> None:
         listen(settings) as listener,
         Store(settings.state_dir) as store,
     ):
-        for module in (files, models, jobs):
-            module.sweep(store)
+        sweep(store)
         url = _url(settings.host, listener.getsockname()[1])
         note = _Note(store.state_dir / NOTE_FILE, url)
         try:

@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.context import Context
 from sandbox.store import files, jobs, models
-from sandbox.store.errors import JobStateError, StorageError
-from sandbox.store.jobs import JobRow
+from sandbox.store.errors import StateError, StorageError
+from sandbox.store.tables import JobRow
 
 log = logging.getLogger(__name__)
 # Threads of its own, so that a bad file fails at once even while others are being uploaded.
@@ -55,13 +55,13 @@ def _check(context: Context, job_id: str) -> bool:
     except StorageError as error:
         log.error("%s waits: %s", job_id, error)
         return False
-    except JobStateError:
+    except StateError:
         log.info("%s was cancelled while its files were checked", job_id)
     return True
 
 
 def _validate(context: Context, job: JobRow) -> None:
-    """Queue a job or fail it. Raises StorageError or JobStateError."""
+    """Queue a job or fail it. Raises StorageError or StateError."""
     try:
         _read_files(context, job)
     except JobFault as fault:

@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Self
 
 from sandbox.store import ids
-from sandbox.store.errors import NotOurState, SchemaTooNew, StateDamaged, storage_errors
-from sandbox.store.schema import APPLICATION_ID, FIRST_TABLES, MIGRATIONS
+from sandbox.store.errors import NotOurState, StateDamaged, storage_errors
+from sandbox.store.rows import now
+from sandbox.store.tables import APPLICATION_ID, BESIDES, FIRST_TABLES, TABLES, VERSION
 
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30.0
 CLOCK_SLACK_SECONDS = 3600
-NEWEST = " UNION ALL ".join(
-    f"SELECT MAX(created_at) FROM (SELECT created_at FROM {table} ORDER BY n DESC LIMIT 100)"
-    for table in ("files", "jobs", "events")
-)
 
 
 class Store:
@@ -33,7 +30,7 @@ class Store:
     missing and brings the schema up to date; the folders and the database are closed to other
     users of the machine. A directory that is not ours is left as it is.
 
-    Raises NotOurState, SchemaTooNew or StorageError (full, read-only, damaged).
+    Raises NotOurState or StorageError (full, read-only, damaged).
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -120,33 +117,18 @@ class Store:
                 self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
                 _create(self.path)
         with storage_errors(self.path), contextlib.closing(_connect(self.path)) as db:
-            _version_of_ours(db, self.path)
+            _require_ours(db, self.path)
             db.execute("PRAGMA journal_mode=WAL")
         with storage_errors(self.state_dir):
             _close_to_others(self.path, 0o600)
             for folder in (self.state_dir, *folders):
                 folder.mkdir(exist_ok=True)
                 _close_to_others(folder, 0o700)
-        self._check()
-        with self.write() as db:
-            _bring_up_to_date(db, _version_of_ours(db, self.path))
-
-    def _check(self) -> None:
-        """Look for damage and for a wrong clock. Raises StateDamaged; warns of the clock."""
         with self.read() as db:
-            [found] = db.execute("PRAGMA quick_check(1)").fetchone()
-            if found != "ok":
-                why = found.splitlines()[-1]
-                raise StateDamaged(StateDamaged.advice.format(path=self.path, why=why))
-            newest = max(row[0] or 0 for row in db.execute(NEWEST))
-        if newest > time.time() + CLOCK_SLACK_SECONDS:
-            log.warning(
-                "This machine's clock says %s, but %s has entries of %s. Set the clock: until then "
-                "times are wrong, and files and batches expire too late.",
-                time.strftime("%Y-%m-%d %H:%M"),
-                self.path,
-                time.strftime("%Y-%m-%d %H:%M", time.localtime(newest)),
-            )
+            _require_whole(db, self.path)
+        with self.write() as db:
+            _make_tables(db)
+            _warn_of_a_wrong_clock(db, self.path)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -181,7 +163,7 @@ def _create(path: Path) -> None:
         with contextlib.closing(_connect(part)) as db:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("BEGIN")
-            _bring_up_to_date(db, 0)
+            _make_tables(db)
             db.execute("COMMIT")
         try:
             os.link(part, path)
@@ -193,17 +175,23 @@ def _create(path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _bring_up_to_date(db: sqlite3.Connection, version: int) -> None:
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
-    # Part of the same transaction: the schema and its number can never disagree.
-    db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+def _make_tables(db: sqlite3.Connection) -> None:
+    """Make the tables and columns that are missing, inside a transaction."""
+    for table in TABLES:
+        columns = [f"{name} {sql}" for name, sql in table.columns().items()]
+        inside = ", ".join([*columns, table.CONSTRAINTS])
+        db.execute(f"CREATE TABLE IF NOT EXISTS {table.TABLE} ({inside})")
+        there = {row["name"] for row in db.execute(f"PRAGMA table_info({table.TABLE})")}
+        for name in table.columns().keys() - there:
+            db.execute(f"ALTER TABLE {table.TABLE} ADD COLUMN {name} {table.columns()[name]}")
+    for statement in BESIDES:
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version={VERSION}")
     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
 
-def _version_of_ours(db: sqlite3.Connection, path: Path) -> int:
-    """Return the number of a database's schema. Raises NotOurState or SchemaTooNew."""
+def _require_ours(db: sqlite3.Connection, path: Path) -> None:
+    """Check that a database is one that this sandbox can work with. Raises NotOurState."""
     [application] = db.execute("PRAGMA application_id").fetchone()
     [version] = db.execute("PRAGMA user_version").fetchone()
     tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_master")}
@@ -214,12 +202,31 @@ def _version_of_ours(db: sqlite3.Connection, path: Path) -> int:
             f"{path} {'is not a database of the sandbox' if tables else 'is empty'}. Put the right "
             "one back, or choose another folder with --state. Nothing was changed."
         )
-    if version > len(MIGRATIONS):
-        raise SchemaTooNew(
+    if version > VERSION:
+        raise NotOurState(
             f"{path} was made by a newer version of the sandbox (schema {version}, this one knows "
-            f"{len(MIGRATIONS)}). Update, or use another --state folder."
+            f"{VERSION}). Update, or use another --state folder."
         )
-    return int(version)
+
+
+def _require_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Look for damaged pages. Raises StateDamaged."""
+    [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise StateDamaged(StateDamaged.advice.format(path=path, why=found.splitlines()[-1]))
+
+
+def _warn_of_a_wrong_clock(db: sqlite3.Connection, path: Path) -> None:
+    query = "SELECT created_at FROM files UNION ALL SELECT created_at FROM events"
+    [newest] = db.execute(f"SELECT MAX(created_at) FROM ({query})").fetchone()
+    if (newest or 0) > now() + CLOCK_SLACK_SECONDS:
+        log.warning(
+            "This machine's clock says %s, but %s has entries of %s. Set the clock: until then "
+            "times are wrong, and files and batches expire too late.",
+            time.strftime("%Y-%m-%d %H:%M"),
+            path,
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(newest)),
+        )
 
 
 def _has_content(folder: Path) -> bool:

@@ -1,39 +1,22 @@
 """Answers of /v1/responses, kept so that a conversation can go on from them."""
 
-import time
-from dataclasses import dataclass
 from typing import Any
 
 from sandbox.store import rows
 from sandbox.store.database import Store
-from sandbox.store.rows import Row
+from sandbox.store.tables import ResponseRow
 
 LIFE_SECONDS = 30 * 24 * 3600  # as long as the hosted API keeps them
-
-
-@dataclass(frozen=True)
-class ResponseRow(Row):
-    """One answer; ``items`` are all messages that led to it, its own left out."""
-
-    TABLE = "responses"
-    JSON = ("items", "answer")
-
-    id: str
-    project: str
-    created_at: int
-    items: list[dict[str, Any]]
-    answer: dict[str, Any]
 
 
 def add_response(
     store: Store, project: str, items: list[dict[str, Any]], answer: dict[str, Any]
 ) -> None:
     """Keep an answer under its own id, and forget those whose time is over."""
-    now = int(time.time())
-    values = {"id": answer["id"], "project": project, "created_at": now}
+    new = ResponseRow(id=answer["id"], project=project, items=items, answer=answer)
     with store.write() as db:
-        db.execute("DELETE FROM responses WHERE created_at < ?", (now - LIFE_SECONDS,))
-        rows.insert(db, ResponseRow, **values, items=items, answer=answer)
+        db.execute("DELETE FROM responses WHERE created_at < ?", (rows.now() - LIFE_SECONDS,))
+        rows.insert(db, new)
 
 
 def get_response(store: Store, project: str, response_id: str) -> ResponseRow | None:

@@ -26,8 +26,9 @@ from sandbox.engine.parent.process import RestartPolicy
 from sandbox.engine.parent.trainers import Trainers
 from sandbox.store import events, files, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.jobs import FINISHED, JobRow, NewJob
+from sandbox.store.tables import FINISHED, JobRow
 from tests.support.inline_job import run_job
+from tests.support.rows import new_job
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,8 @@ def submit(store: Store, project: str = "learner", **more: Any) -> JobRow:
     ]
     row = files.add_file(store, project, "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 10, "batch_size": 4}
-    job = jobs.create_job(store, NewJob(project, "tiny", row.id, 5, {}, numbers, **more))
+    new = new_job(row.id, project=project, hyperparameters=numbers, **more)
+    job = jobs.create_job(store, new)
     return jobs.mark_queued(store, job.id)
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from sandbox.engine.trainer.messages import Checkpoint, Done, Failed, Started, Step, Train
 from sandbox.store import checkpoints, events, files, ids, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.errors import ModelInUse
-from sandbox.store.jobs import FINISHED, JobRow
+from sandbox.store.errors import InUse
+from sandbox.store.tables import FINISHED, JobRow, ModelRow
 
 KEPT_CHECKPOINTS = 3
 FIRST_ESTIMATE = 5  # steps until the time of the end can be guessed
@@ -28,7 +28,7 @@ CSV_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean
 class JobRecord:
     """The record of one job that a trainer works on.
 
-    Its methods raise JobStateError when the job has ended or been paused meanwhile.
+    Its methods raise StateError when the job has ended or been paused meanwhile.
     """
 
     def __init__(self, store: Store, job: JobRow, bases: Mapping[str, Path]) -> None:
@@ -166,12 +166,12 @@ class JobRecord:
         base, project, suffix = self._base, self._job.project, self._job.suffix
         return ids.checkpoint_model_name(base, project, suffix, step)
 
-    def _model(self, made: Checkpoint | Done, name: str) -> models.NewModel:
+    def _model(self, made: Checkpoint | Done, name: str) -> ModelRow:
         """Describe a model that a trainer has saved, and write its README."""
         path = f"{self._job.id}-{made.step}"
         readme = _readme(name, self._base, self._job, self._started, made.step)
         (self._store.models_dir / path / "README.md").write_text(readme, encoding="utf-8")
-        return models.NewModel(
+        return ModelRow(
             name=name,
             project=self._job.project,
             base=self._base,
@@ -186,7 +186,7 @@ class JobRecord:
         for model in models.list_models_of_job(self._store, self._job.id)[:-keep]:
             try:
                 models.delete_model(self._store, self._job.project, model.name)
-            except ModelInUse:
+            except InUse:
                 continue  # another job starts from it
             checkpoints.drop_checkpoint(self._store, self._job.id, model.step)
 

@@ -21,8 +21,8 @@ from sandbox.engine.trainer import worker
 from sandbox.engine.trainer.messages import Done, Failed, Share, Stop, Stopped, Sync, Synced
 from sandbox.store import jobs
 from sandbox.store.database import Store
-from sandbox.store.errors import JobStateError
-from sandbox.store.jobs import JobRow
+from sandbox.store.errors import StateError
+from sandbox.store.tables import JobRow
 
 logger = logging.getLogger("sandbox.engine")
 
@@ -199,7 +199,7 @@ class Trainers:
                 if asked := await self._write(trainer, record.requested):
                     trainer.tell(Stop(save=asked == "pause"))
                 await self._follow(trainer, record)
-        except JobStateError as error:
+        except StateError as error:
             logger.info("%s", error)
         except Exception:
             # Not of the disk, which is waited for. Not for ever at the same place.
@@ -222,7 +222,7 @@ class Trainers:
                     trainer.tell(Synced())
                 elif not ended:
                     await self._write(trainer, record.write, message)
-            except JobStateError as error:
+            except StateError as error:
                 logger.info("%s", error)
                 ended = True
                 trainer.tell(Stop(save=False))
