@@ -15,7 +15,7 @@ import psutil
 
 from helpers.sandbox import stop_sandbox
 from helpers.settings import ROOT
-from sandbox.config import load_base_model
+from sandbox.bases import find_base
 from sandbox.store import keys
 from sandbox.store.database import Store
 from tools.conditions import own_environment
@@ -57,7 +57,7 @@ class Server:
         folder.mkdir()
         self.state, self.log = folder / "state", folder / "server.log"
         self.note = self.state / "sandbox.json"
-        self.mark, self.model = uuid.uuid4().hex, load_base_model(str(base)).name
+        self.mark, self.model = uuid.uuid4().hex, find_base(str(base)).name
         self.arguments = ["-m", "sandbox", "--port", "0", "--state", str(self.state)]
         self.arguments += [] if base == WEIGHTS else ["--base-model", str(base)]
         self.arguments += options or ["--trainers", "1"]

@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.config import SHIPPED_BASE, ConfigError, Settings, usual_trainers
+from sandbox import bases
+from sandbox.config import DEFAULT_BASE, ConfigError, Settings, usual_trainers
 from sandbox.store import keys
 from sandbox.store.database import Store
 from sandbox.store.errors import StoreError
@@ -57,8 +58,12 @@ def _serve_parser() -> argparse.ArgumentParser:
         "--base-model",
         action="append",
         default=[],
-        metavar="PATH_OR_ID",
-        help="a further base model: a Hugging Face folder or id; may be repeated",
+        metavar="NAME",
+        help="a further base model: a name from `models list`, a Hugging Face folder or an id; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "--fetched", action="store_true", help="offer every base that was fetched, too"
     )
     parser.add_argument(
         "--trainers",
@@ -110,8 +115,9 @@ def _serve(options: argparse.Namespace) -> int:
     # Imported here: the keys commands need no web server.
     from sandbox.api.serve import serve
 
-    shipped = [str(SHIPPED_BASE)] if SHIPPED_BASE.is_dir() else []
+    shipped = [DEFAULT_BASE] if bases.SHIPPED_BASE.is_dir() else []
     base_models = tuple(shipped + options.base_model) or DEFAULTS.base_models
+    further = bases.fetched() if options.fetched else []
     serve(
         Settings(
             state_dir=options.state,
@@ -120,7 +126,7 @@ def _serve(options: argparse.Namespace) -> int:
             seed=options.seed,
             requests_per_minute=options.requests_per_minute,
             trainers=options.trainers or usual_trainers(base_models),
-            base_models=base_models,
+            base_models=tuple(dict.fromkeys([*base_models, *further])),
         )
     )
     return 0

@@ -20,7 +20,8 @@ from sandbox.api.middleware import Envelope
 from sandbox.api.rate_limits import RateLimits
 from sandbox.api.seeds import Seeds
 from sandbox.api.validation import check_new_jobs
-from sandbox.config import MEBIBYTE, BaseModel, Settings
+from sandbox.bases import Base
+from sandbox.config import MEBIBYTE, Settings
 from sandbox.store.database import Store
 
 DESCRIPTION = """An OpenAI-compatible server that really fine-tunes and samples a small model.
@@ -43,7 +44,7 @@ class Worker(Protocol):
 def create_app(
     settings: Settings,
     store: Store,
-    bases: Sequence[BaseModel],
+    bases: Sequence[Base],
     sampler: Sampler,
     trainers: Trainers | None = None,
     workers: Sequence[Worker] = (),

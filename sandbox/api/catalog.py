@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sandbox.api.context import Context
 from sandbox.api.errors import NotFound
-from sandbox.config import BaseModel
+from sandbox.bases import Base
 from sandbox.store import models
 from sandbox.store.tables import ModelRow
 
@@ -18,7 +18,7 @@ class FoundModel:
 
     name: str
     path: Path
-    base: BaseModel
+    base: Base
     row: ModelRow | None
 
 
@@ -44,7 +44,7 @@ def model_not_found(context: Context, project: str, name: str) -> NotFound:
     )
 
 
-def _base_of(context: Context, row: ModelRow) -> BaseModel:
+def _base_of(context: Context, row: ModelRow) -> Base:
     for base in context.bases:
         if base.name == row.base:
             return base

@@ -13,7 +13,8 @@ from fastapi import Depends, Request
 
 from sandbox.api.faults.waiting import Faults
 from sandbox.api.seeds import Seeds
-from sandbox.config import BaseModel, Settings
+from sandbox.bases import Base
+from sandbox.config import Settings
 from sandbox.engine.sampler.messages import Delta, Embed, Generate, Usage
 from sandbox.store.database import Store
 
@@ -48,7 +49,7 @@ class Context:
 
     settings: Settings
     store: Store
-    bases: tuple[BaseModel, ...]
+    bases: tuple[Base, ...]
     sampler: Sampler
     seeds: Seeds
     trainers: Trainers | None = None  # None: jobs wait in the queue

@@ -16,7 +16,8 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from sandbox.api.app import create_app
 from sandbox.api.connection import PatientProtocol
-from sandbox.config import BaseModel, ConfigError, Settings, load_base_models
+from sandbox.bases import Base, find_bases
+from sandbox.config import ConfigError, Settings
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.parent.trainers import Trainers
 from sandbox.store.database import Store
@@ -35,7 +36,7 @@ def serve(settings: Settings) -> None:
     port are this process's own.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    bases = load_base_models(settings)
+    bases = find_bases(settings.base_models)
     with (
         _take_lock(settings.state_dir),
         listen(settings) as listener,
@@ -50,9 +51,9 @@ def serve(settings: Settings) -> None:
             note.remove()
 
 
-def build_app(settings: Settings, store: Store, bases: tuple[BaseModel, ...]) -> FastAPI:
+def build_app(settings: Settings, store: Store, bases: tuple[Base, ...]) -> FastAPI:
     """Return the application together with its worker processes, not started yet."""
-    sampler = SamplerClient([base.path for base in bases])
+    sampler = SamplerClient([bases[0].path])  # the others are loaded when they are asked for
     folders = {base.name: base.path for base in bases}
     trainers = Trainers(store, folders, settings.trainers)
     return create_app(settings, store, bases, sampler, trainers, workers=(sampler, trainers))

@@ -34,7 +34,7 @@ from helpers.events import result_frame
 from helpers.follow import follow
 from helpers.jsonl import read_jsonl, to_chat, to_completions, write_jsonl
 from heroes.app import app
-from sandbox.config import SHIPPED_BASE
+from sandbox.bases import SHIPPED_BASE
 from tests.support.server import ROOT, Server, chat_examples
 from tools import pages
 from tools.pages import OldCall

@@ -25,7 +25,8 @@ from openai.types.fine_tuning import FineTuningJob
 
 from helpers.settings import ROOT
 from heroes.app import app
-from sandbox.config import Settings, load_base_model
+from sandbox.bases import find_base
+from sandbox.config import Settings
 from tests.recorded.requests import REQUESTS, Request
 from tests.support.api import running
 from tests.support.scripted import ScriptedSampler
@@ -52,7 +53,7 @@ TEXTS, TOKENS = 20, 60
 
 def answers() -> list[dict[str, Any]]:
     """Every request with its answer, from the API with a scripted sampler."""
-    base = load_base_model(str(kept_base()))
+    base = find_base(str(kept_base()))
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Settings(state_dir=Path(folder)), ScriptedSampler(), (base,)) as (url, key),

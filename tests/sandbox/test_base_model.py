@@ -17,7 +17,7 @@ from course.judge import judge
 from sandbox.base_model import corpus
 from sandbox.base_model.__main__ import CATALOGUE, catalogue
 from sandbox.base_model.grammar import GENDERS, describe, load, powers, random_hero
-from sandbox.config import SHIPPED_BASE
+from sandbox.bases import SHIPPED_BASE
 
 MEBIBYTE = 2**20
 OLD_GUIDES_POWERS = {

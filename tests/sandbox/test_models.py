@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from openai import ConflictError, NotFoundError, OpenAI, PermissionDeniedError
 
-from sandbox.config import SHIPPED_BASE
+from sandbox.bases import SHIPPED_BASE
 from sandbox.store import files, ids, jobs, models
 from sandbox.store.database import Store
 from tests.support.api import Api

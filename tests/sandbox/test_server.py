@@ -12,7 +12,8 @@ import pytest
 from openai import APIError, AuthenticationError, OpenAI
 
 from sandbox.__main__ import main
-from sandbox.config import ConfigError, load_base_model
+from sandbox.bases import find_base
+from sandbox.config import ConfigError
 from sandbox.store.database import Store
 from tests.support.server import ROOT, Server, chat_lines, wait_for
 
@@ -65,12 +66,12 @@ def test_a_bad_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_missing_base_model_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no base model at"):
-        load_base_model(str(tmp_path / "nothing"))
+        find_base(str(tmp_path / "nothing"))
     with pytest.raises(ConfigError, match="config.json"):
-        load_base_model(str(tmp_path))
+        find_base(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ConfigError, match="vocab_size"):
-        load_base_model(str(tmp_path))
+        find_base(str(tmp_path))
 
 
 def test_a_key_made_while_the_server_runs_works_until_revoked(server: Server) -> None:

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from sandbox.__main__ import main
-from sandbox.config import SHIPPED_BASE, usual_trainers
+from sandbox.config import DEFAULT_BASE, usual_trainers
 from sandbox.engine.parent import trainers as parent
 from sandbox.engine.parent.process import RestartPolicy
 from sandbox.engine.parent.trainers import Trainers
@@ -376,8 +376,8 @@ def test_the_shipped_model_gets_two_trainers_and_others_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    assert usual_trainers([str(SHIPPED_BASE)]) == 2
-    assert usual_trainers([str(SHIPPED_BASE), "another/model"]) == 1
+    assert usual_trainers([DEFAULT_BASE]) == 2
+    assert usual_trainers([DEFAULT_BASE, "another/model"]) == 1
     assert usual_trainers(["another/model"]) == 1
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert usual_trainers([str(SHIPPED_BASE)]) == 1
+    assert usual_trainers([DEFAULT_BASE]) == 1

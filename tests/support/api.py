@@ -17,7 +17,8 @@ from openai import OpenAI
 from sandbox.api.app import create_app
 from sandbox.api.context import Sampler
 from sandbox.api.serve import listen
-from sandbox.config import BaseModel, Settings, load_base_model
+from sandbox.bases import Base, find_base
+from sandbox.config import Settings
 from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, Usage
 from sandbox.store import keys
 from sandbox.store.database import Store
@@ -38,7 +39,7 @@ class NoSampler:
 
 @contextmanager
 def running(
-    settings: Settings, sampler: Sampler | None = None, bases: tuple[BaseModel, ...] = ()
+    settings: Settings, sampler: Sampler | None = None, bases: tuple[Base, ...] = ()
 ) -> Iterator[tuple[str, str]]:
     """Serve until the block ends; gives the URL and a key."""
     with Store(settings.state_dir) as store:
@@ -81,7 +82,7 @@ class Api:
 @contextmanager
 def running_api(state: Path, sampler: Sampler | None = None, **settings: Any) -> Iterator[Api]:
     """Serve the tiny model until the block ends; `settings` are those of the server."""
-    bases = (load_base_model(str(kept_base())),)
+    bases = (find_base(str(kept_base())),)
     with Store(state) as store:
         other = keys.create_key(store, "other", "")[1]
     with running(Settings(state_dir=state, **settings), sampler or ScriptedSampler(), bases) as (

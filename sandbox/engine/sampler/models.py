@@ -98,7 +98,7 @@ def _stamp(folder: str, adapter: str | None) -> int:
 
 def _load_loops(folder: str, adapter: str | None, stamp: int) -> _Loaded:
     try:
-        model = load_model(Path(folder), on_gpu="auto")
+        model = load_model(Path(folder))
         if adapter is not None:
             model = _with_adapter(model, adapter)
         size = sum(tensor.nbytes for tensor in model.parameters())
