@@ -3,26 +3,26 @@
 import sqlite3
 from typing import Any
 
-from sandbox.store import events, rows
+from sandbox.store import events, models, rows
 from sandbox.store.database import Store
 from sandbox.store.rows import Page
-from sandbox.store.tables import CheckpointRow, JobRow
+from sandbox.store.tables import CheckpointRow, JobRow, ModelRow
 
 
-def add_checkpoint(
-    store: Store, job_id: str, step: int, model: str, metrics: dict[str, Any]
-) -> CheckpointRow:
-    """Record the checkpoint of a step and its event, once: the first one of a step stays.
+def add_checkpoint(store: Store, model: ModelRow, metrics: dict[str, Any]) -> CheckpointRow:
+    """Record a model that a job has saved on its way: its row, its checkpoint and the event.
 
-    The row that is returned says which model name the step has. A new checkpoint also sets the
-    job's ``crashes`` back to 0: it has got further. Raises StateError when the job has ended.
+    The first one of a step stays. A new one also sets the job's ``crashes`` back to 0: it has got
+    further. Raises StateError when the job has ended.
     """
-    new = CheckpointRow(job_id=job_id, step=step, model=model, metrics=metrics)
+    job_id, step, name = model.job_id, model.step, model.name
+    new = CheckpointRow(job_id=job_id, step=step, model=name, metrics=metrics)
     with store.write() as db:
         events.require_unfinished(db, job_id)
         kept = insert_checkpoint(db, new)
         if kept.id == new.id:
-            text = f"Checkpoint created at step {step} with Snapshot ID: {model}"
+            models.insert_model(db, model)
+            text = f"Checkpoint created at step {step} with Snapshot ID: {name}"
             events.insert_event(db, job_id, text)
             rows.update(db, JobRow, job_id, crashes=0)
     return kept

@@ -10,12 +10,6 @@ from sandbox.store.errors import InUse
 from sandbox.store.tables import UNFINISHED, ModelRow
 
 
-def add_model(store: Store, model: ModelRow) -> ModelRow:
-    """Record a model whose folder is complete, so that it answers by its name. Once is enough."""
-    with store.write() as db:
-        return insert_model(db, model)
-
-
 def get_model(store: Store, project: str, name: str) -> ModelRow | None:
     """Return a project's model, or None."""
     with store.read() as db:
@@ -59,7 +53,7 @@ def model_path(store: Store, model: ModelRow) -> Path:
 
 
 def insert_model(db: sqlite3.Connection, model: ModelRow) -> ModelRow:
-    """Record a model inside a transaction, unless there is one of its name."""
+    """Record a model whose folder is complete, inside a transaction; one of its name stays."""
     known = rows.one(db, ModelRow, "name = :name", name=model.name)
     return known or rows.insert(db, model)
 

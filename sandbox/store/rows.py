@@ -10,7 +10,7 @@ import sqlite3
 import time
 import types
 import typing
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from sandbox.store.errors import InvalidCursor
@@ -30,9 +30,10 @@ class Row:
     """
 
     TABLE: ClassVar[str]
-    CONSTRAINTS: ClassVar[str]
+    CONSTRAINTS: ClassVar[str] = "UNIQUE (id)"
 
     n: int = 0
+    created_at: int = field(default_factory=now)
 
     @classmethod
     @functools.cache

@@ -33,7 +33,6 @@ class KeyRow(Row):
     name: str
     digest: str = field(repr=False)
     last4: str
-    created_at: int = field(default_factory=now)
     revoked_at: int | None = None
 
 
@@ -42,14 +41,12 @@ class FileRow(Row):
     """One file of a project; its content lies in ``store.files_dir``."""
 
     TABLE = "files"
-    CONSTRAINTS = "UNIQUE (id)"
 
     id: str = field(default_factory=ids.file_id)
     project: str
     filename: str
     purpose: str
     bytes: int
-    created_at: int = field(default_factory=now)
     expires_at: int | None = None
     deleted_at: int | None = None
 
@@ -59,11 +56,9 @@ class JobRow(Row):
     """One fine-tuning job."""
 
     TABLE = "jobs"
-    CONSTRAINTS = "UNIQUE (id)"
 
     id: str = field(default_factory=ids.job_id)
     project: str
-    created_at: int = field(default_factory=now)
     started_at: int | None = None  # when training began for the first time
     finished_at: int | None = None
     model: str
@@ -95,7 +90,6 @@ class EventRow(Row):
 
     id: str = field(default_factory=ids.event_id)
     job_id: str
-    created_at: int = field(default_factory=now)
     level: str = "info"  # or "warn" or "error"
     type: str = "message"  # or "metrics"
     message: str
@@ -112,7 +106,6 @@ class CheckpointRow(Row):
 
     id: str = field(default_factory=ids.checkpoint_id)
     job_id: str
-    created_at: int = field(default_factory=now)
     step: int
     model: str
     metrics: dict[str, Any]
@@ -127,7 +120,6 @@ class ModelRow(Row):
 
     name: str
     project: str
-    created_at: int = field(default_factory=now)
     base: str  # the name of the base model it descends from
     job_id: str
     path: str  # the folder's name under store.models_dir
@@ -141,11 +133,9 @@ class BatchRow(Row):
     """One batch. ``failed`` counts lines, as ``completed`` does."""
 
     TABLE = "batches"
-    CONSTRAINTS = "UNIQUE (id)"
 
     id: str = field(default_factory=ids.batch_id)
     project: str
-    created_at: int = field(default_factory=now)
     endpoint: str
     input_file: str
     completion_window: str = "24h"
@@ -176,11 +166,9 @@ class ResponseRow(Row):
     """One answer of /v1/responses; ``items`` are all messages that led to it, its own left out."""
 
     TABLE = "responses"
-    CONSTRAINTS = "UNIQUE (id)"
 
     id: str
     project: str
-    created_at: int = field(default_factory=now)
     items: list[dict[str, Any]]
     answer: dict[str, Any]
 

@@ -26,7 +26,8 @@ def tuned(api: Api, base_model: str) -> Callable[[], str]:
             jobs.request_cancel(store, job.id)
             folder = ids.random_text(8)
             shutil.copytree(SHIPPED_BASE, store.models_dir / folder)
-            models.add_model(store, new_model(name, job, path=folder))
+            with store.write() as db:
+                models.insert_model(db, new_model(name, job, path=folder))
         return name
 
     return make

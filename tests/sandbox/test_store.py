@@ -77,7 +77,8 @@ def finish(store: Store, job: JobRow) -> JobRow:
 
 def make_model(store: Store, job: JobRow) -> ModelRow:
     (store.models_dir / f"{job.id}-4").mkdir()
-    return models.add_model(store, new_model("ft:m:p::abc", job, adapter="adapter"))
+    with store.write() as db:
+        return models.insert_model(db, new_model("ft:m:p::abc", job, adapter="adapter"))
 
 
 def make_batch(store: Store, project: str = "p", **fields: object) -> BatchRow:
@@ -487,7 +488,8 @@ def test_models_belong_to_their_project(store: Store) -> None:
     assert models.get_model(store, "q", row.name) is None
     assert models.list_models(store, "q") == []
     assert models.list_models(store, "p") == models.list_models_of_job(store, job.id) == [row]
-    assert models.add_model(store, new_model(row.name, job, path="elsewhere")) == row
+    with store.write() as db:
+        assert models.insert_model(db, new_model(row.name, job, path="elsewhere")) == row
     user = create(store, model=row.name)
     with pytest.raises(InUse):
         models.delete_model(store, "p", row.name)
@@ -644,7 +646,7 @@ def test_nothing_is_added_after_the_end(store: Store) -> None:
     for act in (
         lambda: events.append_event(store, job.id, "late"),
         lambda: events.append_metrics(store, job.id, 9, "Step 9", {}),
-        lambda: checkpoints.add_checkpoint(store, job.id, 9, "m", {}),
+        lambda: checkpoints.add_checkpoint(store, new_model("m", job, step=9), {}),
         lambda: jobs.start(store, job.id, hyperparameters=NUMBERS),
         lambda: finish(store, job),
     ):
@@ -660,11 +662,12 @@ def test_nothing_is_added_after_the_end(store: Store) -> None:
 def test_checkpoints_are_kept_once_and_end_the_counting_of_crashes(store: Store) -> None:
     job = running(store)
     assert [jobs.count_crash(store, job.id) for _ in range(3)] == [1, 2, 3]
-    one = checkpoints.add_checkpoint(store, job.id, 4, "first-name", {"train_loss": 1.0})
+    one = checkpoints.add_checkpoint(store, new_model("first-name", job), {"train_loss": 1.0})
     assert jobs.count_crash(store, job.id) == 1
-    assert checkpoints.add_checkpoint(store, job.id, 4, "second-name", {}) == one
-    two = checkpoints.add_checkpoint(store, job.id, 8, "third-name", {})
+    assert checkpoints.add_checkpoint(store, new_model("second-name", job), {}) == one
+    two = checkpoints.add_checkpoint(store, new_model("third-name", job, step=8), {})
     assert checkpoints.list_checkpoints(store, job.id).rows == [two, one]
+    assert [model.name for model in models.list_models(store, "p")] == ["first-name", "third-name"]
     checkpoints.drop_checkpoint(store, job.id, 4)
     assert checkpoints.list_checkpoints(store, job.id).rows == [two]
     assert texts(store, job)[-2:] == [

@@ -24,7 +24,7 @@ from sandbox.config import DEFAULT_BASE, usual_trainers
 from sandbox.engine.parent import trainers as parent
 from sandbox.engine.parent.process import RestartPolicy
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import events, files, jobs, models
+from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
 from sandbox.store.tables import FINISHED, JobRow
 from tests.support.inline_job import run_job
@@ -292,14 +292,14 @@ def test_a_model_folder_that_vanished_is_trained_again(
 ) -> None:
     """An error that is none of a full disk: the process is replaced and the job goes on."""
     job = submit(store)
-    add, failures = models.add_model, [FileNotFoundError("gone")]
+    add, failures = checkpoints.add_checkpoint, [FileNotFoundError("gone")]
 
     def fails_once(*args: Any) -> Any:
         if failures:
             raise failures.pop()
         return add(*args)
 
-    monkeypatch.setattr(models, "add_model", fails_once)
+    monkeypatch.setattr(checkpoints, "add_checkpoint", fails_once)
 
     async def body(_: Trainers) -> None:
         await until(lambda: read(store, job).status in FINISHED)

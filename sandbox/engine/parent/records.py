@@ -141,9 +141,7 @@ class JobRecord:
     def _checkpoint(self, made: Checkpoint) -> None:
         """Make the model of an epoch usable."""
         model = self._model(made, self._checkpoint_name(made.step))
-        models.add_model(self._store, model)
-        metrics = _checkpoint_metrics(made.metrics)
-        checkpoints.add_checkpoint(self._store, self._job.id, made.step, model.name, metrics)
+        checkpoints.add_checkpoint(self._store, model, _checkpoint_metrics(made.metrics))
         self._drop_checkpoints(KEPT_CHECKPOINTS)
 
     def _done(self, made: Done) -> None:
