@@ -15,6 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Usage
 from tests.support.api import Api, NoSampler, running_api
+from tests.support.server import PATIENCE
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 
@@ -278,14 +279,15 @@ def test_a_client_that_hangs_up_ends_the_generation(tmp_path: Path, stream: bool
             f"Authorization: Bearer {api.key}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        address = urlsplit(api.url)
+        url = urlsplit(api.url)
+        address = (url.hostname, url.port)
         # A bare connection: it hangs up when the answer has begun, however long that takes.
-        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
             connection.sendall((head + body).encode())
-            assert sampler.begun.wait(60)
+            assert sampler.begun.wait(PATIENCE)
             if stream:
                 assert connection.recv(1024).startswith(b"HTTP/1.1 200")
-        assert sampler.closed.wait(60)
+        assert sampler.closed.wait(PATIENCE)
 
 
 class Failing:

@@ -14,7 +14,7 @@ from openai.types.fine_tuning import FineTuningJob
 from sandbox.api.faults.kinds import KINDS
 from sandbox.config import Settings
 from tests.support.api import Api, running
-from tests.support.server import chat_lines, wait_for
+from tests.support.server import PATIENCE, chat_lines, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -357,7 +357,7 @@ def test_a_fault_in_the_way_of_an_upload(client: OpenAI) -> None:
 
 def test_the_docs_list_the_address(api: Api) -> None:
     base = api.url.removesuffix("/v1")
-    page = httpx2.get(f"{base}/docs", follow_redirects=True, trust_env=False).text
+    page = httpx2.get(f"{base}/docs", follow_redirects=True, timeout=PATIENCE, trust_env=False).text
     assert "/v1/sandbox/faults" in page and "X-Sandbox-Fault" in page
 
 
@@ -367,7 +367,9 @@ def limited(tmp_path: Path) -> Iterator[Callable[[], httpx2.Response]]:
     settings = Settings(state_dir=tmp_path / "state", requests_per_minute=3)
     with running(settings) as (url, key):
         headers = {"authorization": f"Bearer {key}"}
-        with httpx2.Client(base_url=url, headers=headers, trust_env=False) as http:
+        with httpx2.Client(
+            base_url=url, headers=headers, timeout=PATIENCE, trust_env=False
+        ) as http:
             yield lambda method="POST", path="/fine_tuning/jobs", **options: http.request(
                 method, path, **options
             )

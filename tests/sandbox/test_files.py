@@ -34,7 +34,7 @@ def test_a_file_through_its_life(client: OpenAI, tmp_path: Path) -> None:
         "file",
     )
     assert file.id.startswith("file-") and abs(file.created_at - time.time()) < 60
-    assert client.files.wait_for_processing(file.id, max_wait_seconds=5).status == "processed"
+    assert client.files.wait_for_processing(file.id, max_wait_seconds=300).status == "processed"
     assert client.files.retrieve(file.id) == file
     assert client.files.content(file.id).read() == path.read_bytes()
     deleted = client.files.delete(file.id)
@@ -191,7 +191,7 @@ def test_expiry(client: OpenAI) -> None:
         purpose="batch",
         expires_after={"anchor": "created_at", "seconds": 3600},
     )
-    assert file.expires_at == pytest.approx(file.created_at + 3600, abs=1)
+    assert file.expires_at == pytest.approx(file.created_at + 3600, abs=60)
     for after in (
         {"anchor": "created_at", "seconds": 3599},
         {"anchor": "created_at", "seconds": 2_592_001},

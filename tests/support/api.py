@@ -23,6 +23,7 @@ from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate,
 from sandbox.store import keys
 from sandbox.store.database import Store
 from tests.support.scripted import ScriptedSampler
+from tests.support.server import PATIENCE
 from tests.support.tiny import kept_base
 
 
@@ -70,13 +71,13 @@ class Api:
 
     def client(self, key: str | None = None, **options: Any) -> OpenAI:
         """The SDK; retries are off, so that a test sees the first answer."""
-        options = {"max_retries": 0, "timeout": 60, **options}
+        options = {"max_retries": 0, "timeout": PATIENCE, **options}
         return OpenAI(base_url=self.url, api_key=key or self.key, **options)
 
     def http(self) -> httpx2.Client:
         """A plain client that sends the key, for what the SDK would not send."""
         headers = {"authorization": f"Bearer {self.key}"}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
 @contextmanager
