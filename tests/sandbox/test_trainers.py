@@ -1,12 +1,13 @@
-"""Trainers in processes of their own: side by side, killed, stopped, on a full disk, restarted."""
+"""Trainers in processes of their own: side by side, killed, stopped, on a full disk, restarted.
+
+A job whose server is killed or asleep is in test_kills.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -303,42 +304,6 @@ def test_a_process_that_has_trained_is_replaced_when_idle(
         await until(lambda: read(store, second).status in FINISHED)
 
     with_trainers(store, base, body)
-
-
-SERVER = """
-import asyncio, sys
-from pathlib import Path
-from sandbox.engine.parent.trainers import Trainers
-from sandbox.store.database import Store
-
-async def main():
-    with Store(Path(sys.argv[1])) as store:
-        await Trainers(store, {"tiny": Path(sys.argv[2])}, 1).start()
-        await asyncio.sleep(600)
-
-if __name__ == "__main__":
-    asyncio.run(main())
-"""
-
-
-def test_kill_9_of_the_server_at_any_time_changes_nothing(
-    store: Store, base: Path, expected: dict[str, torch.Tensor], tmp_path: Path
-) -> None:
-    job = submit(store)
-    script = tmp_path / "server.py"
-    script.write_text(SERVER, encoding="utf-8")
-    for step in (1, 13):  # before the first checkpoint, and after some
-        command = [sys.executable, str(script), str(store.state_dir), str(base)]
-        with subprocess.Popen(command) as server:
-            asyncio.run(until(lambda step=step: len(steps(store, job)) >= step))
-            server.kill()
-
-    async def finish(_: Trainers) -> None:
-        await until(lambda: read(store, job).status in FINISHED)
-
-    with_trainers(store, base, finish)
-    check_whole(store, job, expected)
-    assert read(store, job).crashes == 0
 
 
 @pytest.mark.parametrize("wrong", ["0", "17", "two", "-1"])
