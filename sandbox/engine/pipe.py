@@ -12,10 +12,8 @@ import os
 import pickle
 import queue
 import struct
-import sys
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("!Q")
@@ -77,14 +75,13 @@ def incoming(connection: Connection) -> queue.SimpleQueue[Any]:
     return inbox
 
 
-def run_worker(name: str) -> None:
+def run_worker() -> None:
     """The first function of a new process: do the work that the server sends, until it is done.
 
     Its standard input and output are the pipe; whatever is printed goes to the log.
     """
     connection = Connection(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
-    _show_name(name)
     try:
         work, args = connection.recv()  # imports the module of the work
         work(connection, *args)
@@ -94,9 +91,3 @@ def run_worker(name: str) -> None:
         with contextlib.suppress(ConnectionError):
             connection.send(Died(f"{type(error).__name__}: {error}"))
         raise
-
-
-def _show_name(name: str) -> None:
-    """Let ps and top show what this process is; only Linux offers a way without a library."""
-    if sys.platform == "linux":
-        Path("/proc/self/comm").write_text(f"sandbox-{name}"[:15], encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import sqlite3
 import stat
 import threading
@@ -12,7 +11,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
-from sandbox.store import ids
 from sandbox.store.errors import NotOurState, StateDamaged, storage_errors
 from sandbox.store.rows import now
 from sandbox.store.tables import APPLICATION_ID, BESIDES, FIRST_TABLES, TABLES, VERSION
@@ -106,29 +104,35 @@ class Store:
     def _open(self) -> None:
         folders = (self.files_dir, self.jobs_dir, self.models_dir)
         with storage_errors(self.state_dir):
-            # In this order: content comes after the database, also if another process makes both.
-            filled = [folder for folder in folders if _has_content(folder)]
-            if not self.path.exists():
-                if filled:
-                    raise NotOurState(
-                        f"{filled[0]} has content, but {self.path} is missing. Put the database "
-                        "back, or choose another folder with --state. Nothing was changed."
-                    )
+            # In this order: another process that makes the state makes the folders last.
+            there = [folder for folder in folders if folder.is_dir()]
+            filled = [folder for folder in there if any(folder.iterdir())]
+            missing = not self.path.exists()
+            if missing and filled:
+                raise NotOurState(
+                    f"{filled[0]} has content, but {self.path} is missing. Put the database "
+                    "back, or choose another folder with --state. Nothing was changed."
+                )
+            if missing:
                 self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _create(self.path)
+                self.path.touch(mode=0o600)
         with storage_errors(self.path), contextlib.closing(_connect(self.path)) as db:
-            _require_ours(db, self.path)
+            db.execute("BEGIN")  # all that is read is of one moment
+            _require_ours(db, self.path, new=missing or not there)
+            db.execute("COMMIT")
             db.execute("PRAGMA journal_mode=WAL")
         with storage_errors(self.state_dir):
             _close_to_others(self.path, 0o600)
-            for folder in (self.state_dir, *folders):
-                folder.mkdir(exist_ok=True)
-                _close_to_others(folder, 0o700)
+            _close_to_others(self.state_dir, 0o700)
         with self.read() as db:
             _require_whole(db, self.path)
         with self.write() as db:
             _make_tables(db)
             _warn_of_a_wrong_clock(db, self.path)
+        with storage_errors(self.state_dir):
+            for folder in folders:
+                folder.mkdir(exist_ok=True)
+                _close_to_others(folder, 0o700)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -152,29 +156,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _create(path: Path) -> None:
-    """Make a database under another name and put it in place, unless another process was first.
-
-    So an empty database is never one that is still being made.
-    """
-    part = path.with_name(f"{path.name}.{ids.random_text(8)}.part")
-    try:
-        part.touch(mode=0o600)
-        with contextlib.closing(_connect(part)) as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("BEGIN")
-            _make_tables(db)
-            db.execute("COMMIT")
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            return
-        except OSError:  # FAT, for one, has no links
-            os.rename(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _make_tables(db: sqlite3.Connection) -> None:
     """Make the tables and columns that are missing, inside a transaction."""
     for table in TABLES:
@@ -190,11 +171,16 @@ def _make_tables(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
 
-def _require_ours(db: sqlite3.Connection, path: Path) -> None:
-    """Check that a database is one that this sandbox can work with. Raises NotOurState."""
+def _require_ours(db: sqlite3.Connection, path: Path, new: bool) -> None:
+    """Check that this sandbox can work with a database. Raises NotOurState.
+
+    Only that of a ``new`` state may be empty: others have been emptied by mistake.
+    """
     [application] = db.execute("PRAGMA application_id").fetchone()
     [version] = db.execute("PRAGMA user_version").fetchone()
     tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_master")}
+    if new and not (application or version or tables):
+        return
     # The first edition did not mark its databases.
     marked = application == APPLICATION_ID or (application == 0 and version > 0)
     if not (marked and tables >= FIRST_TABLES):
@@ -227,10 +213,6 @@ def _warn_of_a_wrong_clock(db: sqlite3.Connection, path: Path) -> None:
             path,
             time.strftime("%Y-%m-%d %H:%M", time.localtime(newest)),
         )
-
-
-def _has_content(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.iterdir(), None) is not None
 
 
 def _close_to_others(path: Path, mode: int) -> None:

@@ -190,12 +190,7 @@ def finish_succeeded(
 
 
 def finish_failed(
-    store: Store,
-    job_id: str,
-    *,
-    code: str,
-    message: str,
-    param: str | None = None,
+    store: Store, job_id: str, *, code: str, message: str, param: str | None = None
 ) -> JobRow:
     """End a job badly, whether its files are bad or its training went wrong.
 

@@ -129,15 +129,6 @@ def test_opening_again_keeps_the_content(tmp_path: Path) -> None:
         pass
 
 
-def test_a_disk_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", no_links)
-    with Store(tmp_path) as store:
-        assert add(store).bytes == 2
-
-
 def foreign(state: Path) -> None:
     execute(state / "sandbox.db", "CREATE TABLE notes (text); INSERT INTO notes VALUES ('dear')")
 
@@ -148,7 +139,8 @@ def marked_by_others(state: Path) -> None:
 
 
 def emptied(state: Path) -> None:
-    (state / "sandbox.db").touch()
+    Store(state).close()
+    (state / "sandbox.db").write_bytes(b"")
 
 
 def without_database(state: Path) -> None:

@@ -23,7 +23,7 @@ from sandbox.engine.pipe import Died, Ready, receive
 logger = logging.getLogger("sandbox.engine")
 
 QUIT_SECONDS = 10.0  # what a process gets to finish before it is killed
-FIRST_LINE = "import sys; from sandbox.engine.pipe import run_worker; run_worker(sys.argv[1])"
+PROGRAM = "from sandbox.engine.pipe import run_worker; run_worker()"
 # Set before torch is loaded.
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads must not eat another process's core
@@ -196,7 +196,7 @@ class Child:
 async def _start(name: str) -> Process:
     """Start a process. Ctrl-C in the terminal does not reach it: only the server acts on that."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", FIRST_LINE, name),
+        *(sys.executable, "-P", "-c", PROGRAM, f"sandbox-{name}"),  # the last is for ps only
         stdin=PIPE,
         stdout=PIPE,
         env=os.environ | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)},
