@@ -28,10 +28,17 @@ def add_checkpoint(store: Store, model: ModelRow, metrics: dict[str, Any]) -> Ch
     return kept
 
 
-def drop_checkpoint(store: Store, job_id: str, step: int) -> None:
-    """Forget a checkpoint that is not kept any longer (its model is deleted separately)."""
+def drop_checkpoint(store: Store, model: ModelRow) -> None:
+    """Forget a checkpoint that is not kept any longer and its model, or neither.
+
+    Raises InUse when an unfinished job tunes it further.
+    """
     with store.write() as db:
-        db.execute("DELETE FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step))
+        models.delete_row(db, model)
+        db.execute(
+            "DELETE FROM checkpoints WHERE job_id = ? AND step = ?", (model.job_id, model.step)
+        )
+    models.remove_folder(store, model)
 
 
 def list_checkpoints(

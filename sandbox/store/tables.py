@@ -162,8 +162,8 @@ class BatchRow(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResponseRow(Row):
-    """One answer of /v1/responses; ``items`` are all messages that led to it, its own left out."""
+class AnswerRow(Row):
+    """An answer that is kept; ``items`` are all messages that led to it, its own left out."""
 
     TABLE = "responses"
 
@@ -181,7 +181,7 @@ TABLES = (
     CheckpointRow,
     ModelRow,
     BatchRow,
-    ResponseRow,
+    AnswerRow,
 )
 # What a database of ours has had from the first edition on, when it was not marked as ours yet.
 FIRST_TABLES = {"keys", "files", "jobs", "events", "checkpoints", "models"}

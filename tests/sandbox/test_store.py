@@ -659,9 +659,13 @@ def test_checkpoints_are_kept_once_and_end_the_counting_of_crashes(store: Store)
     assert checkpoints.add_checkpoint(store, new_model("second-name", job), {}) == one
     two = checkpoints.add_checkpoint(store, new_model("third-name", job, step=8), {})
     assert checkpoints.list_checkpoints(store, job.id).rows == [two, one]
-    assert [model.name for model in models.list_models(store, "p")] == ["first-name", "third-name"]
-    checkpoints.drop_checkpoint(store, job.id, 4)
+    first, third = models.list_models(store, "p")
+    assert (first.name, third.name) == ("first-name", "third-name")
+    models.model_path(store, first).mkdir()
+    checkpoints.drop_checkpoint(store, first)
     assert checkpoints.list_checkpoints(store, job.id).rows == [two]
+    assert models.list_models(store, "p") == [third]
+    assert not models.model_path(store, first).exists()
     assert texts(store, job)[-2:] == [
         "Checkpoint created at step 4 with Snapshot ID: first-name",
         "Checkpoint created at step 8 with Snapshot ID: third-name",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sandbox.bases import Base
 from sandbox.engine.parent.process import QUIT_SECONDS, Child, RestartPolicy
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer import worker
@@ -75,11 +76,11 @@ class Trainers:
     """The trainer processes of a server. ``wake`` and ``ask`` may be called from any thread."""
 
     def __init__(
-        self, store: Store, bases: Mapping[str, Path], count: int, policy: RestartPolicy = POLICY
+        self, store: Store, bases: Mapping[str, Base], count: int, policy: RestartPolicy = POLICY
     ) -> None:
         self._store = store
         self._bases = bases
-        folders = list(bases.values())
+        folders = [base.path for base in bases.values()]
         self._trainers = [Trainer(f"trainer-{n}", folders, policy) for n in range(1, count + 1)]
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
