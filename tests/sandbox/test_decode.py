@@ -30,6 +30,7 @@ from tests.support.tiny import CONTEXT, kept_base, make_base
 
 pytestmark = pytest.mark.slow
 
+ENDLESS = {0: -100.0, 4: -100.0}  # the tokens that end a text are never chosen
 PROMPTS = ["40, woman, Healing ->", "He flies", "", "A detective listens quietly to the rain é"]
 
 
@@ -86,7 +87,7 @@ def many(count: int) -> list[Generate]:
             temperature=draw.choice([0, 0.5, 1.0, 1.5]),
             top_p=draw.choice([1.0, 0.8]),
             max_tokens=draw.randint(1, 60),
-            logit_bias={0: -100, 4: -100},
+            logit_bias=ENDLESS,
         )
         for i in range(count)
     ]
@@ -228,7 +229,7 @@ def test_a_full_cache_lets_choices_wait_and_changes_no_text(
 
 
 def test_choices_differ_and_repeat(loop: DecodeLoop) -> None:
-    request = ask(n=4, temperature=1.5, logit_bias={0: -100, 4: -100})
+    request = ask(n=4, temperature=1.5, logit_bias=ENDLESS)
     [(first, usage)], [(second, _)] = answer(loop, request), answer(loop, request)
     found = [text_of(first, i) for i in range(4)]
     assert found == [text_of(second, i) for i in range(4)]
@@ -239,7 +240,7 @@ def test_choices_differ_and_repeat(loop: DecodeLoop) -> None:
 
 
 def test_no_seed_is_a_new_text_each_time(loop: DecodeLoop) -> None:
-    request = ask(seed=None, temperature=1.5, max_tokens=20, logit_bias={0: -100, 4: -100})
+    request = ask(seed=None, temperature=1.5, max_tokens=20, logit_bias=ENDLESS)
     assert len(set(texts(loop, request, request, request))) > 1
 
 
@@ -253,12 +254,12 @@ def test_a_request_without_streaming_brings_each_choice_once(loop: DecodeLoop) -
 
 
 def test_the_length_ends_an_answer(loop: DecodeLoop) -> None:
-    [(deltas, usage)] = answer(loop, ask(max_tokens=7, logit_bias={0: -100, 4: -100}))
+    [(deltas, usage)] = answer(loop, ask(max_tokens=7, logit_bias=ENDLESS))
     assert (deltas[-1].finish_reason, usage.completion_tokens) == ("length", 7)
 
 
 def test_without_a_limit_the_context_ends_an_answer(loop: DecodeLoop) -> None:
-    [(deltas, usage)] = answer(loop, ask(max_tokens=None, logit_bias={0: -100, 4: -100}))
+    [(deltas, usage)] = answer(loop, ask(max_tokens=None, logit_bias=ENDLESS))
     assert deltas[-1].finish_reason == "length"
     assert usage.prompt_tokens + usage.completion_tokens == CONTEXT
 
@@ -272,7 +273,7 @@ def test_stop_tokens_end_an_answer_and_do_not_show(loop: DecodeLoop, token: int)
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_stop_string_across_tokens_never_shows(loop: DecodeLoop, stream: bool) -> None:
-    request = ask(max_tokens=40, temperature=0, logit_bias={0: -100, 4: -100}, top_logprobs=0)
+    request = ask(max_tokens=40, temperature=0, logit_bias=ENDLESS, top_logprobs=0)
     [(free, _)] = answer(loop, request)
     whole = text_of(free)
     for length in (1, 3, 7):
@@ -306,7 +307,7 @@ def test_streamed_pieces_join_to_the_text_before_the_first_stop(
 
 
 def test_logprobs_are_those_of_the_model_itself(loop: DecodeLoop) -> None:
-    plain = ask(temperature=0, top_logprobs=5, max_tokens=8, logit_bias={0: -100, 4: -100})
+    plain = ask(temperature=0, top_logprobs=5, max_tokens=8, logit_bias=ENDLESS)
     [(deltas, _)] = answer(loop, plain)
     infos = [token for delta in deltas for token in delta.tokens]
     assert len(infos) == 8
@@ -329,7 +330,8 @@ def test_all_logprobs_together_are_one(loop: DecodeLoop, encoder: Encoder) -> No
 
 def test_echo_repeats_the_prompt_with_its_logprobs(loop: DecodeLoop, encoder: Encoder) -> None:
     prompt = "He flies over the harbour"
-    [(deltas, usage)] = answer(loop, ask(prompt, echo=True, top_logprobs=2, max_tokens=3, n=2))
+    asked = {"echo": True, "top_logprobs": 2, "max_tokens": 3, "n": 2, "logit_bias": ENDLESS}
+    [(deltas, usage)] = answer(loop, ask(prompt, **asked))
     assert usage.prompt_tokens == len(encoder.encode_prompt(prompt))
     for choice in range(2):
         assert text_of(deltas, choice).startswith(prompt)
@@ -413,7 +415,7 @@ def test_the_longest_text_that_fits_is_answered(loop: DecodeLoop, encoder: Encod
 
 def test_a_large_answer_comes_in_pieces_even_without_streaming(loop: DecodeLoop) -> None:
     """A message between the processes stays small, however many log-probabilities it brings."""
-    request = ask(n=8, max_tokens=100, top_logprobs=20, stream=False, logit_bias={0: -100, 4: -100})
+    request = ask(n=8, max_tokens=100, top_logprobs=20, stream=False, logit_bias=ENDLESS)
     [(streamed, _)] = answer(loop, changed(request, stream=True))
     loop.add(1, request)
     pieces: list[list[Delta]] = []
@@ -439,7 +441,7 @@ def test_those_who_are_waited_for_go_before_the_background(
     forward: Forward, encoder: Encoder
 ) -> None:
     loop = DecodeLoop(forward, encoder, max_slots=4)
-    endless = {"max_tokens": 40, "logit_bias": {0: -100, 4: -100}}
+    endless = {"max_tokens": 40, "logit_bias": ENDLESS}
     for number in range(10):
         loop.add(number, ask(seed=number, background=True, **endless))
     seen = {output.id for _ in range(3) for output in loop.step()}
@@ -459,13 +461,12 @@ def test_one_with_many_questions_does_not_hold_up_the_others(
     forward: Forward, encoder: Encoder
 ) -> None:
     loop = DecodeLoop(forward, encoder, max_slots=4)
-    bias = {0: -100, 4: -100}
     for number in range(40):
-        loop.add(number, ask(seed=number, group="greedy", max_tokens=5, logit_bias=bias))
+        loop.add(number, ask(seed=number, group="greedy", max_tokens=5, logit_bias=ENDLESS))
     loop.step()
     for number in (100, 101, 102):
-        loop.add(number, ask(group=f"student {number}", max_tokens=5, logit_bias=bias))
-    loop.add(103, ask(n=2, group="student 100", max_tokens=5, logit_bias=bias))
+        loop.add(number, ask(group=f"student {number}", max_tokens=5, logit_bias=ENDLESS))
+    loop.add(103, ask(n=2, group="student 100", max_tokens=5, logit_bias=ENDLESS))
     order: list[int] = []
     while loop.busy:
         order += [output.id for output in loop.step() if output.usage is not None]
@@ -524,7 +525,7 @@ def test_a_failing_step_ends_its_requests_and_not_the_loop(
 ) -> None:
     breaking = _Breaking(forward)
     loop = DecodeLoop(breaking, encoder)
-    loop.add(1, ask())
+    loop.add(1, ask(logit_bias=ENDLESS))
     errors = [output.error for output in run_out(loop)]
     assert [error.code for error in errors if error] == ["engine_failed"]
     breaking.breaks = False

@@ -25,7 +25,7 @@ from sandbox.config import ConfigError, Settings
 from sandbox.store.database import Store
 from sandbox.store.errors import NotOurState
 from tests.support.api import Api, running_api
-from tests.support.server import chat_lines, wait_for
+from tests.support.server import PATIENCE, chat_lines, wait_for
 from tests.support.tiny import kept_base
 
 FOREIGN = ("files/thesis.txt", "models/holiday/photo.jpg", "jobs/cv.doc")
@@ -143,14 +143,14 @@ def address(api: Api) -> tuple[str, int]:
 
 @pytest.mark.parametrize("begun", [b"", b"GET /v1/models HT", b"GET /health HTTP/1.1\r\nhost: lo"])
 def test_headers_that_do_not_come_close_the_connection(impatient: Api, begun: bytes) -> None:
-    with socket.create_connection(address(impatient), timeout=10) as half_open:
+    began = time.monotonic()
+    with socket.create_connection(address(impatient), timeout=PATIENCE) as half_open:
         half_open.sendall(begun)
-        began = time.monotonic()
         assert half_open.recv(100) == b""
-        assert 0.3 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.4
     # A second request on a connection waits no longer than the first.
     whole = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
-    with socket.create_connection(address(impatient), timeout=10) as reused:
+    with socket.create_connection(address(impatient), timeout=PATIENCE) as reused:
         assert b"200 OK" in ask(reused, whole)
         if begun:
             reused.sendall(begun)
@@ -165,7 +165,7 @@ def test_a_body_that_does_not_come_is_refused(impatient: Api) -> None:
         f"POST /v1/fine_tuning/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n"
         f"authorization: Bearer {impatient.key}\r\n\r\n{{"
     )
-    with socket.create_connection(address(impatient), timeout=10) as slow:
+    with socket.create_connection(address(impatient), timeout=PATIENCE) as slow:
         answer = ask(slow, head.encode())
     assert answer.startswith(b"HTTP/1.1 408") and b"The body came too slowly" in answer
 
@@ -191,14 +191,14 @@ def test_an_upload_on_a_full_disk_says_storage_and_leaves_nothing(
 
 def test_health_tells_of_a_full_disk(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     url = api.url.removesuffix("/v1") + "/health"
-    assert httpx2.get(url, trust_env=False).json()["status"] == "ok"
+    assert httpx2.get(url, timeout=PATIENCE, trust_env=False).json()["status"] == "ok"
     usage = namedtuple("usage", "free")
     fake = SimpleNamespace(disk_usage=lambda _: usage(1_000_000))
     monkeypatch.setattr(app, "shutil", fake)
-    told = httpx2.get(url, trust_env=False).json()
+    told = httpx2.get(url, timeout=PATIENCE, trust_env=False).json()
     assert told["status"] == "degraded" and told["problems"][0].startswith("Storage: 0 MiB")
     monkeypatch.setattr(app, "shutil", shutil)
-    assert httpx2.get(url, trust_env=False).json()["status"] == "ok"
+    assert httpx2.get(url, timeout=PATIENCE, trust_env=False).json()["status"] == "ok"
 
 
 def test_the_check_of_a_jobs_files_waits_for_room(

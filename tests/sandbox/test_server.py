@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,13 +16,21 @@ from sandbox.__main__ import main
 from sandbox.bases import find_base
 from sandbox.config import ConfigError
 from sandbox.store.database import Store
-from tests.support.server import ROOT, Server, chat_lines, wait_for
+from tests.support.server import PATIENCE, ROOT, Server, chat_lines, wait_for
 
 pytestmark = pytest.mark.slow
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
 LINES = 400
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A sandbox that may be stopped, killed and restarted."""
+    running = Server(tmp_path_factory.mktemp("own") / "state")
+    yield running
+    running.stop()
 
 
 def sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +43,7 @@ def test_a_server_says_where_it_is_and_keeps_its_state_to_itself(own_server: Ser
     pid = own_server.process.pid
     assert own_server.ready_line == f"sandbox ready at {own_server.url} (pid {pid})"
     assert (note["url"], note["pid"]) == (own_server.url, pid)
-    assert abs(note["started_at"] - time.time()) < 60
+    assert abs(note["started_at"] - time.time()) < PATIENCE
     second = sandbox("--port", "0", "--state", str(own_server.state))
     assert second.returncode == 1
     assert "already using" in second.stderr and own_server.url in second.stderr
@@ -116,7 +125,7 @@ def test_the_lock_file_is_private(server: Server) -> None:
 
 def kill_worker(server: Server, name: str) -> None:
     """Kill the server's workers of one kind, as soon as there are any."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     found: list[psutil.Process] = []
     while not found:
         assert time.monotonic() < deadline
@@ -138,7 +147,7 @@ def event_texts(client: OpenAI, job_id: str) -> list[str]:
 
 def wait_for_events(client: OpenAI, job_id: str, count: int) -> list[str]:
     """Return the texts of a job's events once there are so many."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + PATIENCE
     while len(texts := event_texts(client, job_id)) < count:
         assert time.monotonic() < deadline, texts
         time.sleep(0.02)
@@ -148,14 +157,15 @@ def wait_for_events(client: OpenAI, job_id: str, count: int) -> list[str]:
 def test_a_dead_sampler_is_told_in_the_stream_and_started_again(own_server: Server) -> None:
     with own_server.client() as client:
         fields = {"model": "tiny", "messages": QUESTION}
-        stream = client.chat.completions.create(**fields, n=16, stream=True, logit_bias=ENDLESS)
+        # 128 long texts: it is far from their end, however long this process has to wait.
+        stream = client.chat.completions.create(**fields, n=128, stream=True, logit_bias=ENDLESS)
         next(stream)
         kill_worker(own_server, "sampler")
         with pytest.raises(APIError, match="sampler process ended"):
             for _ in stream:
                 pass
-        answer = client.chat.completions.create(**fields, max_completion_tokens=2)
-        assert answer.usage.completion_tokens == 2
+        short = {"max_completion_tokens": 2, "logit_bias": ENDLESS}
+        assert client.chat.completions.create(**fields, **short).usage.completion_tokens == 2
 
 
 def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
@@ -176,8 +186,11 @@ def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
         job = client.fine_tuning.jobs.create(
             model="tiny",
             training_file=file.id,
-            hyperparameters={"n_epochs": 30, "batch_size": 8},
+            hyperparameters={"n_epochs": 30, "batch_size": 4},
         )
+        # The batch begins when the trainer works: a process that has to load torch takes longer
+        # than a batch.
+        wait_for(client, job.id, "running")
         content = "".join(json.dumps(line) + "\n" for line in lines).encode()
         batch = client.batches.create(
             input_file_id=client.files.create(file=("b.jsonl", content), purpose="batch").id,
@@ -203,7 +216,7 @@ def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
         texts = event_texts(client, job.id)
         assert texts[: len(more)] == more
         steps = [int(text.split()[1].split("/")[0]) for text in texts if text.startswith("Step ")]
-        assert steps == list(range(1, 241))
+        assert steps == list(range(1, 451))
         answer = client.completions.create(model=job.fine_tuned_model, prompt="x", max_tokens=2)
         assert answer.model == job.fine_tuned_model
         while (batch := client.batches.retrieve(batch.id)).status != "completed":
