@@ -58,9 +58,13 @@ def seconds(work: Callable[[], object]) -> float:
 class Server:
     """`python -m sandbox` on a state of its own. It is started again when it has been killed."""
 
-    def __init__(self, folder: Path, base: Path, *options: str) -> None:
-        """Start it on a new state in `folder`; `options` are further ones of the command line."""
+    def __init__(self, folder: Path, base: Path, *options: str, threads: int = 1) -> None:
+        """Start it on a new state in `folder`; `options` are further ones of the command line.
+
+        With one thread, equal weights get equal sums, in the same order; 0 leaves it to torch.
+        """
         folder.mkdir()
+        self.environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
         self.state, self.log = folder / "state", folder / "server.log"
         self.note = self.state / "sandbox.json"
         self.mark, self.model = uuid.uuid4().hex, find_base(str(base)).name
@@ -77,8 +81,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, *self.arguments],
                 cwd=ROOT,
-                # One thread: equal weights need equal sums, in the same order.
-                env=os.environ | {MARK: self.mark, "OMP_NUM_THREADS": "1"},
+                env=os.environ | {MARK: self.mark} | self.environment,
                 stdout=log,
                 stderr=log,
             )

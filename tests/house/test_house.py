@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "heroes": {"heroes", "course", "helpers"},
     "sandbox": {"sandbox"},
     "sandbox.store": {"sandbox.store"},
-    "sandbox.engine": {"sandbox.engine", "sandbox.parameters", "sandbox.store"},
+    "sandbox.engine": {"sandbox.engine", "sandbox.bases", "sandbox.parameters", "sandbox.store"},
     "sandbox.engine.trainer": {
         "sandbox.engine.trainer",
         "sandbox.engine.text",

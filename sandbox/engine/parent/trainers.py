@@ -12,9 +12,9 @@ import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from sandbox.bases import Base
 from sandbox.engine.parent.process import QUIT_SECONDS, Child, RestartPolicy
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer import worker
@@ -59,7 +59,7 @@ class Trainers:
     """The trainer processes of a server. ``wake`` and ``ask`` may be called from any thread."""
 
     def __init__(
-        self, store: Store, bases: Mapping[str, Path], count: int, policy: RestartPolicy = POLICY
+        self, store: Store, bases: Mapping[str, Base], count: int, policy: RestartPolicy = POLICY
     ) -> None:
         self._store = store
         self._bases = bases
@@ -132,7 +132,7 @@ class Trainers:
             Child(
                 name,
                 worker.run,
-                (list(self._bases.values()),),
+                ([base.path for base in self._bases.values()],),
                 on_message=lambda message: trainer.inbox.put_nowait(message),
                 on_exit=died,
                 policy=policy,
