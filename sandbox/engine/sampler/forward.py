@@ -7,7 +7,7 @@ where it could change a choice. Larger ones compute in the precision of their we
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -30,9 +30,19 @@ class Forward(Protocol):
     embedding: torch.Tensor  # the token vectors, [vocabulary, model width]
 
     def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
+        self,
+        texts: Sequence[Sequence[int]],
+        cache: SlotCache,
+        slots: list[list[int]],
+        full: list[bool],
     ) -> list[torch.Tensor]:
-        """Read prompts into their slots; each one's logits at its last token (``full``: at all)."""
+        """Read texts into their slots; return what ``logits`` takes for the last token of each.
+
+        Where ``full`` says so, for each token.
+        """
+
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """The logits after tokens that ``prefill`` has read."""
 
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot, each after ``lengths[slot]`` others; the next logits."""
@@ -122,11 +132,15 @@ class LlamaForward:
 
     @torch.inference_mode()
     def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
+        self,
+        texts: Sequence[Sequence[int]],
+        cache: SlotCache,
+        slots: list[list[int]],
+        full: list[bool],
     ) -> list[torch.Tensor]:
-        """Read prompts into their slots: one after another in a row, each attends to itself."""
-        lengths = [len(prompt) for prompt in prompts]
-        ids = torch.tensor([token for prompt in prompts for token in prompt], device=self.device)
+        """Read texts into their slots: one after another in a row, each attends to itself."""
+        lengths = [len(text) for text in texts]
+        ids = torch.tensor([token for text in texts for token in text], device=self.device)
         positions = torch.cat([torch.arange(length, device=self.device) for length in lengths])
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -137,8 +151,8 @@ class LlamaForward:
                 seen.append(_causal(queries, keys, values))
             return torch.cat(seen, 1).transpose(0, 1)
 
-        texts = self._hidden(ids, positions, attend).split(lengths)
-        return [self._logits(text if full else text[-1:]) for text in texts]
+        read = self._hidden(ids, positions, attend).split(lengths)
+        return [each if whole else each[-1:] for each, whole in zip(read, full, strict=True)]
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
@@ -154,7 +168,7 @@ class LlamaForward:
             shares = scores.softmax(-1, dtype=self.wide).to(values.dtype)
             return (shares @ values).view(len(q), self.heads, self.size)
 
-        return self._logits(self._hidden(tokens, lengths, attend))
+        return self.logits(self._hidden(tokens, lengths, attend))
 
     def _hidden(self, ids: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
         """ids, positions [N] -> hidden states [N, d]."""
@@ -176,12 +190,13 @@ class LlamaForward:
     def _normalize(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, weight.shape, weight, self.eps).to(self.dtype)
 
-    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    @torch.inference_mode()
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
         """Hidden states [N, d] -> logits [N, V]; of bfloat16, the likeliest ones more finely."""
-        logits = _product(hidden.to(self.dtype), self.head).to(self.wide)
+        logits = _product(read.to(self.dtype), self.head).to(self.wide)
         if self.dtype is not self.wide:
             likeliest = logits.topk(min(CANDIDATES, logits.shape[1]), sorted=False).indices
-            finer = (self.head.T[likeliest].to(self.wide) * hidden[:, None]).sum(-1)
+            finer = (self.head.T[likeliest].to(self.wide) * read[:, None]).sum(-1)
             logits.scatter_(1, likeliest, finer)
         return logits
 
@@ -236,15 +251,23 @@ class GeneralForward:
 
     @torch.inference_mode()
     def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
+        self,
+        texts: Sequence[Sequence[int]],
+        cache: SlotCache,
+        slots: list[list[int]],
+        full: list[bool],
     ) -> list[torch.Tensor]:
-        """Read prompts into their slots, one after another: large models fill the machine."""
+        """Read texts into their slots, one after another: large models fill the machine."""
         logits = []
-        for prompt, targets in zip(prompts, slots, strict=True):
-            ids = torch.tensor([prompt], device=self.device)
+        for text, targets, whole in zip(texts, slots, full, strict=True):
+            ids = torch.tensor([text], device=self.device)
             layers = [_PromptLayer(cache, number, targets) for number in range(self.n_layers)]
-            logits.append(self._run(ids, layers, logits_to_keep=0 if full else 1)[0])
+            logits.append(self._run(ids, layers, logits_to_keep=0 if whole else 1)[0])
         return logits
+
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """These are logits already."""
+        return read
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
