@@ -149,7 +149,6 @@ def damage_files_and_more(
 def test_whatever_is_lost_or_done_twice_is_reported(
     expected: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(common, "ORPHAN_SECONDS", 0.1)
     server = expected.server
     server.start()
     with clients.new_client(server.key) as client:
@@ -162,6 +161,7 @@ def test_whatever_is_lost_or_done_twice_is_reported(
             faults = list(damage_files_and_more(db, server.state / "files", told))
             faults += damage_jobs(db, server.state / "models", told, expected.job_id)
         server.start()
+        monkeypatch.setattr(common, "ORPHAN_SECONDS", 1)  # this one stays
         sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
         with subprocess.Popen(sleep, env=os.environ | {common.MARK: server.mark}) as orphan:
             problems = lost(client, server, told, expected)
