@@ -3,10 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from openai.types import Model, ModelDeleted
 
 from sandbox.api.auth import Project
-from sandbox.api.body import dump
 from sandbox.api.catalog import find_model, model_not_found
 from sandbox.api.context import ContextOf
 from sandbox.api.errors import Conflict, Forbidden
@@ -54,9 +52,9 @@ def delete_model(name: str, project: Project, context: ContextOf) -> dict[str, A
         ) from error
     if not deleted:
         raise model_not_found(context, project, name)
-    return dump(ModelDeleted(id=name, object="model", deleted=True))
+    return {"id": name, "object": "model", "deleted": True}
 
 
 def model_object(name: str, created: int, owner: str) -> dict[str, Any]:
     """Return a model as the API shows it."""
-    return dump(Model(id=name, object="model", created=created, owned_by=owner))
+    return {"id": name, "created": created, "object": "model", "owned_by": owner}

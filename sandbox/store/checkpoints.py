@@ -5,8 +5,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.store import events, ids, rows
+from sandbox.store import events, ids, models, rows
 from sandbox.store.database import Store
+from sandbox.store.models import ModelRow
 from sandbox.store.rows import Page, Row
 
 
@@ -43,10 +44,17 @@ def add_checkpoint(
     return checkpoint
 
 
-def drop_checkpoint(store: Store, job_id: str, step: int) -> None:
-    """Forget a checkpoint that is not kept any longer (its model is deleted separately)."""
+def drop_checkpoint(store: Store, model: ModelRow) -> None:
+    """Forget a checkpoint that is not kept any longer and its model, or neither.
+
+    Raises ModelInUse when an unfinished job tunes it further.
+    """
     with store.write() as db:
-        db.execute("DELETE FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step))
+        models.delete_row(db, model)
+        db.execute(
+            "DELETE FROM checkpoints WHERE job_id = ? AND step = ?", (model.job_id, model.step)
+        )
+    models.remove_folder(store, model)
 
 
 def list_checkpoints(

@@ -39,12 +39,6 @@ FAIR = """
     (SELECT COALESCE(MAX(turn), 0) FROM jobs AS other WHERE other.project = jobs.project),
     n
 """
-# The job's metadata has each of the wanted pairs. Compared in JSON: any text may be asked for.
-HAS_METADATA = """
-    NOT EXISTS (SELECT 1 FROM json_each(:wanted) AS pair WHERE NOT EXISTS (
-        SELECT 1 FROM json_each(metadata) AS own WHERE own.key = pair.key AND own.value = pair.value
-    ))
-"""
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ def list_jobs(
     ``metadata`` keeps the jobs that have each of its pairs; an empty dict keeps those that have
     no metadata at all.
     """
-    filters = "1" if metadata is None else HAS_METADATA
+    filters = "1" if metadata is None else rows.has_pairs("metadata")
     if metadata == {}:
         filters = "(metadata IS NULL OR metadata = '{}')"
     values = {"project": project, "wanted": json.dumps(metadata)}

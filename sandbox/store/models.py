@@ -77,13 +77,8 @@ def delete_model(store: Store, project: str, name: str) -> bool:
         model = _find(db, project, name)
         if model is None:
             return False
-        query = f"SELECT id FROM jobs WHERE project = ? AND model = ? AND status IN {UNFINISHED}"
-        job = db.execute(query, (project, name)).fetchone()
-        if job is not None:
-            raise ModelInUse(name, job["id"])
-        db.execute("DELETE FROM models WHERE name = ?", (name,))
-    # Windows refuses while the sampler has it open; the next sweep finds what is left.
-    shutil.rmtree(model_path(store, model), ignore_errors=True)
+        delete_row(db, model)
+    remove_folder(store, model)
     return True
 
 
@@ -109,6 +104,21 @@ def insert_model(db: sqlite3.Connection, model: NewModel) -> ModelRow:
     """Record a model inside a transaction."""
     known = rows.one(db, ModelRow, "name = :name", name=model.name)
     return known or rows.insert(db, ModelRow, created_at=int(time.time()), **vars(model))
+
+
+def delete_row(db: sqlite3.Connection, model: ModelRow) -> None:
+    """Delete a model's row inside a transaction. Raises ModelInUse."""
+    query = f"SELECT id FROM jobs WHERE project = ? AND model = ? AND status IN {UNFINISHED}"
+    job = db.execute(query, (model.project, model.name)).fetchone()
+    if job is not None:
+        raise ModelInUse(model.name, job["id"])
+    db.execute("DELETE FROM models WHERE name = ?", (model.name,))
+
+
+def remove_folder(store: Store, model: ModelRow) -> None:
+    """Remove the folder of a model whose row is deleted."""
+    # Windows refuses while the sampler has it open; the next sweep finds what is left.
+    shutil.rmtree(model_path(store, model), ignore_errors=True)
 
 
 def _find(db: sqlite3.Connection, project: str, name: str) -> ModelRow | None:

@@ -103,6 +103,16 @@ def require(db: sqlite3.Connection, kind: type[R], row_id: str) -> R:
     return row
 
 
+def has_pairs(pairs: str) -> str:
+    """Return the condition that an object in JSON has each of the pairs of the value ``wanted``.
+
+    They are compared in JSON: any text may be asked for.
+    """
+    return f"""NOT EXISTS (SELECT 1 FROM json_each(:wanted) AS pair WHERE NOT EXISTS (
+        SELECT 1 FROM json_each({pairs}) AS own WHERE own.key = pair.key AND own.value = pair.value
+    ))"""
+
+
 def page(
     db: sqlite3.Connection,
     kind: type[R],

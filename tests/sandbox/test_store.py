@@ -672,8 +672,10 @@ def test_checkpoints_are_kept_once_and_end_the_counting_of_crashes(store: Store)
     assert checkpoints.add_checkpoint(store, job.id, 4, "second-name", {}) == one
     two = checkpoints.add_checkpoint(store, job.id, 8, "third-name", {})
     assert checkpoints.list_checkpoints(store, job.id).rows == [two, one]
-    checkpoints.drop_checkpoint(store, job.id, 4)
+    model = make_model(store, job)
+    checkpoints.drop_checkpoint(store, model)
     assert checkpoints.list_checkpoints(store, job.id).rows == [two]
+    assert models.list_models(store, "p") == [] and not models.model_path(store, model).exists()
     assert texts(store, job)[-2:] == [
         "Checkpoint created at step 4 with Snapshot ID: first-name",
         "Checkpoint created at step 8 with Snapshot ID: third-name",

@@ -149,7 +149,7 @@ def kill(pid: int) -> None:
     psutil.Process(pid).kill()
 
 
-def test_cancel_pause_and_four_restarts_in_one_epoch(
+def test_cancel_pause_and_a_restart(
     store: Store, base: Path, expected: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unwanted, job = submit(store), submit(store)
@@ -170,21 +170,14 @@ def test_cancel_pause_and_four_restarts_in_one_epoch(
     with_trainers(store, base, ask)
     assert len(steps(store, unwanted)) < STEPS
     assert not (store.jobs_dir / unwanted.id).exists()
-    for _ in range(4):
-        before = len(steps(store, job))
-        assert read(store, job).status == "running"
-
-        async def one_step(_: Trainers, before: int = before) -> None:
-            await until(lambda: len(steps(store, job)) > before)
-
-        with_trainers(store, base, one_step)
-    assert read(store, job).crashes == 0
+    assert read(store, job).status == "running"
 
     async def finish(_: Trainers) -> None:
         await until(lambda: read(store, job).status in FINISHED)
 
     with_trainers(store, base, finish)
     check_whole(store, job, expected)
+    assert read(store, job).crashes == 0
 
 
 def test_a_full_disk_stops_the_training_until_there_is_room(

@@ -6,6 +6,7 @@ or an sqlite3.OperationalError, and then leaves the same as if it had succeeded 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import shutil
@@ -199,11 +200,8 @@ class JobRecord:
     def _drop_checkpoints(self, keep: int) -> None:
         """Forget all but the newest checkpoints and their models."""
         for model in models.list_models_of_job(self._store, self._job.id)[:-keep]:
-            try:
-                models.delete_model(self._store, self._job.project, model.name)
-            except ModelInUse:
-                continue  # another job starts from it
-            checkpoints.drop_checkpoint(self._store, self._job.id, model.step)
+            with contextlib.suppress(ModelInUse):  # another job starts from it
+                checkpoints.drop_checkpoint(self._store, model)
 
 
 def _step_text(step: Step) -> str:

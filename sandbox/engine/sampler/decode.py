@@ -31,7 +31,7 @@ class DecodeLoop:
 
     def __init__(self, forward: Forward, encoder: Encoder, max_slots: int = MAX_SLOTS) -> None:
         self.encoder = encoder
-        self._forward = forward
+        self.forward = forward
         self._cache = SlotCache()
         self._waiting = Admission(encoder, max_slots, forward.bytes_per_token)
         self._active: list[Choice] = []  # the position in this list is the cache slot
@@ -72,10 +72,10 @@ class DecodeLoop:
 
     def _advance(self) -> None:
         """One decoding step for every active choice."""
-        device = self._forward.device
+        device = self.forward.device
         tokens = torch.tensor([choice.last for choice in self._active], device=device)
         lengths = torch.tensor([choice.length for choice in self._active], device=device)
-        logits = self._forward.step(tokens, lengths, self._cache)
+        logits = self.forward.step(tokens, lengths, self._cache)
         self._draw(logits.cpu().numpy(), 0)
 
     def _join(self, group: list[Choice]) -> None:
@@ -86,7 +86,7 @@ class DecodeLoop:
         for slot, choice in enumerate(group, first):
             slots.setdefault(choice.running.prompt, []).append(slot)
         full = group[0].running.needs_all_logits
-        found = self._forward.prefill(
+        found = self.forward.prefill(
             [list(prompt) for prompt in slots], self._cache, list(slots.values()), full
         )
         logits = dict(zip(slots, found, strict=True))
