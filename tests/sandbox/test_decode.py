@@ -13,19 +13,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
-from sandbox.engine.sampler import naive
+from sandbox.engine.sampler import admission, naive
+from sandbox.engine.sampler.admission import Admission
 from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.decode import DecodeLoop
 from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, make_forward
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
-from sandbox.engine.sampler.models import ModelCache
 from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import Encoder
 from sandbox.parameters import Sampling
 from tests.support.generate import ask, changed
-from tests.support.tiny import CONTEXT, make_base
+from tests.support.tiny import CONTEXT, kept_base, make_base
 
 pytestmark = pytest.mark.slow
 
@@ -155,9 +156,50 @@ def test_the_general_forward_computes_the_same(base: Path, encoder: Encoder) -> 
     assert texts(general, *requests) == texts(written_out, *requests)
 
 
+@pytest.mark.parametrize("groups", [4, 2, 1])
+def test_written_out_heads_compute_what_transformers_computes(groups: int) -> None:
+    """In float32, for prompts read together and for tokens that follow one by one."""
+    model = load_model(kept_base(num_key_value_heads=groups))
+    forward, cache = LlamaForward(model, torch.float32), SlotCache()
+    draw = np.random.default_rng(0)
+    texts = [draw.integers(5, 300, length).tolist() for length in (17, 3, 40)]
+    expected = [reference(model, text) for text in texts]
+    read = forward.prefill([text[:-2] for text in texts], cache, [[0], [2], [1]], [True] * 3)
+    for found, whole in zip(read, expected, strict=True):
+        torch.testing.assert_close(forward.logits(found), whole[:-2], rtol=1e-4, atol=1e-4)
+    in_slots = [0, 2, 1]
+    for back in (-2, -1):
+        tokens = torch.tensor([texts[i][back] for i in in_slots])
+        lengths = torch.tensor([len(texts[i]) + back for i in in_slots])
+        found = forward.step(tokens, lengths, cache)
+        whole = torch.stack([expected[i][back] for i in in_slots])
+        torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def reference(model: PreTrainedModel, ids: list[int]) -> torch.Tensor:
+    """transformers' own logits, [tokens, vocabulary]."""
+    return model(input_ids=torch.tensor([ids])).logits[0]
+
+
+def test_bfloat16_is_close_and_tells_near_equals_apart() -> None:
+    model = load_model(kept_base(num_key_value_heads=2))
+    exact, fast = LlamaForward(model), LlamaForward(model, torch.bfloat16)
+    prompt = [[5, 60, 200, 31, 7, 90]]
+    wanted, found = (
+        each.logits(each.prefill(prompt, SlotCache(), [[0]], [False])[0]) for each in (exact, fast)
+    )
+    assert (wanted.dtype, found.dtype) == (torch.float64, torch.float32)
+    difference = (wanted.log_softmax(-1) - found.log_softmax(-1)).abs()
+    assert 0 < difference.mean() < 0.05
+    likeliest = found[0].topk(20).values
+    assert len(set(likeliest.tolist())) == 20
+    assert not torch.equal(likeliest, likeliest.bfloat16().float())
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"num_key_value_heads": 2}, {"hidden_act": "gelu"}, {"attention_bias": True}],
+    [{"hidden_act": "gelu"}, {"attention_bias": True}, {"mlp_bias": True}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_other_models_take_the_general_way(tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -167,6 +209,23 @@ def test_other_models_take_the_general_way(tmp_path: Path, changes: dict[str, An
     loop = DecodeLoop(forward, Encoder(folder))
     requests = [changed(request, temperature=0) for request in many(4)]
     assert texts(loop, *requests) == [texts(loop, request)[0] for request in requests]
+
+
+def test_a_full_cache_lets_choices_wait_and_changes_no_text(
+    forward: Forward, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [changed(request, max_tokens=120) for request in many(16)]
+    expected = texts(DecodeLoop(forward, encoder), *requests)
+    # Two of the longest texts fit; one alone may have all that it needs.
+    monkeypatch.setattr(admission, "CACHE_BYTES", 2 * CONTEXT * forward.bytes_per_token)
+    put_back, waited = Admission.put_back, []
+    monkeypatch.setattr(
+        Admission, "put_back", lambda *given: (waited.append(given[1]), put_back(*given))
+    )
+    assert texts(DecodeLoop(forward, encoder), *requests) == expected
+    assert waited
+    monkeypatch.setattr(admission, "CACHE_BYTES", 1)
+    assert texts(DecodeLoop(forward, encoder), *requests) == expected
 
 
 def test_choices_differ_and_repeat(loop: DecodeLoop) -> None:
@@ -452,6 +511,9 @@ class _Breaking:
     def prefill(self, *arguments: Any) -> list[torch.Tensor]:
         return self._forward.prefill(*arguments)
 
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        return self._forward.logits(read)
+
     def step(self, *arguments: Any) -> torch.Tensor:
         if self.breaks:
             raise RuntimeError("not enough memory")
@@ -495,61 +557,6 @@ def test_infos_wait_for_their_text(encoder: Encoder) -> None:
     assert stream.take(last=True) == ("E", [info])
 
 
-def test_the_cache_keeps_models_and_lets_the_oldest_go(tmp_path: Path) -> None:
-    folders = [str(make_base(tmp_path / name)) for name in "abc"]
-    cache = ModelCache(most=2)
-    first = cache.get(folders[0])
-    assert cache.get(folders[0]) is first
-    cache.get(folders[1])
-    cache.get(folders[2])
-    assert cache.get(folders[0]) is not first
-    with pytest.raises(EngineError, match="gone") as caught:
-        cache.get(str(tmp_path / "nowhere"))
-    assert caught.value.code == "model_unavailable"
-    broken = make_base(tmp_path / "broken")
-    (broken / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(EngineError, match="cannot be loaded"):
-        cache.get(str(broken))
-
-
-def test_models_that_fill_the_memory_go_before_their_number_is_reached(tmp_path: Path) -> None:
-    folders = [str(make_base(tmp_path / name)) for name in "ab"]
-    cache = ModelCache(most_bytes=1)
-    first = cache.get(folders[0])
-    assert cache.get(folders[0]) is first  # the newest one stays, however large it is
-    first.add(1, ask(max_tokens=1))
-    cache.get(folders[1])
-    assert cache.get(folders[0]) is first  # it was answering
-    while first.busy:
-        first.step()
-    cache.get(folders[1])
-    assert cache.get(folders[0]) is not first
-
-
-# peft asks transformers by an old name.
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
-def test_an_adapter_changes_its_own_model_only(
-    base: Path, encoder: Encoder, tmp_path: Path
-) -> None:
-    peft = pytest.importorskip("peft")
-    torch.manual_seed(0)
-    settings = peft.LoraConfig(
-        r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
-    )
-    model = peft.get_peft_model(load_model(base), settings)
-    model.save_pretrained(tmp_path)
-    cache, request = ModelCache(), ask(temperature=0, max_tokens=30)
-    plain = texts(cache.get(str(base)), request)
-    [tuned] = texts(cache.get(str(base), str(tmp_path)), request)
-    ids = encoder.encode_prompt("He flies")
-    tokens = list(naive.generate(model, ids, 30, 0, stop_ids=encoder.stop_ids))
-    assert tuned == decoded(encoder, tokens)
-    assert plain != [tuned] and texts(cache.get(str(base)), request) == plain
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(EngineError, match="cannot be loaded"):
-        ModelCache().get(str(base), str(tmp_path))
-
-
 def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:
     """Far finer than what could ever change a choice; float32 would miss it by six digits."""
     forward = LlamaForward(load_model(make_base(tmp_path)))
@@ -560,7 +567,8 @@ def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:
     def logits(chosen: list[int]) -> torch.Tensor:
         cache = SlotCache()
         some = [prompts[i] for i in chosen]
-        forward.prefill(some, cache, [[slot] for slot in range(len(chosen))], False)
+        slots = [[slot] for slot in range(len(chosen))]
+        forward.prefill(some, cache, slots, [False] * len(chosen))
         lengths = torch.tensor([len(prompt) for prompt in some])
         first = forward.step(tokens[chosen], lengths, cache)
         second = forward.step(tokens[chosen], lengths + 1, cache)

@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from fastapi import FastAPI, HTTPException
 from openai import AuthenticationError, NotFoundError, OpenAI
 from starlette.responses import Response
+from starlette.testclient import TestClient
 
 from sandbox.api import errors
 from sandbox.api.errors import ApiError, error_response
-from tests.support.api import Api
+from tests.support.api import Api, Documented
 from tests.support.server import PATIENCE
 
 BODY_PATHS = [
@@ -141,8 +143,31 @@ def test_the_document_describes_bodies_and_errors(api: Api) -> None:
             "$ref": f"#/components/schemas/{name}"
         }
         assert set(schemas[name]["required"]) == fields
-        assert set(create["responses"]) == {"200", "4XX", "5XX"}
-    assert set(schemas["ErrorBody"]["properties"]) == {"error"}
+        errors = "400 401 403 404 408 413 429 500 502 503 504 507"
+        assert sorted(create["responses"]) == ["200", *errors.split()]
+    assert schemas["ErrorResponse"]["required"] == ["error"]
+    assert set(schemas["ErrorDetails"]["required"]) == {"message", "type", "param", "code"}
+    assert sorted(document["paths"]["/health"]["get"]["responses"]) == "200 403 500 507".split()
+
+
+def test_no_answer_of_a_test_goes_undocumented() -> None:
+    """`running_api` fails at its end if there was one; this is how it would notice."""
+    app = FastAPI()
+
+    @app.get("/documented")
+    def documented() -> list[str]:
+        return []
+
+    @app.get("/teapot")
+    def teapot() -> list[str]:
+        raise HTTPException(418)
+
+    watched = Documented(app)
+    with TestClient(watched) as http:
+        assert [http.get(f"/{name}").status_code for name in ("documented", "teapot", "no")] == [
+            200, 418, 404
+        ]  # fmt: skip
+    assert watched.undocumented == {("GET", "/teapot", 418, "application/json")}
 
 
 def test_an_unknown_address(http: httpx2.Client) -> None:

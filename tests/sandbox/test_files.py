@@ -83,24 +83,6 @@ def test_lists_page_by_themselves(api: Api, client: OpenAI) -> None:
     assert client.files.list(purpose="vision").data == []
 
 
-@pytest.mark.parametrize(
-    ("query", "param"),
-    [
-        ({"limit": -1}, "limit"),
-        ({"limit": 10_001}, "limit"),
-        ({"limit": "many"}, "limit"),
-        ({"limit": "٣"}, "limit"),
-        ({"order": "up"}, "order"),
-        ({"after": "file-nothing"}, "after"),
-        ({"size": 3}, "size"),
-    ],
-)
-def test_bad_list_parameters(client: OpenAI, query: dict[str, object], param: str) -> None:
-    with pytest.raises(BadRequestError) as caught:
-        client.files.list(extra_query=query)
-    assert caught.value.param == param
-
-
 def test_a_wrong_purpose_gets_the_hosted_message(client: OpenAI) -> None:
     with pytest.raises(BadRequestError) as caught:
         client.files.create(file=b"x", purpose="fun")

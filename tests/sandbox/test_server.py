@@ -130,11 +130,7 @@ def kill_worker(server: Server, name: str) -> None:
     while not found:
         assert time.monotonic() < deadline
         workers = psutil.Process(server.process.pid).children()
-        found = [
-            worker
-            for worker in workers
-            if worker.name() == f"sandbox-{name}" or f"sandbox.engine.{name}" in worker.cmdline()
-        ]
+        found = [worker for worker in workers if f"sandbox-{name}" in " ".join(worker.cmdline())]
     for worker in found:
         worker.kill()
 

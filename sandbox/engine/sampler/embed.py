@@ -136,9 +136,9 @@ class EmbedLoop:
                 break
             group.append(prompt)
         slots = [[slot] for slot in range(len(group))]
-        all_logits = self._forward.prefill(group, SlotCache(), slots, True)
-        for prompt, logits in zip(group, all_logits, strict=True):
-            vector = self._pool(prompt, logits)[: running.request.dimensions]
+        all_read = self._forward.prefill(group, SlotCache(), slots, [True] * len(group))
+        for prompt, read in zip(group, all_read, strict=True):
+            vector = self._pool(prompt, self._forward.logits(read))[: running.request.dimensions]
             vector = vector / vector.norm().clamp_min(1e-12)
             running.vectors.append(_dump(vector))
 
