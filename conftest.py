@@ -19,6 +19,27 @@ from tests.support.notebook_solutions import Solution, with_solutions
 from tools.conditions import conditions, own_environment
 from tools.trained import options_for, state_for
 
+# The files that take longest, in this order before all others: else one process works on the last
+# of them while the other has nothing left to do.
+LONGEST_FIRST = (
+    "test_kills",
+    "07_evaluation",
+    "05_polling",
+    "08_trainer_by_hand",
+    "test_server",
+    "test_notebook_tools",
+    "10_when_things_go_wrong",
+    "11_beyond_one_laptop",
+    "test_trainers",
+    "test_connect",
+    "09_retrieval_or_fine_tuning",
+    "02_synthetic_superheroes",
+    "test_docs",
+    "test_recorded",
+    "test_fuzz",
+    "test_book_browser",
+    "06_prediction",
+)
 FOR_ALL = pytest.StashKey[ExitStack]()
 FOR_NOTEBOOKS = pytest.StashKey["NotebookConditions"]()
 
@@ -70,8 +91,10 @@ class NotebookConditions:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The solutions of a notebook's exercises are tests, too."""
+    """The solutions of a notebook's exercises are tests, too; long files come first."""
     items[:] = with_solutions(items)
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.hookimpl(tryfirst=True)

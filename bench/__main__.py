@@ -4,6 +4,6 @@ from bench import generation, serving, training
 
 if __name__ == "__main__":
     print("Every ratio is one of medians, measured in turns in this one run.")
-    training.run(with_trl=True)
+    training.run()
     generation.run()
     serving.run()

@@ -6,20 +6,24 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
 from httpx2 import HTTPError
-from openai import APIError, APIStatusError, DefaultHttpxClient, OpenAI
+from openai import APIError, APIStatusError, BadRequestError, DefaultHttpxClient, OpenAI
 
+PAUSE_SECONDS = 0.3  # of each client between its calls: the machine has a server to start
 AT_ONCE = 2  # unfinished jobs, and batches
 ROWS = 200
 EPOCHS = 4
 BATCH_SIZE = 4
 SEED = 1
 LINES = [f"line-{number}" for number in range(40)]
+LINE_TOKENS = 60  # of the answer to each of them
 ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
+FATES, SHARES = ("", "pause", "cancel"), (7, 2, 1)  # what becomes of a job once it trains
 JOB_ENDS = ("succeeded", "failed", "cancelled")
 BATCH_ENDS = ("completed", "failed", "expired", "cancelled")
 CUT_OFF = "calls cut off"
@@ -30,15 +34,18 @@ class Told:
     """What the server has acknowledged, and so must never lose."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)  # files
     jobs: dict[str, dict[str, None]] = field(default_factory=dict)  # event ids, oldest first
+    cancelled: set[str] = field(default_factory=set)  # jobs
     checkpoints: dict[str, tuple[str, int]] = field(default_factory=dict)  # id: job, step
     batches: set[str] = field(default_factory=set)
+    responses: dict[str, str] = field(default_factory=dict)  # id: text
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)  # answers that no kill explains
 
 
 class Clients:
-    """Four clients, each in a thread: uploads, jobs, batches, and answers to chats."""
+    """Five clients, each in a thread: uploads, jobs, batches, chats, and stored responses."""
 
     def __init__(self, note: Path, key: str, model: str, seed: int) -> None:
         """`note` is the server's sandbox.json: it says where the server is at the moment."""
@@ -46,7 +53,8 @@ class Clients:
         self._note, self._key, self._model = note, key, model
         self._random = random.Random(seed)
         self._stop = Event()
-        works = (self._upload, self._train, self._batch, self._chat)
+        self._fates: dict[str, str] = {}
+        works = (self._upload, self._train, self._batch, self._chat, self._respond)
         self._threads = [Thread(target=self._go_on, args=(work,)) for work in works]
         for thread in self._threads:
             thread.start()
@@ -59,7 +67,7 @@ class Clients:
 
     def _go_on(self, work: Callable[[OpenAI], None]) -> None:
         with new_client(self._key) as client:
-            while not self._stop.wait(0.05):
+            while not self._stop.wait(PAUSE_SECONDS):
                 try:
                     find_server(client, self._note)
                     work(client)
@@ -69,6 +77,7 @@ class Clients:
                     self.told.counts[CUT_OFF] += 1
                 except (APIError, HTTPError, OSError):  # also inside a stream
                     self.told.counts[CUT_OFF] += 1
+                    self._stop.wait(PAUSE_SECONDS)
 
     def _keep(self, client: OpenAI, content: bytes, purpose: str) -> str:
         file = client.files.create(file=("kills.jsonl", content), purpose=purpose)
@@ -78,24 +87,45 @@ class Clients:
 
     def _upload(self, client: OpenAI) -> None:
         text = self._random.randbytes(self._random.randint(1, 200_000)).hex()
-        self._keep(client, json.dumps({"text": text}).encode(), "user_data")
-        self._stop.wait(0.3)
+        kept = self._keep(client, json.dumps({"text": text}).encode(), "user_data")
+        if self._random.random() < 0.2:
+            del self.told.files[kept]  # from here on it may be there or not …
+            client.files.delete(kept)
+            self.told.deleted.add(kept)  # … and now it must not
 
     def _train(self, client: OpenAI) -> None:
         running = [job for job in client.fine_tuning.jobs.list() if job.status not in JOB_ENDS]
         if len(running) < AT_ONCE:
             file_id = self._keep(client, training_file(), "fine-tune")
-            self.told.jobs[create_job(client, self._model, file_id)] = {}
+            job_id = create_job(client, self._model, file_id)
+            self.told.jobs[job_id] = {}
+            [self._fates[job_id]] = self._random.choices(FATES, SHARES)
             self.told.counts["jobs"] += 1
-        for job_id in {job.id for job in running} & set(self.told.jobs):
-            known = self.told.jobs[job_id]
-            page = client.fine_tuning.jobs.list_events(job_id, limit=100).data
-            new = [event.id for event in page[::-1] if event.id not in known]
-            known.update(dict.fromkeys(new))
-            self.told.counts["events"] += len(new)
-            for found in client.fine_tuning.jobs.checkpoints.list(job_id):
-                self.told.counts["checkpoints"] += found.id not in self.told.checkpoints
-                self.told.checkpoints[found.id] = job_id, found.step_number
+        for job in running:
+            if job.status == "paused":
+                client.fine_tuning.jobs.resume(job.id)
+            elif job.status == "running" and self._random.random() < 0.05:
+                self._meet_fate(client, job.id)
+            if job.id in self.told.jobs:
+                self._read_events(client, job.id)
+
+    def _meet_fate(self, client: OpenAI, job_id: str) -> None:
+        fate = self._fates.pop(job_id, "")
+        with suppress(BadRequestError):  # it has just ended
+            if fate == "pause":
+                client.fine_tuning.jobs.pause(job_id)
+            elif fate == "cancel" and client.fine_tuning.jobs.cancel(job_id).status == "cancelled":
+                self.told.cancelled.add(job_id)
+
+    def _read_events(self, client: OpenAI, job_id: str) -> None:
+        known = self.told.jobs[job_id]
+        page = client.fine_tuning.jobs.list_events(job_id, limit=100).data
+        new = [event.id for event in page[::-1] if event.id not in known]
+        known.update(dict.fromkeys(new))
+        self.told.counts["events"] += len(new)
+        for found in client.fine_tuning.jobs.checkpoints.list(job_id):
+            self.told.counts["checkpoints"] += found.id not in self.told.checkpoints
+            self.told.checkpoints[found.id] = job_id, found.step_number
 
     def _batch(self, client: OpenAI) -> None:
         running = [batch for batch in client.batches.list() if batch.status not in BATCH_ENDS]
@@ -118,6 +148,11 @@ class Clients:
         if chunks[-1].choices[0].finish_reason not in ("stop", "length"):
             self.told.faults.append(f"a stream ended without its last chunk: {chunks[-1]}")
         self.told.counts["chats"] += 1
+
+    def _respond(self, client: OpenAI) -> None:
+        made = client.responses.create(model=self._model, input="Who?", max_output_tokens=16)
+        self.told.responses[made.id] = made.output_text
+        self.told.counts["responses"] += 1
 
 
 def new_client(key: str) -> OpenAI:
@@ -163,6 +198,6 @@ def upload_and_train(client: OpenAI, model: str, rows: int = ROWS, epochs: int =
 
 def batch_line(name: str, model: str) -> str:
     """One line of a batch's input file."""
-    body = {"model": model, "prompt": "x", "max_tokens": 60, "logit_bias": ENDLESS}
+    body = {"model": model, "prompt": "x", "max_tokens": LINE_TOKENS, "logit_bias": ENDLESS}
     line = {"custom_id": name, "method": "POST", "url": "/v1/completions", "body": body}
     return json.dumps(line) + "\n"

@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,8 @@ from sandbox.store.database import Store
 from tools.conditions import own_environment
 
 WEIGHTS = ROOT / "sandbox" / "base_model" / "weights"
+MODEL = "superhero-mini"
+PROJECT = "bench"
 MARK = "SANDBOX_BENCH"  # a variable that all processes of one server inherit
 STOP_SECONDS = 60
 ORPHAN_SECONDS = 20
@@ -34,8 +36,12 @@ def show(name: str, value: float, unit: str, aim: str, detail: str) -> None:
 
 @contextmanager
 def own_sandbox() -> Iterator[None]:
-    """A fresh sandbox that `connect()` finds, whatever the learner has configured."""
+    """A fresh sandbox that `connect()` finds, whatever the learner has configured.
+
+    Its model is the one of WEIGHTS, as with everything that it is compared with.
+    """
     with own_environment():
+        os.environ |= {"HEROES_BASE_MODEL": MODEL, "HEROES_GENERATOR_MODEL": MODEL}
         try:
             yield
         finally:
@@ -52,9 +58,13 @@ def seconds(work: Callable[[], object]) -> float:
 class Server:
     """`python -m sandbox` on a state of its own. It is started again when it has been killed."""
 
-    def __init__(self, folder: Path, base: Path, *options: str) -> None:
-        """Start it on a new state in `folder`; `options` are further ones of the command line."""
+    def __init__(self, folder: Path, base: Path, *options: str, threads: int = 1) -> None:
+        """Start it on a new state in `folder`; `options` are further ones of the command line.
+
+        With one thread, equal weights get equal sums, in the same order; 0 leaves it to torch.
+        """
         folder.mkdir()
+        self.environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
         self.state, self.log = folder / "state", folder / "server.log"
         self.note = self.state / "sandbox.json"
         self.mark, self.model = uuid.uuid4().hex, find_base(str(base)).name
@@ -62,7 +72,7 @@ class Server:
         self.arguments += [] if base == WEIGHTS else ["--base-model", str(base)]
         self.arguments += options or ["--trainers", "1"]
         with Store(self.state) as store:
-            self.key = keys.create_key(store, "bench", "kills")[1]
+            self.key = keys.create_key(store, PROJECT, "bench")[1]
         self.start()
 
     def start(self) -> None:
@@ -71,8 +81,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, *self.arguments],
                 cwd=ROOT,
-                # One thread: equal weights need equal sums, in the same order.
-                env=os.environ | {MARK: self.mark, "OMP_NUM_THREADS": "1"},
+                env=os.environ | {MARK: self.mark} | self.environment,
                 stdout=log,
                 stderr=log,
             )
@@ -84,13 +93,10 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """The server's trainers and samplers, also those that are just being started."""
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children():
-                with suppress(psutil.Error):
-                    if "resource_tracker" not in " ".join(child.cmdline()):
-                        found.append(child)
-        return found
+        try:
+            return psutil.Process(self.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
 
     def orphans(self) -> list[str]:
         """What is left of the server's processes after its end, if they have had some time."""

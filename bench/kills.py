@@ -1,9 +1,10 @@
-"""Does the sandbox lose anything when its processes are killed at random moments?
+"""Does the sandbox lose anything when its processes are killed, or asleep?
 
 `python -m bench.kills [--kills N] [--seconds N] [--seed N]`: while clients upload, train, run
 batches and chat, the server, its trainer and its sampler get a SIGKILL again and again, some
-before they have quite started. Afterwards everything that was acknowledged must be there. Prints
-one line of counts; if something was lost, says what, and exits with 1.
+before they have quite started. With `--asleep SECONDS` each of them, and then all together, is
+stopped for so long and goes on. Afterwards everything that was acknowledged must be there, and
+nothing done twice. Prints one line of counts; if there is a problem, says which, and exits with 1.
 """
 
 from __future__ import annotations
@@ -16,85 +17,119 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from bench.clients import Clients, Told, new_client
+from bench.clients import CUT_OFF, Clients, Told, new_client
 from bench.common import WEIGHTS, Server
-from bench.lost import Undisturbed, lost, lost_in_state, settle
+from bench.lost import lost
+from bench.undisturbed import Undisturbed
 
 WORKERS_BEFORE_SERVER = 4  # kills: a worker that dies six times in a row is given up
 MOST_CRASHES = 3  # of one job's trainer since its last saved state: at the fourth, it fails
-PATIENCE_SECONDS = 20  # for the progress that a kill waits for
-FACTS = ("files", "jobs", "events", "checkpoints", "batches", "chats")  # told, and counted
+PATIENCE_SECONDS = 60  # for the progress that a kill waits for
+MOMENTS = ("files", "events", "checkpoints", "chats", "responses")  # in the middle of these
+FACTS = (*MOMENTS, "jobs", "batches")  # told, and counted
 
 
-def run(folder: Path, kills: int, seconds: float, seed: int, base: Path) -> tuple[str, list[str]]:
-    """Kill until either limit is reached, then check; return the counts, and what was lost."""
-    rng = random.Random(seed)
+Disturb = Callable[[Server, Told], Counter[str]]  # returns how often it did what
+
+
+def run(folder: Path, disturb: Disturb, seed: int, base: Path) -> tuple[str, list[str]]:
+    """Disturb a server that clients use, then check; return the counts, and the problems."""
     expected = Undisturbed(folder / "undisturbed", base)
-    server = Server(folder / "killed", base)
+    server = Server(folder / "own", base)
     crowd = Clients(server.note, server.key, server.model, seed)
     try:
-        killed = _kill_for(server, crowd.told, rng, kills, seconds)
+        done = disturb(server, crowd.told)
     finally:
         crowd.stop()
-    problems = crowd.told.faults
     with new_client(server.key) as client:
-        try:
-            settle(client, server)
-            problems += lost(client, crowd.told, expected)
-        except Exception as error:  # noqa: BLE001 - whatever a check dies of is what was lost
-            problems.append(f"{type(error).__name__}: {error}\n{_tail(server.log)}")
-    if (code := server.stop()) != 0:
-        problems.append(f"the server's exit code is {code}: {_tail(server.log)}")
-    problems += [*server.orphans(), *lost_in_state(server.state, crowd.told, expected)]
+        problems = crowd.told.faults + lost(client, server, crowd.told, expected)
+    if problems:
+        problems.append(_tail(server.log))
     counts = ", ".join(f"{crowd.told.counts[name]:,} {name}" for name in FACTS)
-    kinds = ", ".join(f"{name} {number}" for name, number in sorted(killed.items()))
-    cut_off = crowd.told.counts["calls cut off"]
-    line = f"{killed.total()} kills ({kinds}); {cut_off:,} calls cut off; told: {counts}"
-    return f"{line}; lost: {len(problems)}", problems
+    kinds = ", ".join(f"{name} {number}" for name, number in sorted(done.items()))
+    cut_off = crowd.told.counts[CUT_OFF]
+    line = f"{done.total()} times ({kinds}); {cut_off:,} calls cut off; told: {counts}"
+    return f"{line}; problems: {len(problems)}", problems
 
 
-def _kill_for(
+def sleep_each(server: Server, told: Told, seconds: float) -> Counter[str]:
+    """Stop the server, each kind of worker, and all of them for some seconds (SIGSTOP)."""
+    asleep = Counter[str]()
+    for kind in ("server", "trainer", "sampler", "all"):
+        _wait_for_progress(told, "events", PATIENCE_SECONDS)  # a job trains
+        processes = {"server": [psutil.Process(server.process.pid)]}
+        for worker in server.workers():
+            processes.setdefault(_worker_name(worker), []).append(worker)
+        processes["all"] = [process for group in processes.values() for process in group]
+        for process in processes[kind]:
+            process.suspend()
+        time.sleep(seconds)
+        for process in processes[kind]:
+            process.resume()
+        asleep[kind] += 1
+    return asleep
+
+
+def kill_for(
     server: Server, told: Told, rng: random.Random, kills: int, seconds: float
 ) -> Counter[str]:
+    """Kill one process after the other at random moments, until either limit is reached."""
     killed, in_a_row = Counter[str](), 0
-    deadline = time.monotonic() + seconds
-    while killed.total() < kills and time.monotonic() < deadline:
-        name = kill(server, told, rng, in_a_row)
+    end = time.monotonic() + seconds
+    while killed.total() < kills:
+        _wait_for_a_moment(told, rng, min(PATIENCE_SECONDS, end - time.monotonic()))
+        if time.monotonic() > end:
+            break
+        victim, name = _choose(server, rng, in_a_row)
+        if name == "server":
+            _kill_server(server, told)
+        else:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
         in_a_row = 0 if name == "server" else in_a_row + 1
         killed[name] += 1
     return killed
 
 
-def kill(server: Server, told: Told, rng: random.Random, in_a_row: int) -> str:
-    """Kill one process at a random moment; return which. A killed server is started again."""
-    if rng.random() < 0.5:  # in the middle of something …
-        kind = rng.choice(("files", "events", "checkpoints", "chats"))
-        before, deadline = told.counts[kind], time.monotonic() + PATIENCE_SECONDS
-        while told.counts[kind] == before and time.monotonic() < deadline:
-            time.sleep(0.005)
+def _wait_for_a_moment(told: Told, rng: random.Random, patience: float) -> None:
+    """Half of the moments lie in the middle of something, which may have to start first."""
+    if rng.random() < 0.5:
+        _wait_for_progress(told, rng.choice(MOMENTS), patience)
         time.sleep(rng.uniform(0, 0.2))
-    else:  # … or wherever it is, which is often in a start
+    else:  # the other half wherever it is, which is often in a start
         time.sleep(rng.uniform(0, 1.5))
+
+
+def _wait_for_progress(told: Told, kind: str, patience: float) -> None:
+    before, deadline = told.counts[kind], time.monotonic() + patience
+    while told.counts[kind] == before and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _choose(server: Server, rng: random.Random, in_a_row: int) -> tuple[psutil.Process, str]:
+    """The process to kill and what it is. A worker that dies too often is given up for good."""
+    itself = psutil.Process(server.process.pid)
     victims = server.workers() if in_a_row < WORKERS_BEFORE_SERVER else []
-    victim = rng.choice([psutil.Process(server.process.pid), *victims])
-    name = "server" if victim.pid == server.process.pid else _worker_name(victim)
+    victim = rng.choice([itself, *victims])
+    name = "server" if victim == itself else _worker_name(victim)
     if name not in ("server", "sampler") and _crashes(server.state) >= MOST_CRASHES:
-        victim, name = psutil.Process(server.process.pid), "server"
-    if name != "server":
-        with suppress(psutil.NoSuchProcess):
-            victim.kill()
-        return name
+        return itself, "server"
+    return victim, name
+
+
+def _kill_server(server: Server, told: Told) -> None:
     if (code := server.process.poll()) is not None:
         told.faults.append(f"the server ended by itself ({code}): {_tail(server.log)}")
     server.process.kill()
     server.process.wait()
     server.start()
-    return name
 
 
 def _worker_name(worker: psutil.Process) -> str:
@@ -120,9 +155,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=math.inf, help="end earlier after these")
     parser.add_argument("--seed", type=int, default=1, help="of the moments and the victims")
+    parser.add_argument("--asleep", type=float, help="seconds: stop instead of killing")
     options = parser.parse_args()
+    if options.asleep is None:
+        rng = random.Random(options.seed)
+        disturb = partial(kill_for, rng=rng, kills=options.kills, seconds=options.seconds)
+    else:
+        disturb = partial(sleep_each, seconds=options.asleep)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        line, problems = run(Path(folder), options.kills, options.seconds, options.seed, WEIGHTS)
+        line, problems = run(Path(folder), disturb, options.seed, WEIGHTS)
     print(line)
     print(*problems, sep="\n", end="\n" * bool(problems), file=sys.stderr)
     return 1 if problems else 0

@@ -27,8 +27,8 @@ class Base:
     created: int  # Unix seconds
     context: int  # the longest sequence, in tokens
     vocab_size: int
-    # What a job takes that does not say it: learning_rate, n_epochs, batch_size,
-    # checkpoints_per_epoch, lora (with r, lora_alpha, target_modules).
+    # What a job takes that does not say it: learning_rate, lora_plus_ratio, n_epochs, batch_size,
+    # least_steps, checkpoints_per_epoch, lora (with r, lora_alpha, target_modules).
     advice: Mapping[str, Any] = field(default_factory=dict)
     embeds: bool = False  # turns texts into vectors, and does nothing else
 

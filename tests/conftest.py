@@ -1,8 +1,7 @@
 """The fixtures of all tests. From cheap to dear:
 
 `api`      the sandbox's API in a thread, answered for by a scripted sampler: shapes and errors;
-`server`   a whole sandbox in a process of its own, on a tiny model: jobs, texts, the commands;
-`own_server`  another one, for the tests of one module that stop, kill or damage it.
+`server`   a whole sandbox in a process of its own, on a tiny model: jobs, texts, the commands.
 
 Each pytest-xdist worker has its own.
 """
@@ -104,22 +103,6 @@ def base_model() -> str:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One sandbox for all tests that leave it running."""
     running = Server(tmp_path_factory.mktemp("sandbox") / "state")
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A sandbox for the tests of one module that stop, kill or restart it."""
-    running = Server(tmp_path_factory.mktemp("own") / "state")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def own_sandbox(tmp_path: Path) -> Iterator[Server]:
-    """A sandbox for one test."""
-    running = Server(tmp_path / "own-state")
     yield running
     running.stop()
 

@@ -10,18 +10,32 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse
 
 from sandbox import __version__
-from sandbox.api import batches, chat, completions, embeddings, files, jobs, models, responses
+from sandbox.api import (
+    batches,
+    chat,
+    completions,
+    embeddings,
+    files,
+    jobs,
+    models,
+    responses,
+    stored_chats,
+)
 from sandbox.api.batch_runner import run_batches
-from sandbox.api.context import Context, ContextOf, Sampler, Trainers
-from sandbox.api.errors import ERRORS, install_handlers
+from sandbox.api.context import Context, ContextOf
+from sandbox.api.document import ERRORS, document_errors
+from sandbox.api.errors import install_handlers
 from sandbox.api.faults import routes as fault_routes
 from sandbox.api.faults.middleware import FaultsHappen
 from sandbox.api.middleware import Envelope
 from sandbox.api.rate_limits import RateLimits
+from sandbox.api.response_background import run_responses
 from sandbox.api.seeds import Seeds
 from sandbox.api.validation import check_new_jobs
 from sandbox.bases import Base
 from sandbox.config import MEBIBYTE, Settings
+from sandbox.engine.parent.sampler import SamplerClient
+from sandbox.engine.parent.trainers import Trainers
 from sandbox.store.database import Store
 
 DESCRIPTION = """An OpenAI-compatible server that really fine-tunes and samples a small model.
@@ -45,7 +59,7 @@ def create_app(
     settings: Settings,
     store: Store,
     bases: Sequence[Base],
-    sampler: Sampler,
+    sampler: SamplerClient,
     trainers: Trainers | None = None,
     workers: Sequence[Worker] = (),
 ) -> FastAPI:
@@ -65,8 +79,9 @@ def create_app(
     app.state.context = context
     install_handlers(app)
     app.include_router(_routes())
-    app.add_api_route("/health", health, methods=["GET"], tags=["health"])
+    app.add_api_route("/health", health, methods=["GET"], tags=["health"], responses=ERRORS)
     app.add_api_route("/docs", show_document, methods=["GET"], include_in_schema=False)
+    document_errors(app)
     # Last added is outermost: a fault is no request that counts, and gets its headers too.
     if settings.requests_per_minute is not None:
         app.add_middleware(RateLimits, context=context, per_minute=settings.requests_per_minute)
@@ -84,7 +99,7 @@ def _lifespan(context: Context, workers: Sequence[Worker]) -> Any:
                 await worker.start()
             background = [
                 asyncio.create_task(work(context), name=work.__name__)
-                for work in (check_new_jobs, run_batches)
+                for work in (check_new_jobs, run_batches, run_responses)
             ]
             app.state.background = background
             yield
@@ -105,6 +120,7 @@ def _routes() -> APIRouter:
         jobs,
         models,
         chat,
+        stored_chats,
         completions,
         embeddings,
         responses,

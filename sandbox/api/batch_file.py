@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from sandbox.api.errors import BadRequest
+
 MOST_LINES = 50_000
 MOST_INPUTS = 50_000  # texts to embed, over all lines
 MOST_BYTES = 200 * 1024 * 1024
@@ -28,27 +30,6 @@ class BatchLine:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a whole file holds: its requests and the model they name, or what is wrong with it."""
-
-    total: int = 0
-    model: str = ""
-    errors: list[dict[str, Any]] = field(default_factory=list)
-
-
-class LineFault(Exception):
-    """What is wrong with one line, or with the whole file."""
-
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.code, self.message, self.param = code, message, param
-
-    def entry(self, line: int | None) -> dict[str, Any]:
-        """Return the entry in the batch's list of errors; ``line`` is None for the whole file."""
-        return {"code": self.code, "line": line, "message": self.message, "param": self.param}
-
-
 def read_lines(path: Path) -> Iterator[BatchLine]:
     """Yield the requests of a file that ``check_file`` has found good."""
     with path.open("rb") as lines:
@@ -58,41 +39,47 @@ def read_lines(path: Path) -> Iterator[BatchLine]:
                 yield BatchLine(number, data["custom_id"], data["body"])
 
 
-def check_file(path: Path, endpoint: str, knows: Callable[[str], bool]) -> Summary:
+def check_file(path: Path, endpoint: str, knows: Callable[[str], bool]) -> "Summary":
     """Check every line; ``knows`` tells whether there is a model of that name."""
+    found = Summary(endpoint, knows)
     if path.stat().st_size > MOST_BYTES:
         message = f"The batch file is larger than {MOST_BYTES // 1024**2} MB. Split it."
-        return Summary(errors=[LineFault("file_too_large", message).entry(None)])
-    check = _Check(endpoint, knows)
-    errors: list[dict[str, Any]] = []
+        found.note(BadRequest(message, code="file_too_large"), None)
+        return found
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                check.line(line)
-            except LineFault as fault:
-                errors.append(fault.entry(number))
-            if len(errors) == MOST_ERRORS or check.total > MOST_LINES:
+                found.check_line(line)
+            except BadRequest as error:
+                found.note(error, number)
+            if len(found.errors) == MOST_ERRORS or found.total > MOST_LINES:
                 break
     try:
-        check.whole()
-    except LineFault as fault:
-        errors.insert(0, fault.entry(None))
-    return Summary(check.total, check.model or "", errors)
+        found.check_whole()
+    except BadRequest as error:
+        found.note(error, None)
+    return found
 
 
-class _Check:
-    """What is remembered from line to line."""
+@dataclass
+class Summary:
+    """What a file holds: how many requests, for which model, and what is wrong with it."""
 
-    def __init__(self, endpoint: str, knows: Callable[[str], bool]) -> None:
-        self.endpoint = endpoint
-        self.knows = knows
-        self.total = 0
-        self.model: str | None = None
-        self._inputs = 0
-        self._ids: set[str] = set()
+    endpoint: str
+    knows: Callable[[str], bool]
+    total: int = 0
+    model: str = ""
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    _inputs: int = 0
+    _ids: set[str] = field(default_factory=set)
 
-    def line(self, line: bytes) -> None:
-        """Check one line. Raises LineFault for the first thing that is wrong."""
+    def note(self, error: BadRequest, line: int | None) -> None:
+        """Add to the list of errors; ``line`` is None for the whole file, and goes first."""
+        told = {"code": error.code, "message": error.message, "param": error.param}
+        self.errors.insert(0 if line is None else len(self.errors), told | {"line": line})
+
+    def check_line(self, line: bytes) -> None:
+        """Check one line. Raises BadRequest for the first thing that is wrong."""
         if not line.strip():
             return
         self.total += 1
@@ -100,42 +87,43 @@ class _Check:
         for name, kind in FIELDS.items():
             _check_field(data, name, kind)
         if data["custom_id"] in self._ids:
-            raise LineFault("duplicate_custom_id", DUPLICATE, "custom_id")
+            raise BadRequest(DUPLICATE, param="custom_id", code="duplicate_custom_id")
         self._ids.add(data["custom_id"])
         if data["method"] != "POST":
-            raise LineFault("invalid_method", "The method of a request must be 'POST'.", "method")
+            message = "The method of a request must be 'POST'."
+            raise BadRequest(message, param="method", code="invalid_method")
         if data["url"] != self.endpoint:
             message = "The URL provided for this request does not match the batch endpoint."
-            raise LineFault("invalid_url", message, "url")
+            raise BadRequest(message, param="url", code="invalid_url")
         self._check_model(data["body"])
         inputs = data["body"].get("input")
         many = isinstance(inputs, list) and bool(inputs) and not isinstance(inputs[0], int)
         self._inputs += len(inputs) if many else 1
 
-    def whole(self) -> None:
-        """Check what only the whole file shows. Raises LineFault."""
+    def check_whole(self) -> None:
+        """Check what only the whole file shows. Raises BadRequest."""
         if self.total == 0:
-            raise LineFault("empty_file", "The batch file has no requests in it.")
+            raise BadRequest("The batch file has no requests in it.", code="empty_file")
         if self.total > MOST_LINES:
             message = f"A batch can have at most {MOST_LINES} requests. Split the file."
-            raise LineFault("too_many_tasks", message)
+            raise BadRequest(message, code="too_many_tasks")
         if self.endpoint == "/v1/embeddings" and self._inputs > MOST_INPUTS:
             message = f"A batch can have at most {MOST_INPUTS} inputs to embed. Split the file."
-            raise LineFault("too_many_tasks", message)
+            raise BadRequest(message, code="too_many_tasks")
 
     def _check_model(self, body: dict[str, Any]) -> None:
         _check_field(body, "model", str, "body.")
         model = body["model"]
-        if self.model is None and not self.knows(model):
+        if not self.model and not self.knows(model):
             message = f"The provided model '{model}' does not exist or you have no access to it."
-            raise LineFault("model_not_found", message, "body.model")
+            raise BadRequest(message, param="body.model", code="model_not_found")
         self.model = self.model or model
         if model != self.model:
-            raise LineFault(
-                "model_mismatch",
+            raise BadRequest(
                 f"The provided model '{model}' is not the model of the lines before, "
                 f"'{self.model}'. A batch goes to one model.",
-                "body.model",
+                param="body.model",
+                code="model_mismatch",
             )
 
 
@@ -145,18 +133,15 @@ def _parse(line: bytes) -> dict[str, Any]:
     except ValueError:
         data = None
     if not isinstance(data, dict):
-        raise LineFault("invalid_json_line", "This line is not parseable as valid JSON.")
+        raise BadRequest("This line is not parseable as valid JSON.", code="invalid_json_line")
     return data
 
 
 def _check_field(data: dict[str, Any], name: str, kind: type, where: str = "") -> None:
-    value = data.get(name)
+    value, param = data.get(name), where + name
     if value is None or value == "":
-        raise LineFault(
-            "missing_required_parameter",
-            f"Missing required parameter: '{where}{name}'.",
-            where + name,
-        )
+        message = f"Missing required parameter: '{param}'."
+        raise BadRequest(message, param=param, code="missing_required_parameter")
     if not isinstance(value, kind):
-        message = f"Invalid type for '{where}{name}': expected {KINDS[kind]}."
-        raise LineFault("invalid_type", message, where + name)
+        message = f"Invalid type for '{param}': expected {KINDS[kind]}."
+        raise BadRequest(message, param=param, code="invalid_type")

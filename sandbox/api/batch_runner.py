@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from sandbox.api import chat, completions, embeddings, responses
 from sandbox.api.batch_file import BatchLine, check_file, read_lines
-from sandbox.api.body import Strict, parse, without_nulls
+from sandbox.api.batches import ENDPOINTS
+from sandbox.api.body import parse, without_nulls
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context
 from sandbox.api.errors import (
@@ -19,12 +19,14 @@ from sandbox.api.errors import (
     EngineUnavailable,
     NotFound,
     UnsupportedParameter,
-    unexpected_error,
+    told,
 )
-from sandbox.api.generation import Answer, Prepare
+from sandbox.api.generation import Answer
+from sandbox.api.race import Stopped, unless
 from sandbox.store import batches, files, ids
-from sandbox.store.batches import BatchRow, LineResult
+from sandbox.store.batches import LineResult
 from sandbox.store.errors import StorageError, StoreError
+from sandbox.store.tables import UNFINISHED_BATCH, BatchRow
 
 log = logging.getLogger(__name__)
 # Requests of all batches together. Each batch asks for one place at a time, and places are given
@@ -33,13 +35,6 @@ PLACES = 64
 # How often a line is tried while the sampler's process dies and comes back.
 ATTEMPTS = 3
 RETRY_SECONDS = 5.0  # while the state folder cannot be written
-# What the body of a line must be, and what answers it.
-ENDPOINTS: dict[str, tuple[type[Strict], Prepare]] = {
-    "/v1/chat/completions": (chat.ChatRequest, chat.prepare),
-    "/v1/completions": (completions.CompletionRequest, completions.prepare),
-    "/v1/responses": (responses.ResponseRequest, responses.prepare),
-    "/v1/embeddings": (embeddings.EmbeddingRequest, embeddings.prepare),
-}
 EXPIRED = {
     "code": "batch_expired",
     "message": "This request could not be executed before the completion window expired.",
@@ -81,75 +76,62 @@ class _Run:
 
         While the state folder cannot be written, it is tried again and again.
         """
-        while not await self._ended():
-            await asyncio.sleep(RETRY_SECONDS)
+        while True:
+            try:
+                row = batches.get_batch(self.store, None, self.id)
+                if row is None or row.status not in UNFINISHED_BATCH:
+                    return
+                await self._go_on(row)
+            except* StorageError as errors:
+                log.error("%s waits: %s", self.id, errors.exceptions)
+                await asyncio.sleep(RETRY_SECONDS)
+            except* Exception as errors:
+                log.error("%s could not be run", self.id, exc_info=errors)
+                await self._fail(errors.exceptions[0])
 
-    async def _ended(self) -> bool:
-        """Do what there is to do; return whether the batch has come to its end."""
-        ended = True
-        try:
-            await self._steps()
-        except* StorageError as errors:
-            log.error("%s waits: %s", self.id, errors.exceptions)
-            ended = False
-        except* Exception as errors:
-            log.error("%s could not be run", self.id, exc_info=errors)
-            ended = await self._failed(errors.exceptions[0])
-        return ended
+    async def _go_on(self, row: BatchRow) -> None:
+        """Take the batch from the state that it is in to the next."""
+        match row.status:
+            case "validating":
+                await run_in_threadpool(self._validate, row)
+            case "in_progress":
+                await self._answer_lines(row)
+            case "finalizing":
+                await run_in_threadpool(batches.finish, self.store, self.id, "completed")
+            case "cancelling":
+                await run_in_threadpool(batches.finish, self.store, self.id, "cancelled")
 
-    async def _failed(self, error: Exception) -> bool:
-        """Fail the batch; return whether that could be stored."""
+    async def _fail(self, error: Exception) -> None:
         message = f"The sandbox could not run the batch ({type(error).__name__})."
         fault = {"code": "server_error", "line": None, "message": message, "param": None}
         try:
             await run_in_threadpool(batches.fail, self.store, self.id, [fault])
         except StoreError as problem:
             log.error("%s could not be failed: %s", self.id, problem)
-            return False
-        return True
+            await asyncio.sleep(RETRY_SECONDS)
 
-    async def _steps(self) -> None:
-        row = batches.get_batch(self.store, None, self.id)
-        if row is not None and row.status == "validating":
-            row = await run_in_threadpool(self._validate, row)
-        if row is not None and row.status == "in_progress":
-            row = await self._answer_lines(row)
-        if row is not None and row.status == "finalizing":
-            await run_in_threadpool(batches.finish, self.store, self.id, "completed")
-        elif row is not None and row.status == "cancelling":
-            await run_in_threadpool(batches.finish, self.store, self.id, "cancelled")
-
-    def _validate(self, row: BatchRow) -> BatchRow:
+    def _validate(self, row: BatchRow) -> None:
         def knows(name: str) -> bool:
-            try:
+            with suppress(NotFound):
                 find_model(self.context, row.project, name)
-            except NotFound:
-                return False
-            return True
+                return True
+            return False
 
         summary = check_file(files.file_path(self.store, row.input_file), row.endpoint, knows)
         if summary.errors:
-            return batches.fail(self.store, row.id, summary.errors)
-        return batches.start(self.store, row.id, summary.total, summary.model)
+            batches.fail(self.store, row.id, summary.errors)
+        else:
+            batches.start(self.store, row.id, summary.total, summary.model)
 
-    async def _answer_lines(self, row: BatchRow) -> BatchRow | None:
+    async def _answer_lines(self, row: BatchRow) -> None:
         """Answer the lines until the end, the batch's cancelling, or its time is over."""
-        lines = asyncio.create_task(self._all_lines(row))
-        stop = asyncio.create_task(self.cancelled.wait())
         left = row.expires_at - time.time()
         try:
-            await asyncio.wait({lines, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ended = lines.done()
-            lines.cancel()
-            stop.cancel()
-            await asyncio.gather(lines, stop, return_exceptions=True)
-        if ended:
-            lines.result()  # raises what went wrong
-            return await run_in_threadpool(batches.mark_finalizing, self.store, self.id)
-        if not self.cancelled.is_set():
-            await run_in_threadpool(self._expire, row)
-        return batches.get_batch(self.store, None, self.id)
+            await unless(self.cancelled.wait(), self._all_lines(row), timeout=left)
+            await run_in_threadpool(batches.mark_finalizing, self.store, self.id)
+        except Stopped:
+            if not self.cancelled.is_set():
+                await run_in_threadpool(self._expire, row)
 
     def _expire(self, row: BatchRow) -> None:
         answered = batches.answered_lines(self.store, self.id)
@@ -205,6 +187,7 @@ class _Run:
             self.places.release()
 
     async def _wait(self, answer: Answer | ApiError) -> tuple[int, dict[str, Any]]:
+        """Return the status and the body of an answer, or of the error that it comes to."""
         if isinstance(answer, ApiError):
             return answer.status, answer.body()
         try:
@@ -212,21 +195,12 @@ class _Run:
                 with suppress(EngineUnavailable):
                     return 200, await answer.whole()
             return 200, await answer.whole()
-        except ApiError as error:
-            return error.status, error.body()
-        except Exception:
-            log.exception("A line of %s failed", self.id)
-            error = unexpected_error()
+        except Exception as problem:  # noqa: BLE001 - it is the line's answer
+            error = told(problem, f"A line of {self.id}")
             return error.status, error.body()
 
 
 def _content(line: BatchLine, response: dict[str, Any] | None, error: dict[str, str] | None) -> str:
     """Return a line of an output file."""
-    return json.dumps(
-        {
-            "id": ids.batch_request_id(),
-            "custom_id": line.custom_id,
-            "response": response,
-            "error": error,
-        }
-    )
+    head = {"id": ids.batch_request_id(), "custom_id": line.custom_id}
+    return json.dumps({**head, "response": response, "error": error})

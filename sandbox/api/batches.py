@@ -6,29 +6,33 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from openai.types import Batch
-from openai.types.batch import Errors
-from openai.types.batch_error import BatchError
-from openai.types.batch_request_counts import BatchRequestCounts
-from openai.types.batch_usage import BatchUsage, InputTokensDetails, OutputTokensDetails
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from sandbox.api import chat, completions, embeddings, response_answer
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, Strict, dump, no_body
+from sandbox.api.body import JsonRoute, Strict, no_body, shown
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.files import find_file
+from sandbox.api.generation import Prepare
 from sandbox.api.metadata import Metadata
 from sandbox.api.paging import PageToHundred, envelope
 from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
 from sandbox.store import batches
-from sandbox.store.batches import BatchRow, NewBatch
-from sandbox.store.errors import BatchStateError, MissingFile
+from sandbox.store.errors import MissingFile, StateError
+from sandbox.store.tables import BatchRow
 
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
 # How long the answer to a cancel waits for the batch to end.
 PATIENCE_SECONDS = 2.0
-Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings"]
+# What the body of a batch's line must be, and what answers it.
+ENDPOINTS: dict[str, tuple[type[Strict], Prepare]] = {
+    "/v1/chat/completions": (chat.ChatRequest, chat.prepare),
+    "/v1/completions": (completions.CompletionRequest, completions.prepare),
+    "/v1/responses": (response_answer.ResponseRequest, response_answer.prepare),
+    "/v1/embeddings": (embeddings.EmbeddingRequest, embeddings.prepare),
+}
 
 
 class OutputExpiresAfter(Strict):
@@ -42,7 +46,7 @@ class BatchRequest(Strict):
     """The parameters of a new batch."""
 
     input_file_id: str
-    endpoint: Endpoint
+    endpoint: Literal[*ENDPOINTS]
     completion_window: Literal["24h"]
     metadata: Metadata | None = None
     output_expires_after: OutputExpiresAfter | None = None
@@ -74,7 +78,7 @@ async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> d
     await run_in_threadpool(_find, context, project, batch_id)
     try:
         await run_in_threadpool(batches.request_cancel, context.store, batch_id)
-    except BatchStateError as error:
+    except StateError as error:
         raise BadRequest(
             f"Cannot cancel a batch with status '{error.status}'.", code="invalid_batch_state"
         ) from error
@@ -90,13 +94,13 @@ async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> d
 def _create(context: Context, project: str, asked: BatchRequest) -> BatchRow:
     find_file(context, project, asked.input_file_id, "input_file_id", "batch")
     life = asked.output_expires_after
-    new = NewBatch(
-        project,
-        asked.endpoint,
-        asked.input_file_id,
-        asked.completion_window,
-        life.seconds if life else None,
-        asked.metadata,
+    new = BatchRow(
+        project=project,
+        endpoint=asked.endpoint,
+        input_file=asked.input_file_id,
+        completion_window=asked.completion_window,
+        output_seconds=life.seconds if life else None,
+        metadata=asked.metadata,
     )
     try:
         return batches.create_batch(context.store, new)
@@ -111,45 +115,25 @@ def _find(context: Context, project: str, batch_id: str) -> BatchRow:
     return row
 
 
-BATCH_FIELDS = (
-    "id",
-    "endpoint",
-    "completion_window",
-    "status",
-    "model",
-    "metadata",
-    "created_at",
-    "in_progress_at",
-    "expires_at",
-    "finalizing_at",
-    "completed_at",
-    "failed_at",
-    "expired_at",
-    "cancelling_at",
-    "cancelled_at",
-)
-
-
 def batch_object(row: BatchRow) -> dict[str, Any]:
     """Return a batch as the API shows it, the times it has not reached as nulls."""
-    errors = [BatchError(**error) for error in row.errors or []]
-    return dump(
-        Batch(
-            object="batch",
-            **{name: getattr(row, name) for name in BATCH_FIELDS},
-            input_file_id=row.input_file,
-            output_file_id=row.output_file,
-            error_file_id=row.error_file,
-            errors=Errors(object="list", data=errors) if errors else None,
-            request_counts=BatchRequestCounts(
-                total=row.total, completed=row.completed, failed=row.failed
-            ),
-            usage=BatchUsage(
-                input_tokens=row.input_tokens,
-                input_tokens_details=InputTokensDetails(cached_tokens=0),
-                output_tokens=row.output_tokens,
-                output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
-                total_tokens=row.input_tokens + row.output_tokens,
-            ),
-        )
+    batch = shown(
+        Batch,
+        row,
+        object="batch",
+        input_file_id=row.input_file,
+        output_file_id=row.output_file,
+        error_file_id=row.error_file,
+        errors={"object": "list", "data": row.errors} if row.errors else None,
+        request_counts={"total": row.total, "completed": row.completed, "failed": row.failed},
+        usage={
+            "input_tokens": row.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": row.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": row.input_tokens + row.output_tokens,
+        },
     )
+    if row.model is None:  # it is known when the file has been read
+        del batch["model"]
+    return batch

@@ -114,6 +114,16 @@ def dump(answer: OpenAIModel) -> dict[str, Any]:
     return answer.model_dump(mode="json", exclude_unset=True, warnings=False)
 
 
+def shown(kind: type[OpenAIModel], row: Any, **fields: Any) -> dict[str, Any]:
+    """Return a row as the SDK's type shows it: ``fields``, and those that both have, as they are.
+
+    They are in the order of the type.
+    """
+    row_has = {name: getattr(row, name) for name in kind.model_fields if hasattr(row, name)}
+    every = row_has | fields
+    return {name: every[name] for name in kind.model_fields if name in every} | every
+
+
 def _limit(request: Request) -> int:
     return request.app.state.context.settings.max_body_bytes
 

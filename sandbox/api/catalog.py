@@ -7,7 +7,7 @@ from sandbox.api.context import Context
 from sandbox.api.errors import Forbidden, NotFound
 from sandbox.bases import NAMED, Base
 from sandbox.store import models
-from sandbox.store.models import ModelRow
+from sandbox.store.tables import ModelRow
 
 MOST_NAMED = 20  # models, in an error
 EMBEDDER = "all-minilm-l6-v2"
@@ -18,9 +18,10 @@ class FoundModel:
     """A model that a request has named. ``row`` is None for a base model."""
 
     name: str
-    path: Path
+    path: Path  # of the base or of a model with all weights of its own
     base: Base
     row: ModelRow | None
+    adapter: Path | None = None  # the LoRA adapter on the base in ``path``, if it is one
 
 
 def find_model(context: Context, project: str, name: str) -> FoundModel:
@@ -31,7 +32,10 @@ def find_model(context: Context, project: str, name: str) -> FoundModel:
     row = models.get_model(context.store, project, name)
     if row is None:
         raise model_not_found(context, project, name)
-    return FoundModel(name, models.model_path(context.store, row), _base_of(context, row), row)
+    base, folder = _base_of(context, row), models.model_path(context.store, row)
+    if row.adapter is None:
+        return FoundModel(name, folder, base, row)
+    return FoundModel(name, base.path, base, row, adapter=folder)
 
 
 def find_writer(context: Context, project: str, name: str) -> FoundModel:

@@ -1,30 +1,24 @@
 """/v1/chat/completions: the model's answer to a conversation."""
 
-import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from openai.types.chat import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionMessage,
-    ChatCompletionTokenLogprob,
-)
-from openai.types.chat import chat_completion as whole_types
-from openai.types.chat import chat_completion_chunk as chunk_types
-from openai.types.chat.chat_completion_token_logprob import TopLogprob
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
+from sandbox.api.document import STREAM
+from sandbox.api.generation import Choice, TextAnswer, open_request, token_fields, usage_object
 from sandbox.api.messages import ChatMessage
-from sandbox.api.text_request import TextRequest
+from sandbox.api.text_request import TextRequest, TextShape
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
-from sandbox.store import ids
+from sandbox.store import answers, ids
+from sandbox.store.database import Store
 
 router = APIRouter(prefix="/chat/completions", tags=["completions"], route_class=JsonRoute)
 MOST_MESSAGES = 2048  # of a conversation, as in the hosted API
@@ -45,7 +39,6 @@ class ChatRequest(TextRequest):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool = False
     audio: Audio | None = None
-    # The hosted API would show it in its own records; no address of this API needs it.
     store: bool = False
 
     @model_validator(mode="after")
@@ -57,7 +50,7 @@ class ChatRequest(TextRequest):
         return self
 
 
-@router.post("", response_model=None)
+@router.post("", response_model=None, responses=STREAM)
 async def create_chat_completion(
     asked: ChatRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
@@ -76,34 +69,39 @@ async def prepare(
     opened = await open_request(context, project, asked.model, sampling, asked.given, background)
     prompt = [message.plain() for message in asked.messages]
     requests = [opened.generate(prompt, asked.stream)]
-    return TextAnswer(context.sampler, requests, "messages", ChatShape(asked))
+    keep = partial(keep_chat, context.store, project, asked) if asked.store else None
+    return TextAnswer(context.sampler, requests, "messages", ChatShape(asked), keep)
 
 
-class ChatShape:
+def keep_chat(store: Store, project: str, asked: ChatRequest, answer: dict[str, Any]) -> None:
+    """Store a chat, for the addresses of stored_chats.py."""
+    messages = [message.model_dump(exclude_none=True) for message in asked.messages]
+    answers.add_answer(store, project, messages, answer | {"metadata": asked.metadata or {}})
+
+
+class ChatShape(TextShape):
     """Writes chat completions."""
 
     def __init__(self, asked: ChatRequest) -> None:
-        self.asked = asked
+        super().__init__(asked, ids.chat_completion_id())
         self.begun: set[int] = set()  # the choices whose first chunk is out
-        self.head: dict[str, Any] = {
-            "id": ids.chat_completion_id(),
-            "created": int(time.time()),
-            "model": asked.model,
-            "system_fingerprint": FINGERPRINT,
-        }
 
     def whole(self, choices: list[Choice], usage: Usage) -> ChatCompletion:
         """Return the answer in one piece."""
         return ChatCompletion(
             **self.head,
             object="chat.completion",
-            choices=[self._choice(index, choice) for index, choice in enumerate(choices)],
+            choices=[
+                {
+                    "index": index,
+                    "message": {"role": "assistant", "content": one.text, "refusal": None},
+                    "logprobs": self._logprobs(one.tokens),
+                    "finish_reason": one.finish_reason,
+                }
+                for index, one in enumerate(choices)
+            ],
             usage=usage_object(usage),
         )
-
-    def begin(self) -> Iterable[ChatCompletionChunk]:
-        """Nothing: each choice has a first chunk of its own."""
-        return ()
 
     def chunks(self, index: int, piece: Delta) -> Iterable[ChatCompletionChunk]:
         """Yield the choice's role first, then what it says, then why it ends."""
@@ -111,59 +109,28 @@ class ChatShape:
             self.begun.add(index)
             yield self._chunk(index, {"role": "assistant", "content": ""})
         if piece.text or piece.tokens:
-            yield self._chunk(index, {"content": piece.text}, tokens=piece.tokens)
+            yield self._chunk(index, {"content": piece.text}, logprobs=self._logprobs(piece.tokens))
         if piece.finish_reason:
             yield self._chunk(index, {}, finish_reason=piece.finish_reason)
-
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[ChatCompletionChunk]:
-        """Yield the token counts, if they are wanted."""
-        if self.asked.usage_wanted:
-            yield self._build([], usage=usage_object(usage))
-
-    def _choice(self, index: int, choice: Choice) -> whole_types.Choice:
-        logprobs = None
-        if self.asked.logprobs:
-            content = [_token_object(token) for token in choice.tokens]
-            logprobs = whole_types.ChoiceLogprobs(content=content, refusal=None)
-        return whole_types.Choice(
-            index=index,
-            message=ChatCompletionMessage(role="assistant", content=choice.text, refusal=None),
-            logprobs=logprobs,
-            finish_reason=choice.finish_reason,
-        )
 
     def _chunk(
         self,
         index: int,
         delta: dict[str, str],
-        tokens: list[TokenInfo] | None = None,
+        logprobs: dict[str, Any] | None = None,
         finish_reason: str | None = None,
     ) -> ChatCompletionChunk:
-        logprobs = None
-        if self.asked.logprobs and tokens is not None:
-            content = [_token_object(token) for token in tokens]
-            logprobs = chunk_types.ChoiceLogprobs(content=content, refusal=None)
-        choice = chunk_types.Choice(
-            index=index,
-            delta=chunk_types.ChoiceDelta(**delta),
-            logprobs=logprobs,
-            finish_reason=finish_reason,
-        )
-        # With usage wanted, every chunk has the field; only the last one has the counts.
-        return self._build([choice], **({"usage": None} if self.asked.usage_wanted else {}))
+        choice = {"index": index, "delta": delta, "logprobs": logprobs}
+        return self.build([choice | {"finish_reason": finish_reason}])
 
-    def _build(self, choices: list[chunk_types.Choice], **usage: Any) -> ChatCompletionChunk:
+    def build(self, choices: list[dict[str, Any]], **usage: Any) -> ChatCompletionChunk:
+        """Return a chunk."""
+        counts = usage or self.no_usage
         return ChatCompletionChunk(
-            **self.head, object="chat.completion.chunk", choices=choices, **usage
+            **self.head, object="chat.completion.chunk", choices=choices, **counts
         )
 
-
-def _token_object(token: TokenInfo) -> ChatCompletionTokenLogprob:
-    return ChatCompletionTokenLogprob(
-        token=token.text,
-        bytes=token.bytes,
-        logprob=token.logprob,
-        top_logprobs=[
-            TopLogprob(token=text, bytes=raw, logprob=logprob) for text, raw, logprob in token.top
-        ],
-    )
+    def _logprobs(self, tokens: list[TokenInfo]) -> dict[str, Any] | None:
+        if not self.asked.logprobs:
+            return None
+        return {"content": [token_fields(token) for token in tokens], "refusal": None}

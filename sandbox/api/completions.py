@@ -1,7 +1,6 @@
 """/v1/completions: the older, plain "go on with this text"."""
 
 import codecs
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,17 +8,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from openai.types import Completion, CompletionChoice
-from openai.types.completion_choice import Logprobs
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute
 from sandbox.api.context import Context, ContextOf
+from sandbox.api.document import STREAM
 from sandbox.api.errors import UnsupportedParameter
-from sandbox.api.generation import FINGERPRINT, Choice, TextAnswer, open_request, usage_object
+from sandbox.api.generation import Choice, TextAnswer, open_request, usage_object
 from sandbox.api.prompts import Prompts, check_tokens
-from sandbox.api.text_request import TextRequest
+from sandbox.api.text_request import TextRequest, TextShape
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
 from sandbox.store import ids
 
@@ -36,7 +35,7 @@ class CompletionRequest(TextRequest):
     max_tokens: Annotated[int, Field(ge=0)] = DEFAULT_MAX_TOKENS
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: bool = False
-    best_of: Annotated[int, Field(ge=1, le=20)] | None = None
+    best_of: Annotated[int, Field(ge=0, le=20)] = 0  # 0: as many as ``n``
     # What is to come after the answer. The models read on one side only: they do not see it, but
     # an answer that has come to it ends there.
     suffix: str = ""
@@ -52,7 +51,7 @@ class CompletionRequest(TextRequest):
         return self
 
 
-@router.post("", response_model=None)
+@router.post("", response_model=None, responses=STREAM)
 async def create_completion(
     asked: CompletionRequest, request: Request, project: Project, context: ContextOf
 ) -> dict[str, Any] | Response:
@@ -64,7 +63,7 @@ async def prepare(
     context: Context, project: str, asked: CompletionRequest, background: bool
 ) -> TextAnswer:
     """Return an answer with one engine request for each prompt: the same prompt, the same text."""
-    if asked.best_of is not None and asked.best_of != asked.n:
+    if asked.best_of not in (0, asked.n):
         raise UnsupportedParameter("best_of", "Ask for 'n' texts and choose among them yourself.")
     stops = (*asked.stop, asked.suffix) if asked.suffix else asked.stop
     sampling = asked.sampling(top_logprobs=asked.logprobs, stop=stops)
@@ -91,69 +90,41 @@ class _Place:
         return begin
 
 
-class CompletionShape:
+class CompletionShape(TextShape):
     """Writes completions: ``n`` choices for each prompt, in order."""
 
     def __init__(self, asked: CompletionRequest) -> None:
-        self.asked = asked
+        super().__init__(asked, ids.completion_id())
         self.places: defaultdict[int, _Place] = defaultdict(_Place)
-        self.head: dict[str, Any] = {
-            "id": ids.completion_id(),
-            "object": "text_completion",
-            "created": int(time.time()),
-            "model": asked.model,
-            "system_fingerprint": FINGERPRINT,
-        }
 
     def whole(self, choices: list[Choice], usage: Usage) -> Completion:
         """Return all choices in one piece."""
-        return Completion(
-            **self.head,
-            choices=[
-                self._choice(index, one.text, one.tokens, one.finish_reason, _Place())
-                for index, one in enumerate(choices)
-            ],
-            usage=usage_object(usage),
-        )
-
-    def begin(self) -> Iterable[Completion]:
-        """Nothing: the first chunk has text already."""
-        return ()
+        shown = [self._choice(index, said, _Place()) for index, said in enumerate(choices)]
+        return self.build(shown, usage=usage_object(usage))
 
     def chunks(self, index: int, piece: Delta) -> Iterable[Completion]:
         """Yield the next piece of a choice."""
-        choice = self._choice(
-            index, piece.text, piece.tokens, piece.finish_reason, self.places[index]
-        )
-        counts = {"usage": None} if self.asked.usage_wanted else {}
-        yield Completion(**self.head, choices=[choice], **counts)
+        yield self.build([self._choice(index, piece, self.places[index])])
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[Completion]:
-        """Yield the token counts, if they are wanted."""
-        if self.asked.usage_wanted:
-            yield Completion(**self.head, choices=[], usage=usage_object(usage))
+    def build(self, choices: list[dict[str, Any]], **usage: Any) -> Completion:
+        """Return a completion, or a chunk of one."""
+        # Unchecked: the SDK's type demands what chunks lack (a reason to finish), and the first
+        # token of an echoed prompt (its logprob).
+        made = [CompletionChoice.construct(**choice) for choice in choices]
+        counts = usage or self.no_usage
+        return Completion(**self.head, object="text_completion", choices=made, **counts)
 
-    def _choice(
-        self,
-        index: int,
-        text: str,
-        tokens: list[TokenInfo],
-        finish_reason: str | None,
-        place: _Place,
-    ) -> CompletionChoice:
+    def _choice(self, index: int, said: Choice | Delta, place: _Place) -> dict[str, Any]:
         logprobs = None
         if self.asked.logprobs is not None:
-            # Not validated: in an echoed prompt the first token has nulls, which the type lacks.
-            logprobs = Logprobs.construct(
-                tokens=[token.text for token in tokens],
-                token_logprobs=[token.logprob for token in tokens],
-                top_logprobs=[_top(token) for token in tokens],
-                text_offset=[place.pass_by(token) for token in tokens],
-            )
-        fields = {"index": index, "text": text, "logprobs": logprobs}
-        fields["finish_reason"] = finish_reason
-        # The SDK's type demands a reason; the chunks before the last one have none.
-        return CompletionChoice(**fields) if finish_reason else CompletionChoice.construct(**fields)
+            logprobs = {
+                "tokens": [token.text for token in said.tokens],
+                "token_logprobs": [token.logprob for token in said.tokens],
+                "top_logprobs": [_top(token) for token in said.tokens],
+                "text_offset": [place.pass_by(token) for token in said.tokens],
+            }
+        choice = {"index": index, "text": said.text, "logprobs": logprobs}
+        return choice | {"finish_reason": said.finish_reason}
 
 
 def _top(token: TokenInfo) -> dict[str, float] | None:

@@ -14,10 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict, dump
 from sandbox.api.catalog import find_embedder
-from sandbox.api.context import Context, ContextOf, Sampler
+from sandbox.api.context import Context, ContextOf
 from sandbox.api.generation import translate
 from sandbox.api.prompts import Prompts, check_tokens
 from sandbox.api.streaming import unless_gone
+from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.sampler.messages import Embed, EngineError
 
 router = APIRouter(prefix="/embeddings", tags=["embeddings"], route_class=JsonRoute)
@@ -74,7 +75,7 @@ async def prepare(
 class EmbeddingAnswer:
     """One answer of vectors on its way."""
 
-    sampler: Sampler
+    sampler: SamplerClient
     asked: EmbeddingRequest
     request: Embed
 

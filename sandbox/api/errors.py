@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from sandbox.store.errors import InvalidCursor, JobStateError
+from sandbox.store.errors import InvalidCursor, StateError
 
 log = logging.getLogger(__name__)
 
@@ -145,17 +145,10 @@ class ErrorDetails(BaseModel):
     code: str | None
 
 
-class ErrorBody(BaseModel):
+class ErrorResponse(BaseModel):
     """The answer to a request that failed."""
 
     error: ErrorDetails
-
-
-# For the OpenAPI document: every address may answer with these.
-ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorBody, "description": "Something about the request is wrong."},
-    "5XX": {"model": ErrorBody, "description": "The sandbox failed."},
-}
 
 
 def error_response(error: ApiError) -> Response:
@@ -164,8 +157,11 @@ def error_response(error: ApiError) -> Response:
     return Response(content, error.status, error.headers, media_type="application/json")
 
 
-def unexpected_error() -> ApiError:
-    """Return what a client may know of an error that nobody foresaw."""
+def told(error: Exception, what: str) -> ApiError:
+    """Return what a client may know of an error; one that nobody foresaw goes to the log."""
+    if isinstance(error, ApiError):
+        return error
+    log.error("%s failed", what, exc_info=error)
     return ServerError("The sandbox had an error while it worked on your request.")
 
 
@@ -184,7 +180,8 @@ def explain(errors: Sequence[Any], place: int = 0) -> BadRequest:
         return BadRequest(message, param=param, code="missing_required_parameter")
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     code = "invalid_type" if first["type"].endswith("_type") else "invalid_value"
-    return BadRequest(f"Invalid '{param}': {message}.", param=param, code=code)
+    what = f"'{param}'" if param else "request"  # some checks are of several fields together
+    return BadRequest(f"Invalid {what}: {message}.", param=param or None, code=code)
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -192,7 +189,7 @@ def install_handlers(app: FastAPI) -> None:
     for kind in (
         ApiError,
         InvalidCursor,
-        JobStateError,
+        StateError,
         ClientDisconnect,
         RequestValidationError,
         HTTPException,
@@ -213,7 +210,7 @@ def _translate(request: Request, error: Exception) -> ApiError:
         case InvalidCursor():
             message = f"Nothing in this list has the id '{error}', which 'after' names."
             return BadRequest(message, param="after")
-        case JobStateError():
+        case StateError():
             return BadRequest(f"{error}.", code="invalid_job_state")
         case ClientDisconnect():
             return ClientGone("The client closed the connection.")

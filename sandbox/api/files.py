@@ -3,22 +3,22 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from openai.types import FileDeleted, FileObject
+from openai.types import FileObject
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sandbox.api.auth import Project
-from sandbox.api.body import dump
+from sandbox.api.body import shown, without_nulls
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, Conflict, FileNotFound
 from sandbox.api.jsonl import copy_jsonl, copy_plain
 from sandbox.api.paging import PageQuery, envelope
 from sandbox.api.uploads import PURPOSES, Upload, receive_upload
 from sandbox.store import files
-from sandbox.store.errors import FileInUse, storage_errors
-from sandbox.store.files import FileRow
+from sandbox.store.errors import InUse, storage_errors
+from sandbox.store.tables import FileRow
 
 router = APIRouter(prefix="/files", tags=["files"])
 
@@ -100,14 +100,14 @@ def delete_file(file_id: str, project: Project, context: ContextOf) -> dict[str,
     """Delete a file, unless an unfinished job or batch needs it."""
     try:
         deleted = files.delete_file(context.store, project, file_id)
-    except FileInUse as error:
+    except InUse as error:
         raise Conflict(
-            f"The file {file_id} is in use by {error.job_id}. Wait for its end or cancel it, "
+            f"The file {file_id} is in use by {error.user}. Wait for its end or cancel it, "
             "then delete the file."
         ) from error
     if not deleted:
         raise FileNotFound(file_id)
-    return dump(FileDeleted(id=file_id, object="file", deleted=True))
+    return {"id": file_id, "object": "file", "deleted": True}
 
 
 def find_file(
@@ -150,7 +150,4 @@ def _keep(context: Context, project: str, upload: Upload) -> FileRow:
 
 def file_object(row: FileRow) -> dict[str, Any]:
     """Return a file as the API shows it. It was checked on arrival, so it is processed."""
-    names = ("id", "bytes", "created_at", "filename", "purpose", "expires_at")
-    fields = {name: getattr(row, name) for name in names if getattr(row, name) is not None}
-    # Unchecked: the SDK's type lacks the purpose "evals", which the hosted API has.
-    return dump(FileObject.construct(object="file", status="processed", **fields))
+    return without_nulls(shown(FileObject, row, object="file", status="processed"))

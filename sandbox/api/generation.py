@@ -5,33 +5,29 @@ gives a `Shape` that writes the answer down with the SDK's objects. All the rest
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fastapi import Request
 from openai import BaseModel
-from openai.types import CompletionUsage
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from sandbox.api.body import dump
 from sandbox.api.catalog import FoundModel, find_writer
-from sandbox.api.context import Context, Sampler
-from sandbox.api.errors import (
-    ApiError,
-    BadRequest,
-    EngineUnavailable,
-    ServerError,
-)
+from sandbox.api.context import Context
+from sandbox.api.errors import ApiError, BadRequest, EngineUnavailable, ServerError
 from sandbox.api.prompts import check_tokens
 from sandbox.api.streaming import start_stream, unless_gone
+from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
 from sandbox.parameters import Sampling
 
 FINGERPRINT = "fp_sandbox"
-Item = tuple[int, Delta | Usage]  # the number of the request, and a piece of its answer
+# The number of a request, and a piece of its answer, or what ended it: an error, or nothing.
+Item = tuple[int, Delta | Usage | Exception | None]
 QUEUE_LENGTH = 256
 
 
@@ -79,25 +75,29 @@ class Shape(Protocol):
     def chunks(self, index: int, piece: Delta) -> Iterable[BaseModel]:
         """Return the chunks for the next piece of a choice."""
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
-        """Return the chunks that come after the last piece."""
+    def end(self, answer: Any) -> Iterable[BaseModel]:
+        """Return the chunks that come after the last piece of this answer."""
 
 
 @dataclass(frozen=True)
 class TextAnswer:
-    """One answer on its way, of ``n`` choices for each request; ``param`` holds the prompt."""
+    """One answer on its way, of ``n`` choices for each request; ``param`` holds the prompt.
 
-    sampler: Sampler
+    ``keep`` stores it, in a thread, before its client learns that it is complete.
+    """
+
+    sampler: SamplerClient
     requests: list[Generate]
     param: str
     shape: Shape
+    keep: Callable[[dict[str, Any]], None] | None = None
 
     async def whole(self) -> dict[str, Any]:
         """Return the answer in one piece. Raises ApiError."""
         choices, usage = self._nothing_yet()
         async for _ in self._collect(choices, usage):
             pass
-        return dump(self.shape.whole(choices, _sum(usage)))
+        return dump(await self._finish(choices, usage))
 
     async def chunks(self) -> AsyncGenerator[BaseModel, None]:
         """Yield the answer in chunks. Raises ApiError."""
@@ -111,7 +111,7 @@ class TextAnswer:
                 begun = True
                 for chunk in self.shape.chunks(index, piece):
                     yield chunk
-        for chunk in self.shape.end(choices, _sum(usage)):
+        for chunk in self.shape.end(await self._finish(choices, usage)):
             yield chunk
 
     async def respond(self, request: Request) -> dict[str, Any] | Response:
@@ -120,30 +120,69 @@ class TextAnswer:
             return await unless_gone(request, start_stream(self.chunks()))
         return await unless_gone(request, self.whole())
 
+    async def _finish(self, choices: list[Choice], usage: list[Usage]) -> BaseModel:
+        answer = self.shape.whole(choices, _sum(usage))
+        if self.keep is not None:
+            await run_in_threadpool(self.keep, dump(answer))
+        return answer
+
     def _nothing_yet(self) -> tuple[list[Choice], list[Usage]]:
         return [Choice() for request in self.requests for _ in range(request.sampling.n)], []
 
     async def _collect(
         self, choices: list[Choice], usage: list[Usage]
     ) -> AsyncGenerator[tuple[int, Delta], None]:
-        """Yield each piece with the number of its choice, after adding it to ``choices``."""
-        async with aclosing(run_all(self.sampler, self.requests, self.param)) as items:
-            async for number, piece in items:
-                if isinstance(piece, Usage):
-                    usage.append(piece)
-                else:
+        """Yield each piece with the number of its choice, after adding it to ``choices``.
+
+        Closing this cancels what still runs. Raises the ApiError for the first request that fails.
+        """
+        queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_LENGTH)
+        tasks = [
+            asyncio.create_task(self._feed(queue, number)) for number in range(len(self.requests))
+        ]
+        try:
+            running = len(tasks)
+            while running:
+                number, piece = await queue.get()
+                if isinstance(piece, Delta):
                     index = number * self.requests[number].sampling.n + piece.choice
                     choices[index].add(piece)
                     yield index, piece
+                elif isinstance(piece, Usage):
+                    usage.append(piece)
+                elif isinstance(piece, EngineError):
+                    raise translate(piece, self.param) from piece
+                elif isinstance(piece, Exception):
+                    raise piece
+                else:
+                    running -= 1
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _feed(self, queue: asyncio.Queue[Item], number: int) -> None:
+        """Put the pieces of one request's answer into the queue, and None or its error last."""
+        end: Exception | None = None
+        try:
+            async with aclosing(self.sampler.generate(self.requests[number])) as pieces:
+                async for piece in pieces:
+                    await queue.put((number, piece))
+        except Exception as error:  # noqa: BLE001 - it travels through the queue to the reader
+            end = error
+        await queue.put((number, end))
 
 
-def usage_object(usage: Usage) -> CompletionUsage:
+def token_fields(token: TokenInfo) -> dict[str, Any]:
+    """Return a token's log-probabilities as chat and responses show them."""
+    top = [{"token": text, "bytes": raw, "logprob": logprob} for text, raw, logprob in token.top]
+    fields = {"token": token.text, "bytes": token.bytes, "logprob": token.logprob}
+    return fields | {"top_logprobs": top}
+
+
+def usage_object(usage: Usage) -> dict[str, int]:
     """Return token counts as chat and completions show them."""
-    return CompletionUsage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.prompt_tokens + usage.completion_tokens,
-    )
+    return {**vars(usage), "total_tokens": usage.prompt_tokens + usage.completion_tokens}
 
 
 def _sum(usage: list[Usage]) -> Usage:
@@ -170,6 +209,7 @@ class Opened:
             stream=stream,
             group=self.project,
             background=self.background,
+            adapter=None if self.model.adapter is None else str(self.model.adapter),
         )
 
 
@@ -190,50 +230,6 @@ async def open_request(
     seed = context.seeds.choose(sampling.seed, given)
     # Not validated again: the seeds that the server makes itself have more bits than a client's.
     return Opened(model, sampling.model_copy(update={"seed": seed}), project, background)
-
-
-async def run_all(sampler: Sampler, requests: list[Generate], param: str) -> AsyncIterator[Item]:
-    """Yield the pieces of all answers as they come. Closing this cancels what still runs.
-
-    Raises the ApiError for the first request that fails.
-    """
-    queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue(QUEUE_LENGTH)
-    tasks = [
-        asyncio.create_task(_feed(queue, sampler, number, request))
-        for number, request in enumerate(requests)
-    ]
-    try:
-        running = len(tasks)
-        while running:
-            item = await queue.get()
-            if item is None:
-                running -= 1
-            elif isinstance(item, EngineError):
-                raise translate(item, param) from item
-            elif isinstance(item, Exception):
-                raise item
-            else:
-                yield item
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _feed(
-    queue: "asyncio.Queue[Item | Exception | None]",
-    sampler: Sampler,
-    number: int,
-    request: Generate,
-) -> None:
-    end: Exception | None = None
-    try:
-        async with aclosing(sampler.generate(request)) as pieces:
-            async for piece in pieces:
-                await queue.put((number, piece))
-    except Exception as error:  # noqa: BLE001 - it travels through the queue to the reader
-        end = error
-    await queue.put(end)
 
 
 def translate(error: EngineError, param: str) -> ApiError:

@@ -12,39 +12,36 @@ MOST_EPOCHS, LARGEST_BATCH, LARGEST_SEED = 50, 256, 2_147_483_647
 LARGEST_MULTIPLIER, MOST_INTEGRATIONS = 10_000, 5
 
 
-def _whole_or_auto(largest: int) -> Any:
+def _auto_or(kind: type, most: int, words: str, schema: dict[str, Any]) -> Any:
+    """Return the type of a hyperparameter: "auto", or a number above 0; ``words`` say which."""
+
     def check(value: Any) -> Any:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is None or value == "auto" or (whole and 1 <= value <= largest):
+        number = isinstance(value, int | kind) and not isinstance(value, bool)
+        # The bound keeps out what overflows: 1e308, or a whole number of four hundred digits.
+        if value is None or value == "auto" or (number and 0 < value <= most):
             return value
-        raise ValueError(f"it must be 'auto' or a whole number from 1 to {largest}")
+        raise ValueError(f"it must be 'auto' or {words}")
 
-    schema = {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": largest}]}
-    return Annotated[int | str | None, BeforeValidator(check), WithJsonSchema(schema)]
-
-
-def _check_multiplier(value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    # The bound keeps out what overflows: 1e308, or a whole number of four hundred digits.
-    if value is None or value == "auto" or (number and 0 < value <= LARGEST_MULTIPLIER):
-        return float(value) if number else value
-    raise ValueError(f"it must be 'auto' or a number above 0, at most {LARGEST_MULTIPLIER}")
+    schema = {"anyOf": [{"const": "auto"}, schema | {"maximum": most}]}
+    return Annotated[kind | str | None, BeforeValidator(check), WithJsonSchema(schema)]
 
 
-MULTIPLIER_SCHEMA = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_MULTIPLIER}
-Multiplier = Annotated[
-    float | str | None,
-    BeforeValidator(_check_multiplier),
-    WithJsonSchema({"anyOf": [{"const": "auto"}, MULTIPLIER_SCHEMA]}),
-]
+def _whole(most: int) -> Any:
+    schema = {"type": "integer", "minimum": 1}
+    return _auto_or(int, most, f"a whole number from 1 to {most}", schema)
+
+
+def _number(most: int) -> Any:
+    schema = {"type": "number", "exclusiveMinimum": 0}
+    return _auto_or(float, most, f"a number above 0, at most {most}", schema)
 
 
 class Hyperparameters(Strict):
     """What governs the training; "auto" leaves the choice to the sandbox."""
 
-    n_epochs: _whole_or_auto(MOST_EPOCHS) = None
-    batch_size: _whole_or_auto(LARGEST_BATCH) = None
-    learning_rate_multiplier: Multiplier = None
+    n_epochs: _whole(MOST_EPOCHS) = None
+    batch_size: _whole(LARGEST_BATCH) = None
+    learning_rate_multiplier: _number(LARGEST_MULTIPLIER) = None
 
 
 class Supervised(Strict):
@@ -114,16 +111,15 @@ def merge_hyperparameters(request: JobRequest) -> dict[str, int | float | str]:
     Raises BadRequest when a number is given in both places and differs.
     """
     supervised = request.method.supervised if request.method else None
-    new = (supervised.hyperparameters if supervised else None) or Hyperparameters()
-    old = request.hyperparameters or Hyperparameters()
-    merged: dict[str, int | float | str] = {}
-    for name in Hyperparameters.model_fields:
-        value, other = getattr(new, name), getattr(old, name)
-        if value is not None and other is not None and value != other:
+    new, old = (
+        asked.model_dump(exclude_none=True) if asked else {}
+        for asked in (supervised and supervised.hyperparameters, request.hyperparameters)
+    )
+    for name in new.keys() & old.keys():
+        if new[name] != old[name]:
             raise BadRequest(
-                f"'hyperparameters.{name}' is {other}, but 'method.supervised.hyperparameters."
-                f"{name}' is {value}. Give it once, in 'method'.",
+                f"'hyperparameters.{name}' is {old[name]}, but 'method.supervised.hyperparameters."
+                f"{name}' is {new[name]}. Give it once, in 'method'.",
                 param=f"hyperparameters.{name}",
             )
-        merged[name] = next((v for v in (value, other) if v is not None), "auto")
-    return merged
+    return dict.fromkeys(Hyperparameters.model_fields, "auto") | old | new

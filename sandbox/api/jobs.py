@@ -1,7 +1,6 @@
 """/v1/fine_tuning/jobs: create, list, retrieve, cancel, pause, resume, events, checkpoints."""
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -10,25 +9,26 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
-from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.auth import Project
-from sandbox.api.body import JsonRoute, dump, no_body
+from sandbox.api.body import JsonRoute, no_body, shown
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.files import find_file
-from sandbox.api.job_request import LARGEST_SEED, JobRequest, merge_hyperparameters
-from sandbox.api.metadata import MOST_PAIRS
-from sandbox.api.paging import AnyPage, PageOfTen, PageQuery, envelope
+from sandbox.api.job_request import (
+    LARGEST_SEED,
+    Hyperparameters,
+    JobRequest,
+    merge_hyperparameters,
+)
+from sandbox.api.paging import AnyPage, FilteredQuery, PageOfTen, envelope
 from sandbox.config import ORGANIZATION
 from sandbox.store import checkpoints, events, jobs
-from sandbox.store.checkpoints import CheckpointRow
 from sandbox.store.database import Store
 from sandbox.store.errors import MissingFile
-from sandbox.store.events import EventRow
-from sandbox.store.jobs import JobRow, NewJob
+from sandbox.store.tables import CheckpointRow, EventRow, JobRow
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"], route_class=JsonRoute)
 # How long an answer to cancel or pause waits for the trainer to have done it.
@@ -46,35 +46,9 @@ async def create_job(
     return job_object(row)
 
 
-class JobsQuery(PageQuery):
-    """Which page of the jobs. What else comes is to be a filter: metadata[key]=value."""
-
-    model_config = ConfigDict(extra="allow")
-
-    def metadata(self) -> dict[str, str] | None:
-        """Return the pairs to filter by; {} for no metadata at all, None for any. BadRequest."""
-        wanted: dict[str, str] = {}
-        given = self.model_extra or {}
-        for name, value in given.items():
-            pair = re.fullmatch(r"metadata\[(.*)\]", name, re.DOTALL)
-            if pair:
-                wanted[pair[1]] = value
-            elif (name, value) != ("metadata", "null"):
-                raise BadRequest(
-                    f"Unknown query parameter: '{name}'. Known here: after, limit, metadata[key].",
-                    param=name,
-                    code="unknown_parameter",
-                )
-        if len(wanted) > MOST_PAIRS:
-            raise BadRequest(
-                f"Invalid 'metadata': no job has more than {MOST_PAIRS} pairs.", param="metadata"
-            )
-        return wanted if given else None
-
-
 @router.get("")
 def list_jobs(
-    query: Annotated[JobsQuery, Query()], project: Project, context: ContextOf
+    query: Annotated[FilteredQuery, Query()], project: Project, context: ContextOf
 ) -> dict[str, Any]:
     """The project's jobs in pages, newest first; also those with `metadata[key]=value` only."""
     page = jobs.list_jobs(context.store, project, metadata=query.metadata(), **query.place)
@@ -125,25 +99,28 @@ async def resume_job(job_id: str, project: Project, context: ContextOf) -> dict[
 
 
 def _create(
-    context: Context, project: str, request: JobRequest, fault: dict[str, Any] | None
+    context: Context, project: str, asked: JobRequest, fault: dict[str, Any] | None
 ) -> JobRow:
-    numbers = merge_hyperparameters(request)
-    integrations = [each.model_dump(exclude_none=True) for each in request.integrations]
-    if find_model(context, project, request.model).base.embeds:
-        raise BadRequest(f"Model {request.model} is not available for fine-tuning.", param="model")
-    find_file(context, project, request.training_file, "training_file", "fine-tune")
-    if request.validation_file is not None:
-        find_file(context, project, request.validation_file, "validation_file", "fine-tune")
-    new = NewJob(
+    numbers = merge_hyperparameters(asked)
+    integrations = [each.model_dump(exclude_none=True) for each in asked.integrations]
+    if find_model(context, project, asked.model).base.embeds:
+        raise BadRequest(f"Model {asked.model} is not available for fine-tuning.", param="model")
+    for name in ("training_file", "validation_file"):
+        if (file_id := getattr(asked, name)) is not None:
+            find_file(context, project, file_id, name, "fine-tune")
+    seed = asked.seed if asked.seed is not None else context.settings.seed
+    if seed is None:
+        seed = secrets.randbelow(LARGEST_SEED + 1)
+    new = JobRow(
         project=project,
-        model=request.model,
-        training_file=request.training_file,
-        validation_file=request.validation_file,
-        suffix=request.suffix,
-        seed=_seed(context, request),
+        model=asked.model,
+        training_file=asked.training_file,
+        validation_file=asked.validation_file,
+        suffix=asked.suffix,
+        seed=seed % (LARGEST_SEED + 1),
         method={"type": "supervised", "integrations": integrations},
         hyperparameters=numbers,
-        metadata=request.metadata,
+        metadata=asked.metadata,
         fault=fault,
     )
     try:
@@ -154,14 +131,6 @@ def _create(
         message = "The sandbox works offline: nothing is sent to Weights & Biases."
         events.append_event(context.store, row.id, message, level="warn")
     return row
-
-
-def _seed(context: Context, request: JobRequest) -> int:
-    if request.seed is not None:
-        return request.seed
-    if context.settings.seed is not None:
-        return context.settings.seed % (LARGEST_SEED + 1)
-    return secrets.randbelow(LARGEST_SEED + 1)
 
 
 def _find(context: Context, project: str, job_id: str) -> JobRow:
@@ -192,62 +161,33 @@ async def _ask(
 
 def job_object(row: JobRow) -> dict[str, Any]:
     """Return a job as the API shows it."""
-    numbers = {
-        name: row.hyperparameters.get(name, "auto")
-        for name in ("n_epochs", "batch_size", "learning_rate_multiplier")
-    }
-    fields: dict[str, Any] = {
-        "object": "fine_tuning.job",
-        "id": row.id,
-        "model": row.model,
-        "created_at": row.created_at,
-        "finished_at": row.finished_at,
-        "fine_tuned_model": row.fine_tuned_model,
-        "organization_id": ORGANIZATION,
-        "result_files": row.result_files,
-        "status": row.status,
-        "validation_file": row.validation_file,
-        "training_file": row.training_file,
-        "hyperparameters": numbers,
-        "trained_tokens": row.trained_tokens,
-        "error": row.error,
-        "user_provided_suffix": row.suffix,
-        "seed": row.seed,
-        "estimated_finish": row.estimated_finish,
-        "integrations": row.method.get("integrations", []),
-        "metadata": row.metadata,
-        "method": {"type": "supervised", "supervised": {"hyperparameters": numbers}},
-    }
-    # Unchecked: the SDK's type lacks the status "paused", which the hosted API has.
-    return dump(FineTuningJob.construct(**fields))
+    numbers = {name: row.hyperparameters.get(name, "auto") for name in Hyperparameters.model_fields}
+    return shown(
+        FineTuningJob,
+        row,
+        object="fine_tuning.job",
+        organization_id=ORGANIZATION,
+        hyperparameters=numbers,
+        user_provided_suffix=row.suffix,
+        integrations=row.method.get("integrations", []),
+        method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
+    )
 
 
 def event_object(row: EventRow) -> dict[str, Any]:
     """Return an event as the API shows it."""
-    return dump(
-        FineTuningJobEvent(
-            object="fine_tuning.job.event",
-            id=row.id,
-            created_at=row.created_at,
-            level=row.level,
-            message=row.message,
-            data=row.data or {},
-            type=row.type,
-        )
-    )
+    return shown(FineTuningJobEvent, row, object="fine_tuning.job.event", data=row.data or {})
 
 
 def checkpoint_object(row: CheckpointRow) -> dict[str, Any]:
     """Return a checkpoint as the API shows it, with the numbers that were measured."""
     metrics = {"step": row.step} | {k: v for k, v in row.metrics.items() if v is not None}
-    return dump(
-        FineTuningJobCheckpoint(
-            object="fine_tuning.job.checkpoint",
-            id=row.id,
-            created_at=row.created_at,
-            fine_tuned_model_checkpoint=row.model,
-            fine_tuning_job_id=row.job_id,
-            step_number=row.step,
-            metrics=metrics,
-        )
+    return shown(
+        FineTuningJobCheckpoint,
+        row,
+        object="fine_tuning.job.checkpoint",
+        fine_tuned_model_checkpoint=row.model,
+        fine_tuning_job_id=row.job_id,
+        step_number=row.step,
+        metrics=metrics,
     )

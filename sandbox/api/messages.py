@@ -6,7 +6,6 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from sandbox.api.body import Strict
 
-ROLES = ("system", "developer", "user", "assistant")
 # What an answer carries when a client sends it back as the next question's history.
 EMPTY_IN_HISTORY = ("annotations", "audio", "function_call", "refusal", "tool_calls")
 

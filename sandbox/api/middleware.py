@@ -9,13 +9,7 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.api.errors import (
-    ApiError,
-    Forbidden,
-    ServerError,
-    error_response,
-    unexpected_error,
-)
+from sandbox.api.errors import ApiError, Forbidden, ServerError, error_response, told
 from sandbox.config import ORGANIZATION
 from sandbox.store import ids
 from sandbox.store.errors import StorageError
@@ -91,13 +85,9 @@ def _is_loopback(name: str) -> bool:
 
 
 def _answer_for(error: Exception, request_id: str, scope: Scope) -> ApiError:
-    if isinstance(error, ApiError):
-        return error
-    # The details stay here; the client gets the id to ask for them by.
-    log.error("%s failed: %s %s", request_id, scope["method"], scope["path"], exc_info=error)
-    if isinstance(error, StorageError):
-        return NoStorage(f"Storage: {error}")
-    return unexpected_error()
+    # The details stay in the log; the client gets the id to ask for them by.
+    answer = told(error, f"{request_id}: {scope['method']} {scope['path']}")
+    return NoStorage(f"Storage: {error}") if isinstance(error, StorageError) else answer
 
 
 class _Exchange:
@@ -117,7 +107,9 @@ class _Exchange:
         elapsed = time.perf_counter() - self._began
         allowed = BODY_GRACE_SECONDS + self._bytes_read / BODY_BYTES_PER_SECOND
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, allowed - elapsed))
+            # Not wait_for: in Python 3.11 it may swallow a cancelling of its caller.
+            async with asyncio.timeout(max(0.0, allowed - elapsed)):
+                message = await self._receive()
         except TimeoutError as error:
             self._body_read = True  # nothing more is waited for
             raise RequestTooSlow(

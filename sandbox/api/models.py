@@ -3,16 +3,14 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from openai.types import Model, ModelDeleted
 
 from sandbox.api.auth import Project
-from sandbox.api.body import dump
 from sandbox.api.catalog import find_model, model_not_found
 from sandbox.api.context import ContextOf
 from sandbox.api.errors import Conflict, Forbidden
 from sandbox.api.paging import no_query
 from sandbox.store import models
-from sandbox.store.errors import ModelInUse
+from sandbox.store.errors import InUse
 
 router = APIRouter(prefix="/models", tags=["models"])
 OWNER = "sandbox"
@@ -47,16 +45,16 @@ def delete_model(name: str, project: Project, context: ContextOf) -> dict[str, A
         )
     try:
         deleted = models.delete_model(context.store, project, name)
-    except ModelInUse as error:
+    except InUse as error:
         raise Conflict(
-            f"The model `{name}` is being tuned further by {error.job_id}. Wait for that job or "
+            f"The model `{name}` is being tuned further by {error.user}. Wait for that job or "
             "cancel it, then delete the model."
         ) from error
     if not deleted:
         raise model_not_found(context, project, name)
-    return dump(ModelDeleted(id=name, object="model", deleted=True))
+    return {"id": name, "object": "model", "deleted": True}
 
 
 def model_object(name: str, created: int, owner: str) -> dict[str, Any]:
     """Return a model as the API shows it."""
-    return dump(Model(id=name, object="model", created=created, owned_by=owner))
+    return {"id": name, "created": created, "object": "model", "owned_by": owner}

@@ -1,12 +1,15 @@
 """Lists over HTTP: the query parameters of a page and the envelope around it."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.api.errors import UnknownParameter
+from sandbox.api.errors import BadRequest, UnknownParameter
+from sandbox.api.metadata import MOST_PAIRS
+from sandbox.store.errors import InvalidCursor
 from sandbox.store.rows import Page
 
 Row = TypeVar("Row")
@@ -43,6 +46,46 @@ PageOfTen = Annotated[TenQuery, Query()]
 PageToHundred = Annotated[HundredQuery, Query()]
 
 
+class FilteredQuery(PageQuery):
+    """Which page of a list. What else comes is to be a filter: metadata[key]=value."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def metadata(self) -> dict[str, str] | None:
+        """Return the pairs to filter by; {} for no metadata at all, None for any. BadRequest."""
+        wanted: dict[str, str] = {}
+        given = self.model_extra or {}
+        for name, value in given.items():
+            pair = re.fullmatch(r"metadata\[(.*)\]", name, re.DOTALL)
+            if pair:
+                wanted[pair[1]] = value
+            elif (name, value) != ("metadata", "null"):
+                known = ", ".join(type(self).model_fields)
+                raise BadRequest(
+                    f"Unknown query parameter: '{name}'. Known here: {known}, metadata[key].",
+                    param=name,
+                    code="unknown_parameter",
+                )
+        if len(wanted) > MOST_PAIRS:
+            raise BadRequest(
+                f"Invalid 'metadata': nothing has more than {MOST_PAIRS} pairs.", param="metadata"
+            )
+        return wanted if given else None
+
+
+def page_of(
+    items: list[dict[str, Any]], order: str, *, after: str | None, limit: int
+) -> Page[dict[str, Any]]:
+    """Return one page of objects that are all there. Raises InvalidCursor."""
+    items = items if order == "asc" else items[::-1]
+    if after is not None:
+        places = [place for place, item in enumerate(items) if item["id"] == after]
+        if not places:
+            raise InvalidCursor(after)
+        items = items[places[0] + 1 :]
+    return Page(items[:limit], len(items) > limit)
+
+
 def envelope(page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
     """Return a page in the hosted API's list shape."""
     data = [show(row) for row in page.rows]
@@ -57,11 +100,5 @@ def envelope(page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str
 
 def no_query(request: Request) -> None:
     """A dependency: the request must bring no query parameters. Raises UnknownParameter."""
-    check_query(request)
-
-
-def check_query(request: Request, *known: str) -> None:
-    """Refuse query parameters that would otherwise be ignored. Raises UnknownParameter."""
     for name in request.query_params:
-        if name not in known:
-            raise UnknownParameter(name)
+        raise UnknownParameter(name)

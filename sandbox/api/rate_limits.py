@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,16 +15,12 @@ from sandbox.api.retry_after import limit_headers, rate_limited
 COUNTED_METHOD, NOT_COUNTED = "POST", "/v1/sandbox/"
 
 
-@dataclass
-class _Bucket:
-    """What one key may still ask for. It fills up again steadily, as hosted limits do."""
-
-    requests: float
-    seen_at: float
-
-
 class RateLimits:
-    """Counts the requests of each key; tells what is left, and refuses what is too much."""
+    """Counts the requests of each key; tells what is left, and refuses what is too much.
+
+    What a key may ask for fills up again steadily, as hosted limits do. One number for each key is
+    enough: when it will be full.
+    """
 
     def __init__(
         self,
@@ -38,25 +33,28 @@ class RateLimits:
         self.context = context
         self.per_minute = per_minute
         self._clock = clock
-        self._buckets: dict[str, _Bucket] = {}
+        self._full_at: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = self._key_to_count(scope)
         if key is None:
             await self.app(scope, receive, send)
             return
-        bucket = self._fill(key)
-        if bucket.requests < 1:
-            wait = (1 - bucket.requests) * 60 / self.per_minute
-            error = rate_limited("requests", self.per_minute, wait)
-            error.headers |= self._left(bucket)
+        now, seconds_each = self._clock(), 60 / self.per_minute
+        filling = max(0.0, self._full_at.get(key, now) - now)  # seconds until it is full
+        left = round(self.per_minute - filling / seconds_each, 6)
+        if left < 1:
+            error = rate_limited("requests", self.per_minute, (1 - left) * seconds_each)
+            error.headers |= limit_headers(self.per_minute, 0, filling)
             await error_response(error)(scope, receive, send)
             return
-        bucket.requests -= 1
+        filling += seconds_each
+        self._full_at[key] = now + filling
+        headers = limit_headers(self.per_minute, int(left - 1), filling)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._left(bucket))
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
         await self.app(scope, receive, tell)
@@ -68,14 +66,3 @@ class RateLimits:
             return None
         key = key_of(self.context, Headers(scope=scope).get("authorization", ""))
         return key.id if key else None
-
-    def _fill(self, key: str) -> _Bucket:
-        now = self._clock()
-        bucket = self._buckets.setdefault(key, _Bucket(self.per_minute, now))
-        grown = bucket.requests + (now - bucket.seen_at) * self.per_minute / 60
-        bucket.requests, bucket.seen_at = min(self.per_minute, grown), now
-        return bucket
-
-    def _left(self, bucket: _Bucket) -> dict[str, str]:
-        missing = self.per_minute - bucket.requests
-        return limit_headers(self.per_minute, int(bucket.requests), missing * 60 / self.per_minute)

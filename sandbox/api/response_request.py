@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sandbox.api.body import Strict
 from sandbox.api.metadata import Metadata
-from sandbox.api.text_request import NO_TOOLS, Refused, refuse_unsupported
+from sandbox.api.text_request import NO_JSON, NO_MODERATION, NO_TOOLS, Refused, refuse_unsupported
 from sandbox.parameters import Sampling
 
 FEWEST_TOKENS = 16  # of an answer; the hosted API takes no smaller limit
@@ -15,10 +15,9 @@ NO_REASONING = "The sandbox's models do not reason."
 PLAIN_TEXT = {"format": {"type": "text"}}
 
 REFUSED: Refused = {
-    "background": ((False,), "Answers come while the client waits."),
     "context_management": (([],), ""),
     "conversation": ((), "Use 'previous_response_id'."),
-    "moderation": ((), ""),
+    "moderation": ((), NO_MODERATION),
     "parallel_tool_calls": ((True, False), NO_TOOLS),
     "prompt": ((), "It has no stored prompts: send 'input' and 'instructions'."),
     "prompt_cache_options": ((), ""),
@@ -26,7 +25,7 @@ REFUSED: Refused = {
     "service_tier": (("auto", "default"), "There is one tier only."),
     "text": (
         ({}, PLAIN_TEXT, PLAIN_TEXT | {"verbosity": "medium"}, {"verbosity": "medium"}),
-        "The sandbox's models write plain text only.",
+        NO_JSON,
     ),
     "tools": (([],), NO_TOOLS),
     "truncation": (("disabled",), "Send a shorter input."),
@@ -113,6 +112,7 @@ class ResponseRequest(Strict):
     max_tool_calls: Annotated[int, Field(ge=0)] | None = None
     metadata: Metadata = {}
     store: bool = True
+    background: bool = False
     stream: bool = False
     stream_options: StreamOptions | None = None
     # These change no text: they are labels for the hosted provider's own records.
@@ -125,6 +125,18 @@ class ResponseRequest(Strict):
     @classmethod
     def _refuse(cls, data: Any) -> Any:
         return refuse_unsupported(data, REFUSED) if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _background_needs_store(self) -> "ResponseRequest":
+        if self.background and not self.store:
+            raise ValueError("'background' needs 'store' to be true")
+        return self
+
+    @classmethod
+    def of_answer(cls, answer: dict[str, Any], items: list[dict[str, Any]]) -> "ResponseRequest":
+        """Return the request that a stored answer tells of. What was to be included is not told."""
+        told = {k: v for k, v in answer.items() if k in cls.model_fields and v is not None}
+        return cls.model_validate(told | {"input": items})
 
     @property
     def logprobs_wanted(self) -> bool:

@@ -2,18 +2,22 @@
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from openai import BaseModel
 from openai.types import responses as sdk
 from openai.types.responses.response import IncompleteDetails
-from openai.types.responses.response_output_text import Logprob, LogprobTopLogprob
+from openai.types.responses.response_output_text import Logprob
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from sandbox.api.generation import Choice
+from sandbox.api.errors import ApiError
+from sandbox.api.generation import Choice, token_fields
 from sandbox.api.response_request import PLAIN_TEXT, ResponseRequest
 from sandbox.engine.sampler.messages import Delta, TokenInfo, Usage
 from sandbox.store import ids
+
+# All other fields of a request come back in its response.
+NOT_ECHOED = {"input", "include", "stream", "stream_options"}
 
 
 class ResponseShape:
@@ -29,103 +33,82 @@ class ResponseShape:
     def whole(self, choices: list[Choice], usage: Usage) -> sdk.Response:
         """Return the answer in one piece."""
         [choice] = choices
-        return self._response(choice, usage)
+        status = "incomplete" if choice.finish_reason == "length" else "completed"
+        response = self.response(status)
+        response.output = [self._message(status, [self._text(choice.text, choice.tokens)])]
+        response.usage = _usage(usage)
+        if status == "incomplete":
+            response.incomplete_details = IncompleteDetails(reason="max_output_tokens")
+        return response
+
+    def queued(self) -> Iterable[BaseModel]:
+        """Yield the events with which a response in the background begins."""
+        response = self.response("queued")
+        yield self._event(sdk.ResponseCreatedEvent, response=response)
+        yield self._event(sdk.ResponseQueuedEvent, response=response)
 
     def begin(self) -> Iterable[BaseModel]:
         """Yield the events before the first word."""
-        response = self._response(None, None)
-        yield sdk.ResponseCreatedEvent(type="response.created", response=response, **self._next())
-        yield sdk.ResponseInProgressEvent(
-            type="response.in_progress", response=response, **self._next()
-        )
+        response = self.response("in_progress")
+        if not self.asked.background:
+            yield self._event(sdk.ResponseCreatedEvent, response=response)
+        yield self._event(sdk.ResponseInProgressEvent, response=response)
         item = self._message("in_progress", [])
-        yield sdk.ResponseOutputItemAddedEvent(
-            type="response.output_item.added", item=item, output_index=0, **self._next()
-        )
+        yield self._event(sdk.ResponseOutputItemAddedEvent, item=item, output_index=0)
         part = self._text("", [])
-        yield sdk.ResponseContentPartAddedEvent(
-            type="response.content_part.added", part=part, **self.place, **self._next()
-        )
+        yield self._event(sdk.ResponseContentPartAddedEvent, part=part, **self.place)
 
     def chunks(self, index: int, piece: Delta) -> Iterable[BaseModel]:
         """Yield the next words."""
         if piece.text or piece.tokens:
-            yield sdk.ResponseTextDeltaEvent.construct(
-                type="response.output_text.delta",
-                delta=piece.text,
-                logprobs=self._logprobs(piece.tokens),
-                **self.place,
-                **self._next(),
-            )
+            said = {"delta": piece.text, "logprobs": self._logprobs(piece.tokens)}
+            yield self._event(sdk.ResponseTextDeltaEvent, **said, **self.place)
 
-    def end(self, choices: list[Choice], usage: Usage) -> Iterable[BaseModel]:
+    def end(self, answer: sdk.Response) -> Iterable[BaseModel]:
         """Yield the finished text, part, message and response."""
-        [choice] = choices
-        response = self._response(choice, usage)
-        [item] = response.output
+        [item] = answer.output
         [part] = item.content
-        yield sdk.ResponseTextDoneEvent.construct(
-            type="response.output_text.done",
-            text=choice.text,
-            logprobs=self._logprobs(choice.tokens),
-            **self.place,
-            **self._next(),
-        )
-        yield sdk.ResponseContentPartDoneEvent(
-            type="response.content_part.done", part=part, **self.place, **self._next()
-        )
-        yield sdk.ResponseOutputItemDoneEvent(
-            type="response.output_item.done", item=item, output_index=0, **self._next()
-        )
-        if response.status == "completed":
-            event, name = sdk.ResponseCompletedEvent, "response.completed"
+        said = {"text": part.text, "logprobs": part.logprobs}
+        yield self._event(sdk.ResponseTextDoneEvent, **said, **self.place)
+        yield self._event(sdk.ResponseContentPartDoneEvent, part=part, **self.place)
+        yield self._event(sdk.ResponseOutputItemDoneEvent, item=item, output_index=0)
+        if answer.status == "completed":
+            yield self._event(sdk.ResponseCompletedEvent, response=answer)
         else:
-            event, name = sdk.ResponseIncompleteEvent, "response.incomplete"
-        yield event(type=name, response=response, **self._next())
+            yield self._event(sdk.ResponseIncompleteEvent, response=answer)
 
-    def _next(self) -> dict[str, int]:
+    def failed(self, error: ApiError) -> BaseModel:
+        """Return the last event of a response in the background that could not be answered."""
+        code = "server_error" if error.status >= 500 else "invalid_prompt"
+        response = self.response("failed")
+        response.error = sdk.ResponseError(code=code, message=error.message)
+        return self._event(sdk.ResponseFailedEvent, response=response)
+
+    def _event(self, kind: type[BaseModel], **fields: Any) -> BaseModel:
         self.number += 1
-        return {"sequence_number": self.number}
+        [name] = get_args(kind.model_fields["type"].annotation)
+        # Not validated: the parts have been, and the log-probabilities have types of their own.
+        return kind.construct(type=name, sequence_number=self.number, **fields)
 
-    def _response(self, choice: Choice | None, usage: Usage | None) -> sdk.Response:
-        """Return the response as it stands: with neither, nothing has been said yet."""
-        asked, status, output = self.asked, "in_progress", []
-        if choice is not None:
-            status = "incomplete" if choice.finish_reason == "length" else "completed"
-            output = [self._message(status, [self._text(choice.text, choice.tokens)])]
-        cut = IncompleteDetails(reason="max_output_tokens") if status == "incomplete" else None
+    def response(self, status: str) -> sdk.Response:
+        """Return the response in this state, with nothing said yet."""
         return sdk.Response(
             id=self.id,
             object="response",
             created_at=self.created,
             status=status,
             completed_at=int(time.time()) if status == "completed" else None,
-            background=False,
             error=None,
-            incomplete_details=cut,
-            instructions=asked.instructions,
-            max_output_tokens=asked.max_output_tokens,
-            max_tool_calls=asked.max_tool_calls,
-            metadata=asked.metadata,
-            model=asked.model,
-            output=output,
+            incomplete_details=None,
+            output=[],
+            usage=None,
             parallel_tool_calls=True,
-            previous_response_id=asked.previous_response_id,
-            prompt_cache_key=asked.prompt_cache_key,
-            prompt_cache_retention=asked.prompt_cache_retention,
             reasoning={"effort": None, "summary": None},
-            safety_identifier=asked.safety_identifier,
             service_tier="default",
-            temperature=asked.temperature,
             text=PLAIN_TEXT,
-            tool_choice=asked.tool_choice,
             tools=[],
-            top_logprobs=asked.top_logprobs,
-            top_p=asked.top_p,
             truncation="disabled",
-            usage=_usage(usage) if usage else None,
-            user=asked.user,
-            store=asked.store,  # not in the SDK's type, but in the hosted API's answers
+            **self.asked.model_dump(exclude=NOT_ECHOED),
         )
 
     def _message(self, status: str, content: list[Any]) -> sdk.ResponseOutputMessage:
@@ -141,18 +124,7 @@ class ResponseShape:
     def _logprobs(self, tokens: list[TokenInfo]) -> list[Logprob]:
         if not self.asked.logprobs_wanted:
             return []
-        return [
-            Logprob(
-                token=token.text,
-                bytes=token.bytes,
-                logprob=token.logprob,
-                top_logprobs=[
-                    LogprobTopLogprob(token=text, bytes=raw, logprob=logprob)
-                    for text, raw, logprob in token.top
-                ],
-            )
-            for token in tokens
-        ]
+        return [Logprob(**token_fields(token)) for token in tokens]
 
 
 def _usage(usage: Usage) -> sdk.ResponseUsage:

@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -20,8 +22,8 @@ from sandbox.bases import Base, find_bases
 from sandbox.config import ConfigError, Settings
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import files, jobs, models
 from sandbox.store.database import Store
+from sandbox.store.sweep import sweep
 
 NOTE_FILE, LOCK_FILE = "sandbox.json", "sandbox.lock"
 # Idle connections stay open for long: a client that reuses one never finds it just closed.
@@ -42,63 +44,52 @@ def serve(settings: Settings) -> None:
         listen(settings) as listener,
         Store(settings.state_dir) as store,
     ):
-        for module in (files, models, jobs):
-            module.sweep(store)
+        sweep(store)
         url = _url(settings.host, listener.getsockname()[1])
-        note = _Note(store.state_dir / NOTE_FILE, url)
+        note = store.state_dir / NOTE_FILE
         try:
-            _run(build_app(settings, store, bases), listener, note)
+            _run(build_app(settings, store, bases), listener, partial(_announce, note, url))
         finally:
-            note.remove()
+            note.unlink(missing_ok=True)
 
 
 def build_app(settings: Settings, store: Store, bases: tuple[Base, ...]) -> FastAPI:
     """Return the application together with its worker processes, not started yet."""
     sampler = SamplerClient([bases[0].path])  # the others are loaded when they are asked for
-    folders = {base.name: base.path for base in bases}
-    trainers = Trainers(store, folders, settings.trainers)
+    tunable = {base.name: base for base in bases if not base.embeds}
+    trainers = Trainers(store, tunable, settings.trainers)
     return create_app(settings, store, bases, sampler, trainers, workers=(sampler, trainers))
 
 
-class _Note:
-    """STATE/sandbox.json: tells other programs where the server of this directory is."""
-
-    def __init__(self, path: Path, url: str) -> None:
-        self._path, self._url = path, url
-
-    def announce(self) -> None:
-        """Write the note and say on standard output that the server is ready."""
-        content = {
-            "url": self._url,
-            "pid": os.getpid(),
-            # With the pid, this tells for certain which process is meant: pids are used again.
-            "process_started": psutil.Process().create_time(),
-            "started_at": int(time.time()),
-        }
-        part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(content), encoding="utf-8")
-        os.replace(part, self._path)
-        print(f"sandbox ready at {self._url} (pid {os.getpid()})", flush=True)
-
-    def remove(self) -> None:
-        """Take the note away."""
-        self._path.unlink(missing_ok=True)
+def _announce(path: Path, url: str) -> None:
+    """Say that the server is ready, in STATE/sandbox.json also to programs that look for it."""
+    content = {
+        "url": url,
+        "pid": os.getpid(),
+        # With the pid, this tells for certain which process is meant: pids are used again.
+        "process_started": psutil.Process().create_time(),
+        "started_at": int(time.time()),
+    }
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(part, path)
+    print(f"sandbox ready at {url} (pid {os.getpid()})", flush=True)
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which says that it is ready when it really listens."""
 
-    def __init__(self, config: uvicorn.Config, note: _Note) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self._note = note
+        self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
-            self._note.announce()
+            self._announce()
 
 
-def _run(app: FastAPI, listener: socket.socket, note: _Note) -> None:
+def _run(app: FastAPI, listener: socket.socket, announce: Callable[[], None]) -> None:
     # uvicorn stops at these signals and then raises them again, for whoever was there before:
     # these handlers, so that the way out below it is taken too.
     for number in uvicorn.server.HANDLED_SIGNALS:
@@ -113,7 +104,7 @@ def _run(app: FastAPI, listener: socket.socket, note: _Note) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    asyncio.run(_Server(config, note).serve(sockets=[listener]))
+    asyncio.run(_Server(config, announce).serve(sockets=[listener]))
 
 
 def _take_lock(state_dir: Path) -> AcquireReturnProxy:

@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import TypeVar
 
 from fastapi import Request
 from openai import BaseModel
-from starlette.responses import Response
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from sandbox.api.errors import ApiError, ClientGone, unexpected_error
+from sandbox.api.errors import ClientGone, told
+from sandbox.api.race import Stopped, unless
 
-log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Chunks = AsyncGenerator[BaseModel, None]
 
@@ -24,31 +23,26 @@ async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
 
     The request's body must have been read: what comes after it is the hanging up.
     """
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_hang_up(request.receive))
     try:
-        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGone("The client closed the connection.")
-        return task.result()
-    finally:
-        task.cancel()
-        watch.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)
+        return await unless(_hang_up(request.receive), work)
+    except Stopped:
+        raise ClientGone("The client closed the connection.") from None
 
 
 async def start_stream(chunks: Chunks) -> "EventStream":
     """Wait for the first chunk, so that an early error still gets its own HTTP status."""
     try:
-        first = await anext(chunks)
+        first = await anext(chunks, None)
     except BaseException:
         await chunks.aclose()
         raise
     return EventStream(first, chunks)
 
 
-class EventStream(Response):
+class EventStream(StreamingResponse):
     """Sends chunks as they come. A client that hangs up closes the source.
+
+    ``first`` is None if there are none.
 
     Chunks that have a `type` are events of that name, as /v1/responses has them; a stream of the
     others ends with [DONE].
@@ -56,57 +50,85 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: BaseModel, rest: Chunks) -> None:
-        self.first, self.rest = first, rest
-        self.named = hasattr(first, "type")
-        self.status_code = 200
-        self.background = None
-        self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no"})
+    def __init__(self, first: BaseModel | None, rest: Chunks) -> None:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(_events(first, rest), headers=headers)
+        self.rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send_all(send))
-        watching = asyncio.ensure_future(_hang_up(receive))
         try:
-            await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            await super().__call__(scope, receive, send)
         finally:
-            sending.cancel()
-            watching.cancel()
-            await asyncio.gather(sending, watching, return_exceptions=True)
             await self.rest.aclose()
 
-    async def _send_all(self, send: Send) -> None:
-        headers = self.raw_headers
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send_chunk(send, self.first)
-        try:
-            async with aclosing(self.rest) as rest:
-                async for chunk in rest:
-                    await self._send_chunk(send, chunk)
-        except Exception as error:  # noqa: BLE001
-            # The status is out already: any error travels as a chunk of its own.
-            await _send_event(send, json.dumps(self._told(error)), "error" if self.named else None)
-        if not self.named:
-            await _send_event(send, "[DONE]")
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_chunk(self, send: Send, chunk: BaseModel) -> None:
-        name = getattr(chunk, "type") if self.named else None  # noqa: B009 - not of every model
-        await _send_event(send, chunk.model_dump_json(exclude_unset=True), name)
-
-    def _told(self, error: Exception) -> dict[str, object]:
-        if not isinstance(error, ApiError):
-            log.error("A stream failed", exc_info=error)
-            error = unexpected_error()
-        body = error.body()
-        return {"type": "error", **body["error"]} | body if self.named else body
+async def _events(first: BaseModel | None, rest: Chunks) -> AsyncIterator[bytes]:
+    named = first is None or hasattr(first, "type")
+    if first is not None:
+        yield _event(first, named)
+    try:
+        async for chunk in rest:
+            yield _event(chunk, named)
+    except Exception as error:  # noqa: BLE001
+        # The status is out already: any error travels as a chunk of its own.
+        body = told(error, "A stream").body()
+        content = {"type": "error", **body["error"]} | body if named else body
+        yield _written(json.dumps(content), "error" if named else None)
+    if not named:
+        yield _written("[DONE]")
 
 
-async def _send_event(send: Send, data: str, name: str | None = None) -> None:
+def _event(chunk: BaseModel, named: bool) -> bytes:
+    name = getattr(chunk, "type") if named else None  # noqa: B009 - not of every model
+    return _written(chunk.model_dump_json(exclude_unset=True), name)
+
+
+def _written(data: str, name: str | None = None) -> bytes:
     event = f"event: {name}\n" if name else ""
-    body = f"{event}data: {data}\n\n".encode("utf-8", "replace")
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+    return f"{event}data: {data}\n\n".encode("utf-8", "replace")
+
+
+class Broadcast:
+    """Chunks that come whether or not somebody reads them, kept for readers who come later.
+
+    For the event loop that made it only. Chunks are numbered from 0.
+    """
+
+    def __init__(self, source: Chunks) -> None:
+        self.ended = False
+        self._chunks: list[BaseModel] = []
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._collect(source))
+
+    async def follow(self, after: int) -> Chunks:
+        """Yield the chunks after this number, those that are there and those to come."""
+        while True:
+            if after + 1 < len(self._chunks):
+                after += 1
+                yield self._chunks[after]
+            elif self.ended:
+                return
+            else:
+                await self._news.wait()
+
+    async def stop(self) -> None:
+        """End it, if it has not ended, and wait until the source is closed."""
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def _collect(self, source: Chunks) -> None:
+        try:
+            async with aclosing(source) as chunks:
+                async for chunk in chunks:
+                    self._chunks.append(chunk)
+                    self._tell()
+        finally:
+            self.ended = True
+            self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
 
 async def _hang_up(receive: Receive) -> None:

@@ -1,15 +1,23 @@
-"""What requests for text have in common: their fields, and what the sandbox cannot do of them."""
+"""What chats and completions share: their fields, what is refused of them, their answer's head."""
 
+import time
+from collections.abc import Iterable
 from typing import Any, Self
 
+from openai import BaseModel
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from sandbox.api.body import Strict
 from sandbox.api.errors import UnsupportedParameter
+from sandbox.api.generation import FINGERPRINT
 from sandbox.api.metadata import Metadata
 from sandbox.parameters import Sampling
 
 NO_TOOLS = "The sandbox's models cannot call tools."
+NO_JSON = (
+    "Its models cannot be held to JSON: describe in a message what the answer is to look like."
+)
+NO_MODERATION = "It has no moderation model: leave it out, and nothing is moderated."
 
 # Parameters of the hosted API that the sandbox cannot do: the values that ask for nothing, and
 # why the others are refused. They are dropped before the fields are checked.
@@ -18,12 +26,12 @@ REFUSED: Refused = {
     "function_call": (("none",), NO_TOOLS),
     "functions": ((), NO_TOOLS),
     "modalities": ((["text"],), "The sandbox's models write text only."),
-    "moderation": ((), ""),
+    "moderation": ((), NO_MODERATION),
     "parallel_tool_calls": ((True, False), NO_TOOLS),
     "prediction": ((), ""),
     "prompt_cache_options": ((), ""),
     "reasoning_effort": (("none",), "The sandbox's models do not reason: leave it out."),
-    "response_format": (({"type": "text"},), "The sandbox's models write plain text only."),
+    "response_format": (({"type": "text"},), NO_JSON),
     "service_tier": (("auto", "default"), "There is one tier only."),
     "tool_choice": (("none",), NO_TOOLS),
     "tools": ((), NO_TOOLS),
@@ -96,3 +104,31 @@ class TextRequest(Sampling):
         """Return the part that the engine needs; ``changes`` have been checked already."""
         fields = {name: getattr(self, name) for name in Sampling.model_fields}
         return Sampling.model_construct(**fields | changes)
+
+
+class TextShape:
+    """The parent of what writes chats and completions."""
+
+    def __init__(self, asked: TextRequest, answer_id: str) -> None:
+        self.asked = asked
+        self.head: dict[str, Any] = {
+            "id": answer_id,
+            "created": int(time.time()),
+            "model": asked.model,
+            "system_fingerprint": FINGERPRINT,
+        }
+        # With usage wanted, every chunk has the field; only the last one has the counts.
+        self.no_usage = {"usage": None} if asked.usage_wanted else {}
+
+    def begin(self) -> Iterable[BaseModel]:
+        """Nothing: the first piece of each choice has its own first chunk."""
+        return ()
+
+    def end(self, answer: Any) -> Iterable[BaseModel]:
+        """Yield the token counts, if they are wanted."""
+        if self.asked.usage_wanted:
+            yield self.build([], usage=answer.usage)
+
+    def build(self, choices: list[dict[str, Any]], **usage: Any) -> BaseModel:
+        """Return a chunk with these choices."""
+        raise NotImplementedError

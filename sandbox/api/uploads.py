@@ -41,13 +41,13 @@ async def receive_upload(request: Request, limit: int) -> AsyncIterator[Upload]:
     async with _limited(request, limit + FORM_OVERHEAD, too_large).form(
         max_files=1, max_fields=len(FIELDS)
     ) as form:
-        _check_fields(form)
+        texts = _texts(form)
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise BadRequest("Missing required parameter: 'file'.", param="file")
         if (file.size or 0) > limit:
             raise too_large
-        yield Upload(_clean_name(file.filename), _purpose(form), _expiry(form), file.file)
+        yield Upload(_clean_name(file.filename), _purpose(texts), _expiry(texts), file.file)
 
 
 def _limited(request: Request, limit: int, error: TooLarge) -> Request:
@@ -65,23 +65,23 @@ def _limited(request: Request, limit: int, error: TooLarge) -> Request:
     return Request(request.scope, receive)
 
 
-def _check_fields(form: FormData) -> None:
-    for name, _ in form.multi_items():
+def _texts(form: FormData) -> dict[str, str]:
+    """Return the fields beside the file. Raises BadRequest for one that should not be there."""
+    texts: dict[str, str] = {}
+    for name, value in form.multi_items():
         if name not in FIELDS:
             raise UnknownParameter(name)
         if len(form.getlist(name)) > 1:
             raise BadRequest(f"'{name}' is given more than once.", param=name)
+        if isinstance(value, str):
+            texts[name] = value
+        elif name != "file":
+            raise BadRequest(f"'{name}' must be text, not a file.", param=name)
+    return texts
 
 
-def _text(form: FormData, name: str) -> str | None:
-    value = form.get(name)
-    if isinstance(value, UploadFile):
-        raise BadRequest(f"'{name}' must be text, not a file.", param=name)
-    return value
-
-
-def _purpose(form: FormData) -> str:
-    purpose = _text(form, "purpose")
+def _purpose(texts: dict[str, str]) -> str:
+    purpose = texts.get("purpose")
     if purpose is None:
         raise BadRequest("Missing required parameter: 'purpose'.", param="purpose")
     if purpose not in PURPOSES:
@@ -90,9 +90,8 @@ def _purpose(form: FormData) -> str:
     return purpose
 
 
-def _expiry(form: FormData) -> int | None:
-    anchor = _text(form, "expires_after[anchor]")
-    seconds = _text(form, "expires_after[seconds]")
+def _expiry(texts: dict[str, str]) -> int | None:
+    anchor, seconds = (texts.get(f"expires_after[{name}]") for name in ("anchor", "seconds"))
     if anchor is None and seconds is None:
         return None
     if anchor != "created_at":

@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from starlette.concurrency import run_in_threadpool
 
+from sandbox.api.catalog import find_model
 from sandbox.api.context import Context
-from sandbox.store import files, jobs, models
-from sandbox.store.errors import JobStateError, StorageError
-from sandbox.store.jobs import JobRow
+from sandbox.api.errors import NotFound
+from sandbox.store import files, jobs
+from sandbox.store.errors import StateError, StorageError
+from sandbox.store.tables import JobRow
 
 log = logging.getLogger(__name__)
 # Threads of its own, so that a bad file fails at once even while others are being uploaded.
@@ -55,19 +57,27 @@ def _check(context: Context, job_id: str) -> bool:
     except StorageError as error:
         log.error("%s waits: %s", job_id, error)
         return False
-    except JobStateError:
+    except StateError:
         log.info("%s was cancelled while its files were checked", job_id)
     return True
 
 
 def _validate(context: Context, job: JobRow) -> None:
-    """Queue a job or fail it. Raises StorageError or JobStateError."""
+    """Queue a job or fail it. Raises StorageError or StateError."""
+    # Imported here: the tokenizer library is not needed before the first job.
+    from sandbox.engine.text.examples import TrainingFileError, validate_training_file
+
     try:
-        _read_files(context, job)
-    except JobFault as fault:
-        jobs.finish_failed(
-            context.store, job.id, code=fault.code, message=fault.message, param=fault.param
-        )
+        base = find_model(context, job.project, job.model).base
+        for file_id, kind in ((job.training_file, "training"), (job.validation_file, "validation")):
+            if file_id is not None:
+                validate_training_file(files.file_path(context.store, file_id), base.path, kind)
+        if job.fault is not None and job.fault["name"] == "moderation":
+            message = FLAGGED_FILE.format(lines=job.fault["lines"])
+            raise TrainingFileError("invalid_training_file", message, "training")
+    except (TrainingFileError, NotFound) as error:
+        told = {"code": error.code, "message": error.message, "param": error.param}
+        jobs.finish_failed(context.store, job.id, **told)
     except StorageError:
         raise
     except Exception as error:
@@ -78,31 +88,3 @@ def _validate(context: Context, job: JobRow) -> None:
         jobs.mark_queued(context.store, job.id)
         if context.trainers is not None:
             context.trainers.wake()
-
-
-class JobFault(Exception):
-    """Why a job cannot be trained: ``code``, ``message`` and ``param`` of its error."""
-
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.code, self.message, self.param = code, message, param
-
-
-def _read_files(context: Context, job: JobRow) -> None:
-    # Imported here: the tokenizer library is not needed before the first job.
-    from sandbox.engine.text.examples import TrainingFileError, validate_training_file
-
-    own = models.get_model(context.store, job.project, job.model)
-    name = own.base if own else job.model
-    base = next((base for base in context.bases if base.name == name), None)
-    if base is None:
-        raise JobFault("model_not_found", f"The model {job.model} is no longer there.")
-    try:
-        for file_id, kind in ((job.training_file, "training"), (job.validation_file, "validation")):
-            if file_id is not None:
-                validate_training_file(files.file_path(context.store, file_id), base.path, kind)
-    except TrainingFileError as error:
-        raise JobFault(error.code, error.message, error.param) from error
-    if job.fault is not None and job.fault["name"] == "moderation":
-        message = FLAGGED_FILE.format(lines=job.fault["lines"])
-        raise JobFault("invalid_training_file", message, "training_file")

@@ -305,7 +305,7 @@ def test_the_environment_wins_over_the_file(
 
 def git(folder: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
-    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, timeout=30)
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, timeout=300)
 
 
 def test_a_key_in_git(tmp_path: Path) -> None:

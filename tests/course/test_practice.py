@@ -21,7 +21,7 @@ from course.practice import (
     set_fault,
 )
 from helpers.sandbox import run_keys
-from tests.support.server import Server
+from tests.support.server import PATIENCE, Server
 
 pytestmark = pytest.mark.slow
 
@@ -42,14 +42,15 @@ def leave_a_job_behind(practice: OpenAI) -> None:
     """A job that is in the middle of its training, with checkpoints that come and go."""
     pair = b'{"prompt": "%d ->", "completion": " A hero."}\n'
     file = practice.files.create(
-        file=("a.jsonl", b"".join(pair % n for n in range(12))), purpose="fine-tune"
+        file=("a.jsonl", b"".join(pair % n for n in range(24))), purpose="fine-tune"
     )
     job = practice.fine_tuning.jobs.create(
         model="tiny",
         training_file=file.id,
-        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 50}}},
+        # 1,200 steps: it is far from its end when its first models are there.
+        hyperparameters={"n_epochs": 50, "batch_size": 1},
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while len(practice.models.list().data) < 4:
         assert time.monotonic() < deadline, practice.fine_tuning.jobs.retrieve(job.id).status
         time.sleep(0.05)

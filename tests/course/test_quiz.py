@@ -57,7 +57,7 @@ def shown_by(client: BlockingKernelClient, source: str) -> list[dict[str, str]]:
         if message["msg_type"] == "display_data":
             shown.append(message["content"]["data"])
 
-    client.execute_interactive(source, output_hook=keep, timeout=60)
+    client.execute_interactive(source, output_hook=keep, timeout=300)
     return shown
 
 

@@ -623,7 +623,7 @@ EXAMPLE = (
 STRICTER = {"empty_answer", "empty_content", "special_token", "wrong_value", "mixed_formats"}
 
 
-@settings(suppress_health_check=FIXTURE_OK, deadline=None, max_examples=300)
+@settings(suppress_health_check=FIXTURE_OK, deadline=None, max_examples=100)
 @given(example=EXAMPLE)
 @pytest.mark.slow
 def test_ok_means_that_the_sandbox_accepts(tmp_path: Path, example: Any) -> None:

@@ -168,7 +168,7 @@ def test_a_killed_sandbox_is_started_anew_and_keeps_its_keys(own_state: Path) ->
     first = start_sandbox()
     process = psutil.Process(first.pid)
     process.kill()
-    process.wait(60)
+    process.wait(300)
     assert (own_state / "sandbox.json").exists()
     assert not sandbox_status().running
     with connect(announce=False) as client:

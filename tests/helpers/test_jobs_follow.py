@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import base64
+import signal
 import socket
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -218,18 +217,23 @@ def test_no_event_is_lost_between_looks_and_pages(
 
 
 def test_time_a_pause_an_interrupt_and_the_end(
-    live_client: OpenAI, live_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    live_client: OpenAI,
+    live_model: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = submit(live_client, live_model, tmp_path, 50, rows=400)
     assert follow(live_client, job.id, every=0.05, timeout=0.1).finished_at is None
     assert "Time is up for following. The job goes on" in capsys.readouterr().out
     wait_for(live_client, job.id, "running")
-    threading.Timer(0.5, _thread.interrupt_main).start()
-    assert follow(live_client, job.id, every=0.05).status == "running"
-    assert "Stopped following. The job goes on without us" in capsys.readouterr().out
-    threading.Timer(0.5, _thread.interrupt_main).start()
-    assert follow_all(live_client, {"one": job.id}, every=0.05)["one"].status == "running"
-    assert "The jobs go on without us" in capsys.readouterr().out
+    with monkeypatch.context() as patched:
+        # Ctrl-C while it waits for its next look.
+        patched.setattr(following.time, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
+        assert follow(live_client, job.id).status == "running"
+        assert "Stopped following. The job goes on without us" in capsys.readouterr().out
+        assert follow_all(live_client, {"one": job.id})["one"].status == "running"
+        assert "The jobs go on without us" in capsys.readouterr().out
     live_client.fine_tuning.jobs.pause(job.id)
     assert str(follow(live_client, job.id, every=0.05).status) == "paused"
     assert "jobs.resume(job.id) lets it go on" in capsys.readouterr().out
@@ -249,24 +253,30 @@ def test_a_failed_job_says_why(
         result_frame(client, job)
 
 
-@pytest.mark.slow
-def test_a_killed_server_is_waited_for(
-    own_server: Server, live_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_lost_connection_is_waited_for(
+    live_sandbox: Server,
+    live_model: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with own_server.client() as client:
-        port = int(own_server.url.rsplit(":", 1)[1].split("/")[0])
-        job = submit(client, live_model, tmp_path, epochs=50)
+    """The job goes on meanwhile. (That jobs outlive a killed server is tested with the server.)"""
+    monkeypatch.setattr(following, "RETRY_SECONDS", 0.05)
+    with (
+        Proxy(live_sandbox.url.removesuffix("/v1")) as proxy,
+        OpenAI(base_url=f"{proxy.url}/v1", api_key=live_sandbox.key, max_retries=0) as client,
+    ):
+        job = submit(client, live_model, tmp_path)
         looks = watch(client, job.id, every=0.05)
-        while next(looks)[0].status != "running":
-            pass
-        own_server.kill()
-        again = threading.Timer(1.5, own_server.start, [port])
-        again.start()
-        done = follow(client, job.id, every=0.1)
-        again.join()
-        assert done.status == "succeeded"
-        assert "No connection: trying again" in capsys.readouterr().out
-        assert loss_frame(all_events(client, job.id))["step"].tolist() == list(range(1, 401))
+        seen = next(looks)[1]
+        proxy.drops = 2
+        seen += [event for _, events in looks for event in events]
+        assert seen == all_events(client, job.id)
+        assert loss_frame(seen)["step"].tolist() == list(range(1, 17))
+        proxy.drops = 3
+        assert follow(client, job.id, every=0.05).status == "succeeded"
+        assert proxy.drops == 0
+        assert capsys.readouterr().out.count("No connection: trying again") == 1
 
 
 def test_patience_has_an_end() -> None:

@@ -25,6 +25,7 @@ NAMES = (
     "msedge",
 )
 PROGRAM = os.environ.get("BROWSER_FOR_TESTS") or next(filter(None, map(shutil.which, NAMES)), None)
+PATIENCE = 120_000  # milliseconds
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 FRONT_DOOR = "index.html"  # it goes on by itself
 LOCAL = ("file:", "data:", "blob:", "about:")
@@ -86,7 +87,7 @@ def test_every_page(
 def test_the_front_door_goes_on_by_itself(book: Book, browser: Browser) -> None:
     page = browser.new_page()
     page.goto((book.folder / FRONT_DOOR).as_uri())
-    page.wait_for_url("**/docs/index.html", timeout=20_000)
+    page.wait_for_url("**/docs/index.html", timeout=PATIENCE)
     assert page.locator("h1").first.inner_text().startswith("Superheroes by fine-tuning")
     page.close()
 
@@ -95,7 +96,7 @@ def test_the_search_finds_a_term(book: Book, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.goto((book.folder / "search.html").as_uri() + "?q=overfitting")
-    page.wait_for_selector("#search-results li a", timeout=20_000)
+    page.wait_for_selector("#search-results li a", timeout=PATIENCE)
     found = page.eval_on_selector_all("#search-results li a", "each => each.map(a => a.href)")
     context.close()
     assert any("glossary.html" in each or "05_polling.html" in each for each in found)

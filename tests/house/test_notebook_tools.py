@@ -115,8 +115,8 @@ def test_ctrl_c_ends_the_kernel_and_nothing_is_left(tmp_path: Path) -> None:
         assert children
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "interrupted\n"
-        assert process.wait(60) == 0
-    _, alive = psutil.wait_procs(children, timeout=30)
+        assert process.wait(300) == 0
+    _, alive = psutil.wait_procs(children, timeout=300)
     assert not alive
 
 
@@ -297,7 +297,7 @@ def test_refreshing_refuses_what_must_not_be_stored(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path = tmp_path / "99_try.ipynb"
+    path = tmp_path / "00_try.ipynb"  # a later number would start with trained models
     write(notebook(source), path)
     before = path.read_bytes()
     assert not refresh_notebooks.refresh(path)

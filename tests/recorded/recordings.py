@@ -33,7 +33,7 @@ from tests.support.server import Server
 from tools.trained import trained_state
 
 FOLDER = Path(__file__).parent
-PATIENCE = 60.0  # seconds until a state is reached
+PATIENCE = 300.0  # seconds until a state is reached
 IDS = re.compile(
     r"\b(file-|ftjob-|ftevent-|ftckpt_|batch_req_|batch_|chatcmpl-|cmpl-|req_|resp_|msg_)[A-Za-z0-9]{16,}"
 )
@@ -54,7 +54,9 @@ def answers() -> list[dict[str, Any]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Settings(state_dir=Path(folder)), ScriptedSampler(), both_bases()) as (url, key),
-        httpx2.Client(headers={"authorization": f"Bearer {key}"}, trust_env=False) as http,
+        httpx2.Client(
+            headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE, trust_env=False
+        ) as http,
     ):
         mask, known = Mask(), {}
         return [_answer(http, url, request, known, mask) for request in REQUESTS]
@@ -139,7 +141,7 @@ def openapi() -> dict[str, Any]:
         running(Settings(state_dir=Path(folder))) as (url, _),
     ):
         address = url.removesuffix("/v1") + "/openapi.json"
-        return _without_prose(httpx2.get(address, trust_env=False).json())
+        return _without_prose(httpx2.get(address, timeout=PATIENCE, trust_env=False).json())
 
 
 def _without_prose(value: Any) -> Any:

@@ -34,15 +34,27 @@ def test_the_commands_take_the_recorded_options() -> None:
 
 @pytest.mark.slow
 def test_the_course_job_learns_and_says_what_it_did() -> None:
+    """To the last digit where the weights are the same, which depends on the processor."""
     made, known = RECORDINGS["course_job"](), read("course_job")
-    same_weights = [made[name].pop("weights") == known[name].pop("weights") for name in KINDS]
-    assert all(same_weights) or made["machine"] != known["machine"]
+    if all(made[kind]["weights"] == known[kind]["weights"] for kind in KINDS):
+        assert made == known | {"machine": made["machine"]}
+        return
+    assert made["machine"] != known["machine"]
     for kind in KINDS:
-        assert made[kind] == known[kind]
-    assert made["greedy"] == known["greedy"]
-    assert made["greedy_pairs"] == known["greedy_pairs"]
-    if all(same_weights):
-        assert made["sampled"] == known["sampled"]
+        one, other = made[kind], known[kind]
+        for name in ("hyperparameters", "trained_tokens"):
+            assert one[name] == other[name]
+        assert numbers(one["losses"]) == pytest.approx(numbers(other["losses"]), abs=0.01)
+        for checkpoint, expected in zip(one["checkpoints"], other["checkpoints"], strict=True):
+            assert checkpoint == pytest.approx(expected, abs=0.01)
+    for name in ("greedy", "greedy_pairs"):
+        same = [text == expected for text, expected in zip(made[name], known[name], strict=True)]
+        assert sum(same) > 0.7 * len(same), name
+
+
+def numbers(losses: list[str]) -> list[float]:
+    """All numbers of a result file; -1 where there is none."""
+    return [float(cell or -1) for line in losses[1:] for cell in line.split(",")]
 
 
 @pytest.mark.parametrize("name", RECORDINGS)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai import AsyncOpenAI, BadRequestError, ConflictError, NotFoundError, OpenAI
-from openai.types import Batch, Completion, CreateEmbeddingResponse
+from openai import BadRequestError, ConflictError, NotFoundError, OpenAI
+from openai.types import Batch
 from openai.types.chat import ChatCompletion
 
 from sandbox.api import batch_file, batch_runner
@@ -19,8 +19,9 @@ from sandbox.api.batch_file import check_file, read_lines
 from sandbox.engine.sampler.messages import Delta, Generate, Usage
 from sandbox.store.database import Store
 from sandbox.store.errors import StorageError
-from tests.support.api import Api, running_api
+from tests.support.api import running_api
 from tests.support.scripted import ScriptedSampler
+from tests.support.server import PATIENCE
 from tests.support.tiny_embedder import NAME as EMBEDDER
 
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -44,7 +45,7 @@ def submit(client: OpenAI, content: bytes, endpoint: str, **fields: object) -> B
     )
 
 
-def wait(client: OpenAI, batch: Batch, *states: str, seconds: float = 60) -> Batch:
+def wait(client: OpenAI, batch: Batch, *states: str, seconds: float = PATIENCE) -> Batch:
     """Return the batch once it is in one of the states; without any, once it has ended."""
     deadline = time.monotonic() + seconds
     while batch.status not in (states or ENDED):
@@ -112,21 +113,19 @@ def test_the_whole_life_of_a_batch(client: OpenAI, base_model: str) -> None:
 def test_completions_and_embeddings(client: OpenAI, base_model: str) -> None:
     text = {"model": base_model, "prompt": ["One", "Two"], "n": 2, "max_tokens": 3, "seed": 1}
     vector = {"model": EMBEDDER, "input": ["flight", "rain"], "dimensions": 8}
-    for url, body, kind in (
-        (TEXT, text, Completion),
-        (VECTORS, vector, CreateEmbeddingResponse),
+    vector["encoding_format"] = "float"
+    for url, body, make in (
+        (TEXT, text, client.completions.create),
+        (VECTORS, vector, client.embeddings.create),
     ):
         batch = wait(client, submit(client, batch_lines(url, body), url))
         (line,) = lines_of(client, batch.output_file_id)
-        answer = kind.model_validate(line["response"]["body"])
-        alone = (client.completions if url == TEXT else client.embeddings).create(**body)
-        if url == TEXT:
-            assert [c.text for c in answer.choices] == [c.text for c in alone.choices]
-        else:
-            for made, known in zip(answer.data, alone.data, strict=True):
-                assert made.embedding == pytest.approx(known.embedding, abs=1e-6)
-        assert answer.usage == alone.usage
-        assert batch.usage.input_tokens == alone.usage.prompt_tokens
+        answer, alone = line["response"]["body"], make(**body).to_dict()
+        for changing in ("id", "created"):
+            assert (changing in answer) == (changing in alone)
+            answer.pop(changing, None), alone.pop(changing, None)
+        assert answer == alone
+        assert batch.usage.input_tokens == alone["usage"]["prompt_tokens"]
 
 
 def test_bad_lines_go_to_the_error_file(client: OpenAI, base_model: str) -> None:
@@ -164,12 +163,8 @@ def test_a_bad_file_fails_the_batch_and_names_its_lines(client: OpenAI, base_mod
     assert batch.request_counts.total == 0
     batch = wait(client, submit(client, good, TEXT))
     assert [e.code for e in batch.errors.data] == ["invalid_url"] * 2
-
-
-def test_a_model_must_be_there(client: OpenAI) -> None:
     batch = wait(client, submit(client, batch_lines(CHAT, chat_body("gpt-6-luna")), CHAT))
-    (error,) = batch.errors.data
-    assert (batch.status, error.code, error.line) == ("failed", "model_not_found", 1)
+    assert [(e.code, e.line) for e in batch.errors.data] == [("model_not_found", 1)]
 
 
 def test_cancelling_keeps_what_is_answered(tmp_path: Path) -> None:
@@ -211,24 +206,6 @@ def test_lists_in_pages_and_projects_apart(
             call(made[0])
 
 
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"endpoint": "/v1/moderations"}, "endpoint"),
-        ({"completion_window": "1h"}, "completion_window"),
-        ({"metadata": {"k": "v" * 600}}, "metadata"),
-        ({"output_expires_after": {"anchor": "created_at", "seconds": 10}}, "seconds"),
-        ({"extra_body": {"speed": "fast"}}, "speed"),
-    ],
-)
-def test_bad_parameters(client: OpenAI, base_model: str, fields: dict, param: str) -> None:
-    file = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
-    good = {"input_file_id": file.id, "endpoint": CHAT, "completion_window": "24h"}
-    with pytest.raises(BadRequestError) as caught:
-        client.batches.create(**{**good, **fields})
-    assert caught.value.param.endswith(param)
-
-
 def test_the_input_file_must_be_one_for_batches(client: OpenAI, other_client: OpenAI) -> None:
     wrong = client.files.create(file=("b.jsonl", b"{}"), purpose="user_data")
     with pytest.raises(BadRequestError, match="purpose 'user_data'") as caught:
@@ -245,22 +222,8 @@ def test_output_files_may_expire(client: OpenAI, base_model: str) -> None:
     life = {"anchor": "created_at", "seconds": 3600}
     batch = wait(client, submit(client, content, CHAT, output_expires_after=life))
     file = client.files.retrieve(batch.output_file_id)
-    assert file.expires_at - file.created_at == 3600
-
-
-def test_the_async_client(api: Api, base_model: str) -> None:
-    async def work() -> list[Batch]:
-        async with AsyncOpenAI(base_url=api.url, api_key=api.key, timeout=60) as client:
-            content = batch_lines(TEXT, {"model": base_model, "prompt": "A", "max_tokens": 2})
-            file = await client.files.create(file=("b.jsonl", content), purpose="batch")
-            options = {"input_file_id": file.id, "endpoint": TEXT, "completion_window": "24h"}
-            two = await asyncio.gather(*(client.batches.create(**options) for _ in range(2)))
-            while any(batch.status not in ENDED for batch in two):
-                await asyncio.sleep(0.05)
-                two = await asyncio.gather(*(client.batches.retrieve(batch.id) for batch in two))
-            return list(two)
-
-    assert [batch.status for batch in asyncio.run(work())] == ["completed"] * 2
+    # Two looks at the clock: a second may have begun between them.
+    assert file.expires_at - file.created_at == pytest.approx(3600, abs=60)
 
 
 class SlowSampler(ScriptedSampler):
@@ -277,7 +240,7 @@ class SlowSampler(ScriptedSampler):
 
 def test_batches_end_when_their_time_is_over_or_were_cancelled_meanwhile(tmp_path: Path) -> None:
     with running_api(tmp_path, SlowSampler(0.3)) as api, api.client() as client:
-        content = batch_lines(CHAT, *([chat_body("tiny")] * 100))
+        content = batch_lines(CHAT, *([chat_body("tiny")] * 500))
         late, unwanted = (submit(client, content, CHAT) for _ in range(2))
         while client.batches.retrieve(late.id).request_counts.completed < 1:
             time.sleep(0.02)
@@ -289,7 +252,7 @@ def test_batches_end_when_their_time_is_over_or_were_cancelled_meanwhile(tmp_pat
         assert wait(client, unwanted).status == "cancelled"
         batch = wait(client, late)
         assert batch.status == "expired" and batch.expired_at
-        assert batch.request_counts.completed + batch.request_counts.failed == 100
+        assert batch.request_counts.completed + batch.request_counts.failed == 500
         assert len(lines_of(client, batch.output_file_id)) == batch.request_counts.completed
         for line in lines_of(client, batch.error_file_id):
             assert line["response"] is None
@@ -379,25 +342,27 @@ def test_every_bad_line_is_named(path: Path) -> None:
     ]
 
 
-def test_an_unknown_model(path: Path) -> None:
-    (error,) = check(path, line(1, body={"model": "gpt"})).errors
-    assert (error["code"], error["line"]) == ("model_not_found", 1)
+@pytest.mark.parametrize(
+    ("lines", "code", "number"),
+    [
+        ([line(1, body={"model": "gpt"})], "model_not_found", 1),
+        (["", " "], "empty_file", None),
+        ([line(i) for i in range(4)], "too_many_tasks", None),
+        ([line(1) | {"custom_id": "x" * 1000}], "file_too_large", None),
+    ],
+)
+def test_what_is_wrong_with_a_whole_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[Any], code: str, number: int | None
+) -> None:
+    monkeypatch.setattr(batch_file, "MOST_LINES", 3)
+    monkeypatch.setattr(batch_file, "MOST_BYTES", 1000)
+    assert check(path, *(line(i) for i in range(3))).errors == []
+    (error,) = check(path, *lines).errors
+    assert (error["code"], error["line"]) == (code, number)
 
 
 def test_the_list_of_errors_has_an_end(path: Path) -> None:
     assert len(check(path, *["x"] * 500).errors) == batch_file.MOST_ERRORS
-
-
-def test_an_empty_file(path: Path) -> None:
-    (error,) = check(path, "", " ").errors
-    assert (error["code"], error["line"]) == ("empty_file", None)
-
-
-def test_too_many_lines(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_file, "MOST_LINES", 3)
-    assert check(path, *(line(i) for i in range(3))).errors == []
-    (error,) = check(path, *(line(i) for i in range(4))).errors
-    assert (error["code"], error["line"]) == ("too_many_tasks", None)
 
 
 def test_too_many_texts_to_embed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,12 +373,6 @@ def test_too_many_texts_to_embed(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert check(path, texts, one, url=url).errors == []
     (error,) = check(path, texts, one, line(3, url=url), url=url).errors
     assert error["code"] == "too_many_tasks"
-
-
-def test_too_large_a_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_file, "MOST_BYTES", 10)
-    (error,) = check(path, line(1)).errors
-    assert error["code"] == "file_too_large"
 
 
 json_values = st.recursive(
@@ -449,25 +408,6 @@ def test_any_bytes_are_answered(tmp_path_factory: pytest.TempPathFactory, conten
     path = tmp_path_factory.getbasetemp() / "bytes.jsonl"
     path.write_bytes(content)
     assert check_file(path, URL, lambda _: True).errors
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"input_file_id": "FILE", "endpoint": "/v1/completions", "completion_window": "24h", '
-        '"metadata": {"a": "\\ud800"}}',
-        '{"input_file_id": "\\udfff", "endpoint": "/v1/completions", "completion_window": "24h"}',
-    ],
-)
-def test_half_a_surrogate_pair_is_refused_and_the_list_goes_on(
-    api: Api, client: OpenAI, body: str
-) -> None:
-    file = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
-    before = client.batches.list(limit=100).data
-    with api.http() as http:
-        answer = http.post("batches", content=body.replace("FILE", file.id))
-    assert answer.status_code == 400, answer.text
-    assert client.batches.list(limit=100).data == before
 
 
 def test_a_batch_waits_for_room_on_a_full_disk(

@@ -116,36 +116,8 @@ def test_stop(ask) -> None:
     assert stopped.choices[0].finish_reason == "stop"
 
 
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"prompt": []}, "prompt"),
-        ({"prompt": ["a", 5]}, "prompt"),
-        ({"prompt": [1, "a"]}, "prompt"),
-        ({"prompt": [[]]}, "prompt"),
-        ({"prompt": {"a": 1}}, "prompt"),
-        ({"prompt": [-1]}, "prompt"),
-        ({"prompt": [True]}, "prompt"),
-        ({"prompt": [1.5]}, "prompt"),
-        ({"prompt": [99_999_999]}, "prompt"),
-        ({"logprobs": 6}, "logprobs"),
-        ({"logprobs": True}, "logprobs"),
-        ({"max_tokens": -1}, "max_tokens"),
-        ({"best_of": 3}, "best_of"),
-        ({"best_of": 21}, "best_of"),
-        ({"echo": "yes"}, "echo"),
-        ({"n": 200}, "n"),
-        ({"extra_body": {"messages": []}}, "messages"),
-    ],
-)
-def test_bad_parameters_are_named(ask, fields: dict[str, object], param: str) -> None:
-    with pytest.raises(BadRequestError) as caught:
-        ask(**fields)
-    assert caught.value.param == param
-
-
 def test_best_of_that_asks_for_nothing_is_allowed(ask) -> None:
-    assert len(ask(n=2, best_of=2).choices) == 2
+    assert len(ask(n=2, best_of=2).choices) == len(ask(n=2, best_of=0).choices) == 2
 
 
 def test_an_answer_that_comes_to_the_suffix_ends_there(ask) -> None:
@@ -153,16 +125,6 @@ def test_an_answer_that_comes_to_the_suffix_ends_there(ask) -> None:
     suffix = text[len(text) // 2 :]
     answer = ask(seed=2, max_tokens=20, suffix=suffix, stop=["never said"])
     assert texts(answer) == [text.removesuffix(suffix)]
-
-
-def test_nothing_to_say_needs_echo(ask) -> None:
-    with pytest.raises(BadRequestError, match="only together with 'echo'"):
-        ask(max_tokens=0)
-
-
-def test_too_many_choices(ask) -> None:
-    with pytest.raises(BadRequestError, match="at most 2048"):
-        ask(prompt=["a"] * 1025, n=2)
 
 
 def test_context_overflow(ask) -> None:

@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from fastapi import FastAPI, HTTPException
 from openai import AuthenticationError, NotFoundError, OpenAI
 from starlette.responses import Response
+from starlette.testclient import TestClient
 
 from sandbox.api import errors
 from sandbox.api.errors import ApiError, error_response
-from tests.support.api import Api
+from tests.support.api import Api, Documented
+from tests.support.server import PATIENCE
 
 BODY_PATHS = [
     "/fine_tuning/jobs",
@@ -42,7 +45,9 @@ def check_shape(answer: httpx2.Response) -> dict[str, str | None]:
 def http(api: Api):
     """A plain HTTP client that sends the learner's key."""
     headers = {"authorization": f"Bearer {api.key}"}
-    with httpx2.Client(base_url=api.url, headers=headers, trust_env=False) as made:
+    with httpx2.Client(
+        base_url=api.url, headers=headers, timeout=PATIENCE, trust_env=False
+    ) as made:
         yield made
 
 
@@ -86,7 +91,7 @@ def test_a_wrong_key_is_masked(api: Api) -> None:
 @pytest.mark.parametrize("header", ["", "Bearer", "Basic abc", "abc", "Bearer\tx"])
 def test_without_a_key_nothing_is_answered(api: Api, header: str) -> None:
     headers = {"authorization": header} if header else {}
-    answer = httpx2.get(f"{api.url}/models", headers=headers, trust_env=False)
+    answer = httpx2.get(f"{api.url}/models", headers=headers, timeout=PATIENCE, trust_env=False)
     assert answer.status_code == 401
     assert check_shape(answer)["code"] == "invalid_api_key"
 
@@ -94,19 +99,21 @@ def test_without_a_key_nothing_is_answered(api: Api, header: str) -> None:
 @pytest.mark.parametrize("key", ["short", "sk-sandbox-" + "x" * 40, "x" * 5000])
 def test_a_wrong_key_is_never_repeated(api: Api, key: str) -> None:
     headers = {"authorization": f"Bearer {key}"}
-    answer = httpx2.post(f"{api.url}/files", headers=headers, content=b"x", trust_env=False)
+    answer = httpx2.post(
+        f"{api.url}/files", headers=headers, content=b"x", timeout=PATIENCE, trust_env=False
+    )
     assert answer.status_code == 401
     assert key not in answer.text
 
 
 def test_every_route_under_v1_wants_a_key(api: Api) -> None:
     base = api.url.removesuffix("/v1")
-    schema = httpx2.get(f"{base}/openapi.json", trust_env=False).json()
+    schema = httpx2.get(f"{base}/openapi.json", timeout=PATIENCE, trust_env=False).json()
     tried = 0
     for path, methods in schema["paths"].items():
         for method in methods:
             url = base + path.replace("{", "").replace("}", "")
-            answer = httpx2.request(method, url, trust_env=False)
+            answer = httpx2.request(method, url, timeout=PATIENCE, trust_env=False)
             assert (answer.status_code == 401) == path.startswith("/v1"), (method, path)
             tried += path.startswith("/v1")
     assert tried >= 21
@@ -114,14 +121,16 @@ def test_every_route_under_v1_wants_a_key(api: Api) -> None:
 
 def test_health_and_docs_need_no_key(api: Api) -> None:
     base = api.url.removesuffix("/v1")
-    assert httpx2.get(f"{base}/health", trust_env=False).json()["status"] == "ok"
-    document = httpx2.get(f"{base}/docs", follow_redirects=True, trust_env=False).json()
+    assert httpx2.get(f"{base}/health", timeout=PATIENCE, trust_env=False).json()["status"] == "ok"
+    document = httpx2.get(
+        f"{base}/docs", follow_redirects=True, timeout=PATIENCE, trust_env=False
+    ).json()
     assert "/v1/chat/completions" in document["paths"]
 
 
 def test_the_document_describes_bodies_and_errors(api: Api) -> None:
     base = api.url.removesuffix("/v1")
-    document = httpx2.get(f"{base}/openapi.json", trust_env=False).json()
+    document = httpx2.get(f"{base}/openapi.json", timeout=PATIENCE, trust_env=False).json()
     schemas = document["components"]["schemas"]
     for path, name, fields in [
         ("/v1/fine_tuning/jobs", "JobRequest", {"model", "training_file"}),
@@ -134,8 +143,31 @@ def test_the_document_describes_bodies_and_errors(api: Api) -> None:
             "$ref": f"#/components/schemas/{name}"
         }
         assert set(schemas[name]["required"]) == fields
-        assert set(create["responses"]) == {"200", "4XX", "5XX"}
-    assert set(schemas["ErrorBody"]["properties"]) == {"error"}
+        errors = "400 401 403 404 408 413 429 500 502 503 504 507"
+        assert sorted(create["responses"]) == ["200", *errors.split()]
+    assert schemas["ErrorResponse"]["required"] == ["error"]
+    assert set(schemas["ErrorDetails"]["required"]) == {"message", "type", "param", "code"}
+    assert sorted(document["paths"]["/health"]["get"]["responses"]) == "200 403 500 507".split()
+
+
+def test_no_answer_of_a_test_goes_undocumented() -> None:
+    """`running_api` fails at its end if there was one; this is how it would notice."""
+    app = FastAPI()
+
+    @app.get("/documented")
+    def documented() -> list[str]:
+        return []
+
+    @app.get("/teapot")
+    def teapot() -> list[str]:
+        raise HTTPException(418)
+
+    watched = Documented(app)
+    with TestClient(watched) as http:
+        assert [http.get(f"/{name}").status_code for name in ("documented", "teapot", "no")] == [
+            200, 418, 404
+        ]  # fmt: skip
+    assert watched.undocumented == {("GET", "/teapot", 418, "application/json")}
 
 
 def test_an_unknown_address(http: httpx2.Client) -> None:
@@ -192,7 +224,7 @@ def test_a_body_announced_too_large_is_refused_before_it_comes(api: Api) -> None
         f"POST /v1/files HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {api.key}\r\n"
         "content-type: multipart/form-data; boundary=b\r\ncontent-length: 999999999\r\n\r\n"
     )
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as raw:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as raw:
         raw.sendall(head.encode())
         assert raw.recv(100).startswith(b"HTTP/1.1 413")
 

@@ -61,12 +61,35 @@ CHAT = [
     "logit_bias", "stream", "stream_options", "metadata", "user", "max_tokens", "tools",
     "presence_penalty", "response_format", "store",
 ]  # fmt: skip
+TEXT = [*CHAT, "prompt", "echo", "best_of", "suffix"]
 RESPONSE = [
     "input", "instructions", "previous_response_id", "max_output_tokens", "temperature", "top_p",
     "top_logprobs", "include", "metadata", "store", "stream", "text", "tools", "tool_choice",
-    "reasoning", "truncation", "user", "max_tool_calls",
+    "reasoning", "truncation", "user", "max_tool_calls", "background",
 ]  # fmt: skip
 JOB = ["method", "hyperparameters", "suffix", "seed", "metadata", "integrations", "validation_file"]
+BATCH = ["input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"]
+QUESTION = {"role": "user", "content": "Hi"}
+# For each address a good body, and the names that odd values are given to.
+REQUESTS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "/chat/completions": (
+        {"model": "tiny", "messages": [QUESTION], "max_completion_tokens": 1},
+        CHAT,
+    ),
+    "/completions": ({"model": "tiny", "prompt": "Hi", "max_tokens": 1}, TEXT),
+    "/responses": ({"model": "tiny", "input": "Hi", "max_output_tokens": 16}, RESPONSE),
+    "/embeddings": ({"model": "tiny", "input": "Hi"}, ["input", "dimensions", "encoding_format"]),
+    # No file is there, so that nothing is made.
+    "/fine_tuning/jobs": ({"model": "tiny", "training_file": "file-nothing"}, JOB),
+    "/batches": (
+        {
+            "input_file_id": "file-nothing",
+            "endpoint": "/v1/completions",
+            "completion_window": "24h",
+        },
+        BATCH,
+    ),
+}
 
 
 @given(content=st.binary(max_size=300), purpose=st.sampled_from(["fine-tune", "batch", "x"]))
@@ -99,50 +122,32 @@ def test_any_body_as_an_upload(
     check(http.post("/files", content=body, headers={"content-type": kind}))
 
 
-@given(
-    content=st.binary(max_size=200),
-    path=st.sampled_from(
-        [
-            "/fine_tuning/jobs",
-            "/chat/completions",
-            "/completions",
-            "/embeddings",
-            "/batches",
-            "/responses",
-        ]
-    ),
-)
+@given(content=st.binary(max_size=200), path=st.sampled_from([*REQUESTS]))
 def test_any_bytes_as_json(http: httpx2.Client, content: bytes, path: str) -> None:
     check(http.post(path, content=content, headers={"content-type": "application/json"}))
 
 
+@pytest.mark.parametrize("path", REQUESTS)
 @given(data=st.data())
-def test_any_chat_request(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
-    message = {"role": "user", "content": "Hi"}
-    required = {"model": base_model, "messages": [message], "max_completion_tokens": 1}
-    body = data.draw(bodies(required, CHAT) | bodies({"messages": [{"role": "user"}]}, CHAT))
+def test_any_body(http: httpx2.Client, path: str, data: st.DataObject) -> None:
+    answer = http.post(path, content=json.dumps(data.draw(bodies(*REQUESTS[path]))))
+    check(answer)
+    if "file-nothing" in REQUESTS[path][0].values():
+        assert answer.status_code in (400, 404)
+
+
+@given(data=st.data())
+def test_any_message(http: httpx2.Client, data: st.DataObject) -> None:
+    message = data.draw(bodies(QUESTION, ["role", "content", "name"]))
+    body = REQUESTS["/chat/completions"][0] | {"messages": [message]}
     check(http.post("/chat/completions", content=json.dumps(body)))
 
 
 @given(data=st.data())
-def test_any_message(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
-    message = data.draw(bodies({"role": "user", "content": "Hi"}, ["role", "content", "name"]))
-    body = {"model": base_model, "messages": [message], "max_completion_tokens": 1}
-    check(http.post("/chat/completions", content=json.dumps(body)))
-
-
-@given(data=st.data())
-def test_any_completion_request(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
-    required = {"model": base_model, "prompt": "Hi", "max_tokens": 1}
-    names = [*CHAT, "prompt", "echo", "best_of", "suffix"]
-    check(http.post("/completions", content=json.dumps(data.draw(bodies(required, names)))))
-
-
-@given(data=st.data())
-def test_any_response_request(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
-    required = {"model": base_model, "input": "Hi", "max_output_tokens": 16}
-    item = data.draw(bodies({"role": "user", "content": "Hi"}, ["role", "content", "type", "id"]))
-    body = data.draw(bodies(required, RESPONSE) | bodies(required | {"input": [item]}, RESPONSE))
+def test_any_item_of_a_response(http: httpx2.Client, data: st.DataObject) -> None:
+    required, names = REQUESTS["/responses"]
+    item = data.draw(bodies(QUESTION, ["role", "content", "type", "id"]))
+    body = data.draw(bodies(required | {"input": [item]}, names))
     check(answer := http.post("/responses", content=json.dumps(body)))
     # What was stored can be shown again.
     if answer.status_code == 200 and answer.headers["content-type"] == "application/json":
@@ -152,32 +157,17 @@ def test_any_response_request(http: httpx2.Client, base_model: str, data: st.Dat
 
 
 @pytest.mark.parametrize("number", [10**399, -1e308])
-@pytest.mark.parametrize("path", ["/chat/completions", "/completions", "/responses", "/embeddings"])
-def test_any_number_in_any_field(
-    http: httpx2.Client, base_model: str, path: str, number: float
-) -> None:
-    required = {"model": base_model, "messages": [{"role": "user", "content": "Hi"}]}
-    if path != "/chat/completions":
-        required = {"model": base_model, "prompt" if path == "/completions" else "input": "Hi"}
-    for name in [*CHAT, *RESPONSE, "dimensions", "echo", "best_of", "prompt"]:
+@pytest.mark.parametrize("path", REQUESTS)
+def test_any_number_in_any_field(http: httpx2.Client, path: str, number: float) -> None:
+    required, names = REQUESTS[path]
+    for name in names:
         check(http.post(path, content=json.dumps(required | {name: number})))
         check(http.post(path, content=json.dumps(required | {name: [number]})))
 
 
-@given(data=st.data())
-def test_any_job(http: httpx2.Client, base_model: str, data: st.DataObject) -> None:
-    # No file is there, so that none of these becomes a job.
-    required = {"model": base_model, "training_file": "file-nothing"}
-    answer = http.post("/fine_tuning/jobs", content=json.dumps(data.draw(bodies(required, JOB))))
-    check(answer)
-    assert answer.status_code in (400, 404)
-
-
 @FEW
 @given(lines=st.lists(values, max_size=14))
-def test_any_training_file_fails_its_job_or_not(
-    http: httpx2.Client, base_model: str, lines: list[Any]
-) -> None:
+def test_any_training_file_fails_its_job_or_not(http: httpx2.Client, lines: list[Any]) -> None:
     records = [{"messages": line} if i % 2 else {"prompt": line} for i, line in enumerate(lines)]
     content = "\n".join(json.dumps(record) for record in records).encode()
     upload = http.post(
@@ -185,7 +175,7 @@ def test_any_training_file_fails_its_job_or_not(
     )
     check(upload)
     if upload.status_code == 200:
-        body = {"model": base_model, "training_file": upload.json()["id"]}
+        body = {"model": "tiny", "training_file": upload.json()["id"]}
         job = http.post("/fine_tuning/jobs", json=body).json()
         while job["status"] == "validating_files":
             job = http.get(f"/fine_tuning/jobs/{job['id']}").json()
@@ -197,24 +187,11 @@ def test_any_training_file_fails_its_job_or_not(
         )
 
 
-@given(data=st.data())
-def test_any_batch(http: httpx2.Client, data: st.DataObject) -> None:
-    # No file is there, so that none of these becomes a batch.
-    required = {"input_file_id": "file-nothing", "endpoint": "/v1/completions"}
-    required["completion_window"] = "24h"
-    names = [*required, "metadata", "output_expires_after"]
-    answer = http.post("/batches", content=json.dumps(data.draw(bodies(required, names))))
-    check(answer)
-    assert answer.status_code in (400, 404)
-
-
 @FEW
 @given(data=st.data())
-def test_any_lines_of_a_batch_get_their_answers(
-    http: httpx2.Client, base_model: str, data: st.DataObject
-) -> None:
+def test_any_lines_of_a_batch_get_their_answers(http: httpx2.Client, data: st.DataObject) -> None:
     """Good lines and odd ones side by side: each of them ends in one of the two files."""
-    required = {"model": base_model, "prompt": "Hi", "max_tokens": 1}
+    required = REQUESTS["/completions"][0]
     odd = st.lists(bodies(required, [*CHAT, "prompt", "echo"]), min_size=1, max_size=4)
     lines = [
         {"custom_id": str(i), "method": "POST", "url": "/v1/completions", "body": required | body}
@@ -244,7 +221,7 @@ def test_any_lines_of_a_batch_get_their_answers(
 @FEW
 @given(name=st.text(min_size=1, max_size=40), query=st.dictionaries(st.text(), st.text()))
 def test_any_address(http: httpx2.Client, name: str, query: dict[str, str]) -> None:
-    for path in ("files", "fine_tuning/jobs", "models", "batches"):
+    for path in ("files", "fine_tuning/jobs", "models", "batches", "chat/completions"):
         check(http.get(f"{path}/{quote(name, safe='')}", params=query))
         check(http.delete(f"{path}/{quote(name, safe='')}"))
         check(http.get(path, params=query))

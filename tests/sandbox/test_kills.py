@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 from openai import APIStatusError, OpenAI
 
 from bench import clients
 from bench.clients import Told
 from bench.common import ROOT, Server
-from bench.kills import run
-from bench.lost import Undisturbed, events_of, lost, lost_in_state, settle, step_texts, wait
+from bench.kills import kill_for, run, sleep_each
+from bench.lost import lost
+from bench.undisturbed import Undisturbed, count_steps, settle, wait
 from sandbox.store import files, keys, models
 from sandbox.store.database import Store
 from tests.support.tiny import kept_base
@@ -27,7 +28,6 @@ from tests.support.tiny import kept_base
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and modes are a matter of POSIX")
 pytestmark = [pytest.mark.slow, posix]
 
-ASLEEP_SECONDS = 15  # longer than any heartbeat
 # The sandbox with a clock that jumps a day ahead at the first signal, and two back at the next.
 JUMPING = """
 import itertools, signal, sys, time
@@ -71,18 +71,14 @@ def start_job(client: OpenAI, server: Server, **size: int) -> str:
 def wait_for_steps(client: OpenAI, job_id: str, count: int) -> None:
     def there() -> bool:
         assert (job := client.fine_tuning.jobs.retrieve(job_id)).status != "failed", job.error
-        return len(step_texts(events_of(client, job_id))) >= count
+        return count_steps(client, job_id) >= count
 
     wait(there, f"{job_id} has not made {count} steps")
 
 
 def check_end(client: OpenAI, server: Server, job_id: str, expected: Undisturbed) -> None:
     """Everything must end as if nothing had happened."""
-    settle(client, server)
-    told = Told(jobs={job_id: {}})
-    assert list(lost(client, told, expected)) == []
-    assert server.stop() == 0
-    assert list(lost_in_state(server.state, told, expected)) == []
+    assert lost(client, server, Told(jobs={job_id: {}}), expected) == []
 
 
 def refusal(state: Path, *before: str) -> str:
@@ -95,24 +91,14 @@ def refusal(state: Path, *before: str) -> str:
 
 
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
-    line, problems = run(tmp_path, kills=50, seconds=60, seed=1, base=kept_base())
+    disturb = partial(kill_for, rng=random.Random(1), kills=50, seconds=60)
+    line, problems = run(tmp_path, disturb, 1, kept_base())
     assert not problems, "\n".join([line, *problems])
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["trainer", "whole server"])
-def test_a_job_goes_on_after_its_processes_were_asleep(
-    whole: bool, two_trainers: Server, client: OpenAI, undisturbed: Undisturbed
-) -> None:
-    job_id = start_job(client, two_trainers)
-    workers = two_trainers.workers()
-    busiest = max(workers, key=lambda worker: worker.cpu_percent(interval=0.3))
-    stopped = [psutil.Process(two_trainers.process.pid), *workers] if whole else [busiest]
-    for process in stopped:
-        process.suspend()
-    time.sleep(ASLEEP_SECONDS)
-    for process in stopped:
-        process.resume()
-    check_end(client, two_trainers, job_id, undisturbed)
+def test_nothing_is_lost_while_processes_are_asleep(tmp_path: Path) -> None:
+    line, problems = run(tmp_path, partial(sleep_each, seconds=10), 1, kept_base())
+    assert not problems, "\n".join([line, *problems])
 
 
 def test_a_job_survives_many_restarts_within_one_epoch(
@@ -126,8 +112,8 @@ def test_a_job_survives_many_restarts_within_one_epoch(
         two_trainers.start()
         wait(two_trainers.note.exists, "the server did not start")
         clients.find_server(client, two_trainers.note)
-        known = len(step_texts(events_of(client, job_id)))
-        assert known < len(expected.steps), "the epoch was too short"
+        known = count_steps(client, job_id)
+        assert known < expected.steps, "the epoch was too short"
         wait_for_steps(client, job_id, known + 1)
     check_end(client, two_trainers, job_id, expected)
 
@@ -142,7 +128,7 @@ def test_a_job_does_not_mind_a_clock_that_jumps(
     job_id = start_job(client, two_trainers)
     for _ in range(2):
         two_trainers.process.send_signal(signal.SIGUSR1)
-        wait_for_steps(client, job_id, len(step_texts(events_of(client, job_id))) + 3)
+        wait_for_steps(client, job_id, count_steps(client, job_id) + 3)
     check_end(client, two_trainers, job_id, undisturbed)
 
 

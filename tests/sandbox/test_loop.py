@@ -18,21 +18,23 @@ from safetensors.torch import load_file
 from torch.utils.data import Subset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
+from sandbox.bases import find_base
 from sandbox.engine.load import load_model
 from sandbox.engine.parent.records import CSV_COLUMNS, JobRecord
 from sandbox.engine.text import hyperparameters
 from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.text.examples import TrainingExample
 from sandbox.engine.text.hyperparameters import Hyperparameters
-from sandbox.engine.trainer import checkpoint, job, loop, lora
+from sandbox.engine.trainer import checkpoint, job, loop
 from sandbox.engine.trainer.checkpoint import STATE_FOLDER, write_folder
 from sandbox.engine.trainer.data import IGNORED, ExampleSet, collate, epoch_batches
 from sandbox.engine.trainer.loop import TrainingRun
 from sandbox.engine.trainer.messages import Done, Failed, Stop, Stopped, Train
 from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.jobs import JobRow, NewJob
-from tests.support.inline_job import Server, run_job
+from sandbox.store.tables import JobRow
+from tests.support.inline_job import Server, run_job, tiny_bases
+from tests.support.rows import new_job
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,13 +78,11 @@ def submit(
     if validation:
         content = "\n".join(line(number) for number in range(100, 109)).encode()
         validation_file = files.add_file(store, "learner", "v.jsonl", "fine-tune", content).id
-    new = NewJob(
-        project="learner",
+    new = new_job(
+        training_file.id,
         model=model,
-        training_file=training_file.id,
         validation_file=validation_file,
         seed=seed,
-        method={"type": "supervised"},
         hyperparameters={"n_epochs": EPOCHS, "batch_size": BATCH, **asked},
         suffix="Super Hero",
     )
@@ -349,29 +349,12 @@ def test_a_job_that_kills_its_trainer_again_and_again_is_given_up(store: Store) 
     assert (failed.status, failed.error["code"]) == ("failed", "training_crashed")
 
 
-def test_large_models_are_tuned_with_adapters_and_saved_merged(
-    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lora, "LORA_ABOVE", 1000)
-    submit(store, n_epochs=2)
-    expected = weights_of(store, finished(store, base))
-    before = load_file(base / "model.safetensors")
-    assert expected.keys() == before.keys()
-    embedding = "model.embed_tokens.weight"
-    assert torch.equal(expected[embedding], before[embedding].float())
-    changed = [name for name in expected if not torch.equal(expected[name], before[name].float())]
-    assert changed
-    submit(store, n_epochs=2)
-    run_job(store, base, {8: Stop(save=True)})
-    assert same(weights_of(store, finished(store, base)), expected)
-
-
 @pytest.mark.parametrize(
     ("examples", "epochs", "batch"), [(10, 10, 4), (3, 25, 3), (50, 2, 4), (20_000, 1, 4)]
 )
 def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> None:
     asked = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
-    advice = hyperparameters.describe(base)
+    advice = find_base(str(base)).advice
     numbers = hyperparameters.resolve(asked, advice, examples, lora=False)
     assert numbers.public() == {
         "n_epochs": epochs,
@@ -381,6 +364,18 @@ def test_auto_numbers(base: Path, examples: int, epochs: int, batch: int) -> Non
     assert numbers.learning_rate == 5e-3
     doubled = hyperparameters.resolve({"learning_rate_multiplier": 2}, advice, examples, lora=False)
     assert doubled.learning_rate == 1e-2
+
+
+@pytest.mark.parametrize(
+    ("examples", "epochs", "kept"), [(10, 14, 1), (60, 3, 1), (100, 2, 1), (294, 1, 3)]
+)
+def test_few_examples_are_seen_in_more_epochs(examples: int, epochs: int, kept: int) -> None:
+    advice = {"n_epochs": 1, "batch_size": 4, "checkpoints_per_epoch": 3, "least_steps": 40}
+    numbers = hyperparameters.resolve({}, advice, examples, lora=True)
+    assert (numbers.n_epochs, numbers.batch_size) == (epochs, 4)
+    assert numbers.checkpoints_per_epoch == kept
+    asked = hyperparameters.resolve({"batch_size": 8, "n_epochs": 1}, advice, examples, lora=True)
+    assert (asked.n_epochs, asked.batch_size) == (1, 8)
 
 
 def test_the_order_covers_every_example_once_and_groups_by_length() -> None:
@@ -423,7 +418,7 @@ def train_with_fault(store: Store, base: Path, fault: dict[str, Any] | None) -> 
     lines = [json.dumps({"prompt": f"{i} ->", "completion": f" Hero {i}."}) for i in range(12)]
     row = files.add_file(store, "learner", "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 2, "batch_size": 4}
-    made = jobs.create_job(store, NewJob("learner", "tiny", row.id, 5, {}, numbers, fault=fault))
+    made = jobs.create_job(store, new_job(row.id, hyperparameters=numbers, fault=fault))
     jobs.mark_queued(store, made.id)
     return finished(store, base)
 
@@ -497,16 +492,6 @@ def test_the_loop_does_what_the_trainer_of_transformers_does(base: Path, tmp_pat
         assert torch.allclose(weight, theirs[name], rtol=0, atol=1e-6), name
 
 
-def test_a_base_may_ask_for_adapters(base: Path) -> None:
-    model = load_model(base)
-    assert lora.lora_settings(model, {}) is None
-    settings = lora.lora_settings(model, {"lora": {"r": 4, "target_modules": ["q_proj", "v_proj"]}})
-    assert settings == {"r": 4, "lora_alpha": 32, "target_modules": ["q_proj", "v_proj"]}
-    wrapped = lora.add_lora(model, settings, 7)
-    trained = [name for name, weight in wrapped.named_parameters() if weight.requires_grad]
-    assert trained and all("q_proj" in name or "v_proj" in name for name in trained)
-
-
 def test_a_learning_rate_that_is_no_number_is_a_divergence(store: Store, base: Path) -> None:
     submit(store, learning_rate_multiplier=1e300)
     failed = finished(store, base)
@@ -567,10 +552,10 @@ def test_two_processes_never_train_a_job_in_one_folder(store: Store, base: Path)
     folder = store.jobs_dir / submitted.id
     folder.mkdir()
     with FileLock(folder / job.LOCK):  # an orphan of a server that was killed
-        server = Server(JobRecord(store, submitted, {"tiny": base}), {})
+        server = Server(JobRecord(store, submitted, tiny_bases(base)), {})
         server.inbox.put(Stop(save=True))
         server.inbox.put(Stop(save=False))
-        order = JobRecord(store, submitted, {"tiny": base}).train_message()
+        order = JobRecord(store, submitted, tiny_bases(base)).train_message()
         assert isinstance(order, Train)
         assert isinstance(job.train(order, job.Conversation(server, server.inbox)), Stopped)
     assert events.list_metrics(store, submitted.id) == []

@@ -41,7 +41,7 @@ class Mailbox:
         self.messages: asyncio.Queue[Any] = asyncio.Queue()
 
     async def next(self) -> Any:
-        return await asyncio.wait_for(self.messages.get(), 60)
+        return await asyncio.wait_for(self.messages.get(), 300)
 
 
 def child(target: Any, *args: Any, **options: Any) -> tuple[Child, Mailbox]:
@@ -150,7 +150,8 @@ def test_a_large_message_arrives_and_the_event_loop_goes_on() -> None:
             await asyncio.sleep(0.001)
             waits.append(time.perf_counter() - begun)
         assert answer.result()[1] == "last" and len(answer.result()[0]) == 100_000_000
-        assert max(waits) < 1
+        # Had the loop waited for the message, it would have done so once and for the whole time.
+        assert max(waits) < sum(waits) / 2
         await worker.stop()
 
     asyncio.run(main())
@@ -183,20 +184,22 @@ def test_a_process_ends_with_the_server_even_after_kill_9(tmp_path: Path) -> Non
     ) as it:
         orphan = psutil.Process(int(it.stdout.readline()))
         it.kill()
-    orphan.wait(60)
+    orphan.wait(300)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a count of CPU time")
 def test_an_idle_process_costs_no_cpu() -> None:
     async def main() -> None:
         worker, _ = await started(echo)
-        await asyncio.sleep(0.5)
         child = psutil.Process(worker.pid)
-        before = child.num_ctx_switches().voluntary
-        await asyncio.sleep(2)
-        # Woken a few times at most; one look at a queue every quarter second would be eight.
-        assert child.num_ctx_switches().voluntary - before <= 2
+        for _ in range(20):  # on a busy machine, what it does after "ready" takes a while
+            before = child.num_ctx_switches().voluntary
+            await asyncio.sleep(1)
+            # A look at a queue every quarter second would be four.
+            if quiet := child.num_ctx_switches().voluntary - before <= 1:
+                break
         await worker.stop()
+        assert quiet
 
     asyncio.run(main())
 

@@ -1,6 +1,8 @@
 """Responses through the SDK: every shape of a request and of an answer, and conversations."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -210,7 +212,6 @@ def test_what_changes_nothing_is_allowed(ask) -> None:
         ({"extra_body": {"seed": 1}}, "seed"),
         ({"extra_body": {"messages": []}}, "messages"),
         ({"tools": [{"type": "web_search"}]}, "tools"),
-        ({"background": True}, "background"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"reasoning": {"effort": "high"}}, "reasoning"),
         ({"text": {"format": {"type": "json_object"}}}, "text"),
@@ -253,6 +254,91 @@ def test_a_failure_within_a_stream(tmp_path: Path) -> None:
         with pytest.raises(APIError) as caught:
             client.responses.create(model="tiny", input="x")
         assert caught.value.status_code == 503
+
+
+class Stuck:
+    """A sampler that says one word and never the next."""
+
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
+        assert request.background
+        yield Delta(0, "Once", [], None)
+        await asyncio.Event().wait()
+
+
+def wait_until(client: OpenAI, response_id: str, *states: str) -> Response:
+    """Return the response once it is in one of these states."""
+    for _ in range(6000):
+        response = client.responses.retrieve(response_id)
+        if response.status in states:
+            return response
+        time.sleep(0.01)
+    raise AssertionError(f"{response_id} is {response.status}")
+
+
+def test_a_response_in_the_background(ask, client: OpenAI) -> None:
+    queued = ask(background=True, metadata={"a": "b"})
+    assert (queued.status, queued.background, queued.output) == ("queued", True, [])
+    response = wait_until(client, queued.id, "completed")
+    assert response.output_text and response.usage.output_tokens == 13
+    assert (response.metadata, response.created_at) == ({"a": "b"}, queued.created_at)
+    assert client.responses.cancel(queued.id).to_dict() == response.to_dict()
+    assert ask(previous_response_id=queued.id).usage.input_tokens == 5 + 13 + 5
+
+
+def test_a_stream_of_the_background_can_be_read_again(ask, client: OpenAI) -> None:
+    events = list(ask(background=True, stream=True))
+    kinds = [event.type.removeprefix("response.") for event in events]
+    assert kinds[:4] == ["created", "queued", "in_progress", "output_item.added"]
+    assert kinds[-1] == "completed"
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    response = events[-1].response
+    assert client.responses.retrieve(response.id).to_dict() == response.to_dict()
+    assert list(client.responses.retrieve(response.id, stream=True)) == events
+    rest = client.responses.retrieve(response.id, stream=True, starting_after=5)
+    assert list(rest) == events[6:]
+    after_all = client.responses.retrieve(response.id, stream=True, starting_after=len(events))
+    assert list(after_all) == []
+
+
+def test_a_response_in_the_background_is_cancelled(tmp_path: Path) -> None:
+    with running_api(tmp_path, Stuck()) as api, api.client() as client:
+        stream = client.responses.create(model="tiny", input="x", background=True, stream=True)
+        events = [next(stream) for _ in range(6)]
+        assert events[-1].delta == "Once"
+        response = client.responses.retrieve(events[0].response.id)
+        assert response.status == "in_progress"
+        with pytest.raises(BadRequestError, match="is in_progress"):
+            client.responses.create(model="tiny", input="y", previous_response_id=response.id)
+        cancelled = client.responses.cancel(response.id)
+        assert (cancelled.status, cancelled.output) == ("cancelled", [])
+        assert list(stream) == []  # it ends for its readers
+        assert client.responses.cancel(response.id).status == "cancelled"
+        other = client.responses.create(model="tiny", input="x", background=True)
+        client.responses.delete(other.id)
+        with pytest.raises(NotFoundError):
+            client.responses.retrieve(other.id)
+
+
+def test_a_response_in_the_background_outlives_a_restart(tmp_path: Path) -> None:
+    with running_api(tmp_path, Stuck()) as api, api.client() as client:
+        fields = {"instructions": "Be kind.", "max_output_tokens": 16}
+        left = client.responses.create(model="tiny", input="Hi", background=True, **fields)
+        gone = client.responses.create(model="tiny", input="x " * 300, background=True)
+    with running_api(tmp_path) as api, api.client() as client:
+        response = wait_until(client, left.id, "completed")
+        assert response.created_at == left.created_at and response.usage.input_tokens == 3
+        assert wait_until(client, gone.id, "failed").error.code == "invalid_prompt"
+
+
+def test_a_failure_in_the_background(tmp_path: Path) -> None:
+    with running_api(tmp_path, Failing()) as api, api.client() as client:
+        queued = client.responses.create(model="tiny", input="x", background=True)
+        response = wait_until(client, queued.id, "failed")
+        assert (response.error.code, response.error.message) == ("server_error", "It ended.")
+        with pytest.raises(NotFoundError):
+            client.responses.create(model="nothing", input="x", background=True)
+        with pytest.raises(BadRequestError, match="needs 'store'"):
+            client.responses.create(model="tiny", input="x", background=True, store=False)
 
 
 def test_half_a_character_is_refused(api: Api) -> None:

@@ -1,14 +1,13 @@
-"""Trainers in processes of their own: side by side, killed, stopped, on a full disk, restarted."""
+"""Trainers in processes of their own: side by side, killed, stopped, on a full disk, restarted.
+
+A job whose server is killed or asleep is in test_kills.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,15 +23,16 @@ from sandbox.config import DEFAULT_BASE, usual_trainers
 from sandbox.engine.parent import trainers as parent
 from sandbox.engine.parent.process import RestartPolicy
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import events, files, jobs, models
+from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.jobs import FINISHED, JobRow, NewJob
-from tests.support.inline_job import run_job
+from sandbox.store.tables import FINISHED, JobRow
+from tests.support.inline_job import run_job, tiny_bases
+from tests.support.rows import new_job
 
 pytestmark = pytest.mark.slow
 
 STEPS = 60
-PATIENCE = 120.0  # seconds; a busy machine is slow
+PATIENCE = 300.0  # seconds; a busy machine is slow
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,8 @@ def submit(store: Store, project: str = "learner", **more: Any) -> JobRow:
     ]
     row = files.add_file(store, project, "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 10, "batch_size": 4}
-    job = jobs.create_job(store, NewJob(project, "tiny", row.id, 5, {}, numbers, **more))
+    new = new_job(row.id, project=project, hyperparameters=numbers, **more)
+    job = jobs.create_job(store, new)
     return jobs.mark_queued(store, job.id)
 
 
@@ -108,7 +109,7 @@ def with_trainers(
     """Run `body` beside trainers, each in a process of its own."""
 
     async def run() -> None:
-        trainers = Trainers(store, {"tiny": base}, count, RestartPolicy(first_wait=0.05))
+        trainers = Trainers(store, tiny_bases(base), count, RestartPolicy(first_wait=0.05))
         await trainers.start()
         try:
             await body(trainers)
@@ -151,7 +152,7 @@ def kill(pid: int) -> None:
     psutil.Process(pid).kill()
 
 
-def test_cancel_pause_and_four_restarts_in_one_epoch(
+def test_cancel_pause_and_a_restart(
     store: Store, base: Path, expected: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unwanted, job = submit(store), submit(store)
@@ -172,42 +173,14 @@ def test_cancel_pause_and_four_restarts_in_one_epoch(
     with_trainers(store, base, ask)
     assert len(steps(store, unwanted)) < STEPS
     assert not (store.jobs_dir / unwanted.id).exists()
-    for _ in range(4):
-        before = len(steps(store, job))
-        assert read(store, job).status == "running"
-
-        async def one_step(_: Trainers, before: int = before) -> None:
-            await until(lambda: len(steps(store, job)) > before)
-
-        with_trainers(store, base, one_step)
-    assert read(store, job).crashes == 0
+    assert read(store, job).status == "running"
 
     async def finish(_: Trainers) -> None:
         await until(lambda: read(store, job).status in FINISHED)
 
     with_trainers(store, base, finish)
     check_whole(store, job, expected)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGSTOP")
-def test_a_process_that_is_held_up_goes_on_and_another_one_does_not_take_its_job(
-    store: Store, base: Path, expected: dict[str, torch.Tensor]
-) -> None:
-    job = submit(store)
-
-    async def body(trainers: Trainers) -> None:
-        await until(lambda: len(steps(store, job)) >= 3)
-        pid = pid_of(trainers, job)
-        os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(0.3)
-        reached = len(steps(store, job))
-        await asyncio.sleep(2)
-        assert (len(steps(store, job)), pid_of(trainers, job)) == (reached, pid)
-        os.kill(pid, signal.SIGCONT)
-        await until(lambda: read(store, job).status in FINISHED)
-
-    with_trainers(store, base, body, count=2)
-    check_whole(store, job, expected)
+    assert read(store, job).crashes == 0
 
 
 def test_a_full_disk_stops_the_training_until_there_is_room(
@@ -265,8 +238,9 @@ def test_nothing_is_written_after_the_final_event(store: Store, base: Path) -> N
 
 
 def test_a_job_that_kills_its_trainer_fails_and_the_next_one_is_trained(
-    store: Store, base: Path
+    store: Store, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(parent, "MOST_CRASHES", 2)
     deadly, job = submit(store), submit(store)
 
     async def body(trainers: Trainers) -> None:
@@ -290,14 +264,14 @@ def test_a_model_folder_that_vanished_is_trained_again(
 ) -> None:
     """An error that is none of a full disk: the process is replaced and the job goes on."""
     job = submit(store)
-    add, failures = models.add_model, [FileNotFoundError("gone")]
+    add, failures = checkpoints.add_checkpoint, [FileNotFoundError("gone")]
 
     def fails_once(*args: Any) -> Any:
         if failures:
             raise failures.pop()
         return add(*args)
 
-    monkeypatch.setattr(models, "add_model", fails_once)
+    monkeypatch.setattr(checkpoints, "add_checkpoint", fails_once)
 
     async def body(_: Trainers) -> None:
         await until(lambda: read(store, job).status in FINISHED)
@@ -323,42 +297,6 @@ def test_a_process_that_has_trained_is_replaced_when_idle(
         await until(lambda: read(store, second).status in FINISHED)
 
     with_trainers(store, base, body)
-
-
-SERVER = """
-import asyncio, sys
-from pathlib import Path
-from sandbox.engine.parent.trainers import Trainers
-from sandbox.store.database import Store
-
-async def main():
-    with Store(Path(sys.argv[1])) as store:
-        await Trainers(store, {"tiny": Path(sys.argv[2])}, 1).start()
-        await asyncio.sleep(600)
-
-if __name__ == "__main__":
-    asyncio.run(main())
-"""
-
-
-def test_kill_9_of_the_server_at_any_time_changes_nothing(
-    store: Store, base: Path, expected: dict[str, torch.Tensor], tmp_path: Path
-) -> None:
-    job = submit(store)
-    script = tmp_path / "server.py"
-    script.write_text(SERVER, encoding="utf-8")
-    for step in (1, 8, 13, 31):
-        command = [sys.executable, str(script), str(store.state_dir), str(base)]
-        with subprocess.Popen(command) as server:
-            asyncio.run(until(lambda step=step: len(steps(store, job)) >= step))
-            server.kill()
-
-    async def finish(_: Trainers) -> None:
-        await until(lambda: read(store, job).status in FINISHED)
-
-    with_trainers(store, base, finish)
-    check_whole(store, job, expected)
-    assert read(store, job).crashes == 0
 
 
 @pytest.mark.parametrize("wrong", ["0", "17", "two", "-1"])

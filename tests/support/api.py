@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,17 +13,21 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from fastapi import FastAPI
 from openai import OpenAI
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.api.app import create_app
-from sandbox.api.context import Sampler
 from sandbox.api.serve import listen
 from sandbox.bases import Base, find_base
 from sandbox.config import Settings
+from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.sampler.messages import Delta, Embed, EngineError, Generate, Usage
 from sandbox.store import keys
 from sandbox.store.database import Store
 from tests.support.scripted import ScriptedSampler
+from tests.support.server import PATIENCE
 from tests.support.tiny import kept_base
 from tests.support.tiny_embedder import NAME as EMBEDDER
 
@@ -38,16 +43,52 @@ class NoSampler:
         raise EngineError("model_unavailable", f"{request.folder} cannot be loaded.")
 
 
+class Documented:
+    """The application, watched: which answers does its OpenAPI document not speak of?"""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+        self.undocumented: set[tuple[str, str, int, str]] = set()
+        self._answers = {
+            (method.upper(), re.compile(_pattern(path))): operation["responses"]
+            for path, operations in app.openapi()["paths"].items()
+            for method, operation in operations.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def look(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._look(scope, message["status"], Headers(raw=message["headers"]))
+            await send(message)
+
+        await self.app(scope, receive, look)
+
+    def _look(self, scope: Scope, status: int, headers: Headers) -> None:
+        for (method, path), answers in self._answers.items():
+            # The client of a 499 has gone: it reads no answer.
+            if method == scope["method"] and path.fullmatch(scope["path"]) and status != 499:
+                kind = headers.get("content-type", "").partition(";")[0]
+                content = answers.get(str(status), {}).get("content", ["application/json"])
+                if str(status) not in answers or kind not in content:
+                    self.undocumented.add((method, path.pattern, status, kind))
+
+
+def _pattern(path: str) -> str:
+    """A path of the document as a regular expression: only a model's name may hold slashes."""
+    return re.sub(r"\{\w+\}", "[^/]+", path.replace("{name}", ".+"))
+
+
 @contextmanager
 def running(
-    settings: Settings, sampler: Sampler | None = None, bases: tuple[Base, ...] = ()
+    settings: Settings, sampler: SamplerClient | None = None, bases: tuple[Base, ...] = ()
 ) -> Iterator[tuple[str, str]]:
     """Serve until the block ends; gives the URL and a key."""
     with Store(settings.state_dir) as store:
         key = keys.create_key(store, "learner", "")[1]
         app = create_app(settings, store, bases, sampler or NoSampler())
         listener = listen(Settings(port=0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
+        watched = Documented(app)
+        server = uvicorn.Server(uvicorn.Config(watched, log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:
@@ -58,6 +99,7 @@ def running(
         finally:
             server.should_exit = True
             thread.join()
+        assert not watched.undocumented
 
 
 @dataclass(frozen=True)
@@ -71,13 +113,13 @@ class Api:
 
     def client(self, key: str | None = None, **options: Any) -> OpenAI:
         """The SDK; retries are off, so that a test sees the first answer."""
-        options = {"max_retries": 0, "timeout": 60, **options}
+        options = {"max_retries": 0, "timeout": PATIENCE, **options}
         return OpenAI(base_url=self.url, api_key=key or self.key, **options)
 
     def http(self) -> httpx2.Client:
         """A plain client that sends the key, for what the SDK would not send."""
         headers = {"authorization": f"Bearer {self.key}"}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
 def both_bases() -> tuple[Base, ...]:
@@ -87,7 +129,9 @@ def both_bases() -> tuple[Base, ...]:
 
 
 @contextmanager
-def running_api(state: Path, sampler: Sampler | None = None, **settings: Any) -> Iterator[Api]:
+def running_api(
+    state: Path, sampler: SamplerClient | None = None, **settings: Any
+) -> Iterator[Api]:
     """Serve the tiny model until the block ends; `settings` are those of the server."""
     bases = both_bases()
     with Store(state) as store:

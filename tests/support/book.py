@@ -1,16 +1,18 @@
 """The built book for the tests that look at it: built once, and read as plain HTML.
 
-Import the fixture into a test module: `from book import book`.
+Import the fixture into a test module: `from tests.support.book import book`.
 """
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tools import build_docs
 
@@ -70,20 +72,25 @@ class Book:
     pages: dict[str, Page]
 
 
-_BOOK = pytest.StashKey[Book]()
-
-
 @pytest.fixture(scope="session")
-def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Book:
-    """The book, built as `make docs` builds it: any warning fails here."""
-    if _BOOK not in request.config.stash:
-        folder = tmp_path_factory.mktemp("book") / "pages"
-        assert build_docs.build(folder) == 0, "the book was not built: see above"
-        paths = sorted(folder.rglob("*.html"))
-        pages = {
-            path.relative_to(folder).as_posix(): Page(path)
-            for path in paths
-            if not path.is_relative_to(folder / "_static")
-        }
-        request.config.stash[_BOOK] = Book(folder, pages)
-    return request.config.stash[_BOOK]
+def book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Book:
+    """The book, built as `make docs` builds it: any warning fails here.
+
+    The workers of pytest-xdist share it: the first that asks builds, the other one waits.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared if worker_id == "master" else shared.parent
+    folder = shared / "book"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            draft = folder.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            assert build_docs.build(draft) == 0, "the book was not built: see above"
+            draft.rename(folder)
+    paths = sorted(folder.rglob("*.html"))
+    pages = {
+        path.relative_to(folder).as_posix(): Page(path)
+        for path in paths
+        if not path.is_relative_to(folder / "_static")
+    }
+    return Book(folder, pages)

@@ -20,7 +20,7 @@ from heroes.app import app
 
 Done = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).resolve().parents[2]
-SILENCE_SECONDS = 120.0  # then a program hangs: the test fails instead of waiting for ever
+SILENCE_SECONDS = 300.0  # then a program hangs: the test fails instead of waiting for ever
 # A child of a program that ignores Ctrl-C ignores it, too, unless it is told not to. On Windows
 # only Ctrl-Break can be sent to a process group.
 RUN = """
@@ -163,13 +163,13 @@ class Terminal:
 
     def wait(self) -> int:
         """The exit code."""
-        return self._child.wait(60)
+        return self._child.wait(SILENCE_SECONDS)
 
 
 def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Press Ctrl-C; exit code, stdout and stderr."""
     process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=SILENCE_SECONDS)
     return process.returncode, out, err
 
 

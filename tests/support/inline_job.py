@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sandbox.bases import Base, find_base
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer.job import Conversation, train
 from sandbox.engine.trainer.messages import Failed, Step, Stop, Stopped, Sync, Synced
 from sandbox.store import jobs
 from sandbox.store.database import Store
-from sandbox.store.jobs import JobRow
+from sandbox.store.tables import JobRow
+
+
+def tiny_bases(folder: Path) -> dict[str, Base]:
+    """The model of a folder as the base "tiny"."""
+    return {"tiny": find_base(str(folder))}
 
 
 class Server:
@@ -37,7 +43,7 @@ def run_job(store: Store, base: Path, at: Mapping[int, Stop] | None = None) -> J
     job = jobs.next_job(store, ())
     if job is None:
         return None
-    record = JobRecord(store, job, {"tiny": base})
+    record = JobRecord(store, job, tiny_bases(base))
     message = record.train_message()
     server = Server(record, at or {})
     end = (

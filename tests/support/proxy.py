@@ -19,18 +19,22 @@ class Proxy(Served):
 
     With `key`, the callers' own key is replaced, so that they may bring any. `names` replaces a
     model's name by one that the target has. The answers to POSTs whose path is in `loses` reach
-    nobody.
+    nobody, and the next `drops` calls of any kind reach nobody either.
     """
 
     target: str
     key: str | None = None
     names: dict[str, str] = field(default_factory=dict)
     loses: set[str] = field(default_factory=set)
+    drops: int = 0
     calls: list[str] = field(default_factory=list)
 
     def answer(self, request: Handler, sent: bytes) -> tuple[int, dict[str, str], bytes] | None:
         """What the target answers; None if the answer is to get lost."""
         self.calls.append(f"{request.command} {request.path}")
+        if self.drops:
+            self.drops -= 1
+            return None
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
@@ -40,7 +44,7 @@ class Proxy(Served):
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(call, timeout=60) as answer:
+            with opener.open(call, timeout=300) as answer:
                 status, kind, data = answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -19,7 +19,9 @@ from tests.support.tiny import kept_base
 from tests.support.tiny_embedder import kept_embedder
 
 ROOT = Path(__file__).resolve().parents[2]
-STOP_SECONDS = 120  # a busy machine takes its time to load torch, even to drop it again
+# A test that fails waits so long. A busy machine takes its time: to load torch, even to drop it.
+STOP_SECONDS = 120
+PATIENCE = 300.0
 
 
 class Server:
@@ -73,7 +75,7 @@ class Server:
 
     def client(self, key: str | None = None, **options: Any) -> OpenAI:
         """Return an SDK client; retries are off, so that a test sees the first answer."""
-        options = {"max_retries": 0, "timeout": 90, **options}
+        options = {"max_retries": 0, "timeout": PATIENCE, **options}
         return OpenAI(base_url=self.url, api_key=key or self.key, **options)
 
     def _wait(self) -> int:
@@ -100,7 +102,7 @@ def chat_lines(count: int = 12) -> bytes:
     return "".join(json.dumps(example) + "\n" for example in chat_examples(count)).encode()
 
 
-def wait_for(client: OpenAI, job_id: str, *states: str, seconds: float = 90) -> FineTuningJob:
+def wait_for(client: OpenAI, job_id: str, *states: str, seconds: float = PATIENCE) -> FineTuningJob:
     """Return the job once it is in one of the states."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -1,9 +1,9 @@
 """What a request wants, as far as a fault must know it."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope
 
@@ -41,8 +41,8 @@ async def look_at(scope: Scope, receive: Receive, limit: int) -> Call:
     body: dict[str, Any] = {}
     if posted and path in (*MODEL_PATHS, JOBS_PATH):
         content = await read_bytes(Request(scope, receive), limit)
-        body, receive = _json(content), _again(content, receive)
-    aims = {
+        body, receive = _object_in(content), _again(content, receive)
+    offered = {
         "any": path.startswith("/v1/") and not path.startswith(SPARED),
         "model": posted and path in MODEL_PATHS,
         "text": posted and path in TEXT_PATHS,
@@ -50,31 +50,24 @@ async def look_at(scope: Scope, receive: Receive, limit: int) -> Call:
         "job": posted and path == JOBS_PATH,
     }
     model = body.get("model")
-    return Call(
-        aims=frozenset(aim for aim, offered in aims.items() if offered),
-        model=model if isinstance(model, str) else "",
-        receive=receive,
-    )
+    aims = frozenset(aim for aim, fits in offered.items() if fits)
+    return Call(aims, model if isinstance(model, str) else "", receive)
 
 
-def _json(content: bytes) -> dict[str, Any]:
-    """Return the object in a body; an unreadable one is the route's to refuse."""
+def _object_in(content: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body; an unreadable one is the route's to refuse."""
     try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
+        data = from_json(content)
+    except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
 
 
 def _again(content: bytes, receive: Receive) -> Receive:
     """Return a ``receive`` that gives a body that was read already, then what comes after it."""
-    given = False
+    unread: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
 
     async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": content, "more_body": False}
+        return unread.pop() if unread else await receive()
 
     return replay

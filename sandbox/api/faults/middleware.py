@@ -6,11 +6,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.api.auth import key_of
 from sandbox.api.context import Context
 from sandbox.api.errors import ApiError, BadRequest, error_response
-from sandbox.api.faults.calls import AIMS, Call, look_at
+from sandbox.api.faults.calls import Call, look_at
 from sandbox.api.faults.kinds import Fault, parse_header
+from sandbox.api.faults.traffic import Traffic
 
 HEADER = "x-sandbox-fault"
-ATTEMPT = "x-stainless-retry-count"  # the SDK counts its own repetitions here
 
 
 class FaultsHappen:
@@ -31,31 +31,28 @@ class FaultsHappen:
         try:
             call = await look_at(scope, receive, self.context.settings.max_body_bytes)
             fault = self._choose(headers, key.project, call)
-            error = fault.error(call) if fault else None
+            error = fault.kind.answer(call, fault.value) if fault else None
         except ApiError as refused:
-            fault, error = None, refused
-            call = Call(frozenset(), "", receive)
-        if error is not None:
-            await error_response(error)(scope, call.receive, send)
-            return
+            call, fault, error = Call(frozenset(), "", receive), None, refused
         receive = call.receive
-        if fault is not None and (traffic := fault.traffic(receive, send)):
+        if error is not None:
+            await error_response(error)(scope, receive, send)
+            return
+        if fault is not None and fault.kind.traffic:
+            traffic = Traffic(receive, send, **{fault.kind.traffic: fault.value})
             receive, send = traffic.receive, traffic.send
         elif fault is not None:
             # Read by the route that creates jobs, and kept with the job.
-            fault_of_job = {"name": fault.asked_as, **fault.model_dump()}
-            scope.setdefault("state", {})["job_fault"] = fault_of_job
+            job_fault = {"name": fault.name, **fault.details}
+            scope.setdefault("state", {})["job_fault"] = job_fault
         await self.app(scope, receive, send)
 
     def _choose(self, headers: Headers, project: str, call: Call) -> Fault | None:
         if HEADER not in headers:
             return self.context.faults.take(project, call.aims)
-        fault, times = parse_header(headers[HEADER])
-        if not call.aims.intersection(fault.aims):
-            fitting = " or ".join(AIMS[aim] for aim in fault.aims)
+        fault = parse_header(headers[HEADER])
+        if not call.aims.intersection(fault.kind.aims):
             raise BadRequest(
-                f"The fault '{fault.asked_as}' cannot happen here: it needs {fitting}."
+                f"The fault '{fault.name}' cannot happen here: it needs {fault.kind.happens_to}."
             )
-        attempt = headers.get(ATTEMPT, "0")
-        over = times is not None and attempt.isdecimal() and int(attempt) >= times
-        return None if over else fault
+        return fault

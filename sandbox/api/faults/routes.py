@@ -1,5 +1,6 @@
 """/v1/sandbox/faults: set faults for one's own project, look at them, end them."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -8,7 +9,6 @@ from pydantic import Field
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.faults.calls import AIMS
 from sandbox.api.faults.kinds import KINDS, build_fault
 
 router = APIRouter(
@@ -36,7 +36,7 @@ async def set_fault(asked: FaultRequest, project: Project, context: ContextOf) -
 
     The same for a single request is the header X-Sandbox-Fault: NAME;key=value on it.
     """
-    context.faults.put(project, build_fault(asked.fault, asked.details), asked.times)
+    context.faults.put(project, replace(build_fault(asked.fault, asked.details), left=asked.times))
     return _show(context, project)
 
 
@@ -48,17 +48,23 @@ async def clear_faults(project: Project, context: ContextOf) -> dict[str, Any]:
 
 
 def _show(context: Context, project: str) -> dict[str, Any]:
+    waiting = [
+        {
+            "object": "sandbox.fault",
+            "name": fault.name,
+            "times_left": fault.left,
+            "details": fault.details,
+        }
+        for fault in context.faults.of(project)
+    ]
     known = [
         {
             "name": kind.name,
             "what": kind.what,
-            "happens_to": " or ".join(AIMS[aim] for aim in kind.aims),
+            "happens_to": kind.happens_to,
             # A detail without a default has to be given.
-            "details": {
-                name: None if detail.is_required() else detail.default
-                for name, detail in kind.model_fields.items()
-            },
+            "details": {kind.detail.name: kind.detail.default} if kind.detail else {},
         }
         for kind in KINDS.values()
     ]
-    return {"object": "list", "data": context.faults.show(project), "known": known}
+    return {"object": "list", "data": waiting, "known": known}

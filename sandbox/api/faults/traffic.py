@@ -1,86 +1,53 @@
-"""Faults in the traffic: what a call receives and sends passes through one of these."""
+"""Faults in the traffic: what a call receives and sends passes through here."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Send
 
+from sandbox.api.race import Stopped, unless
+
 LAST_EVENT = b"data: [DONE]"
 
 
+@dataclass
 class Traffic:
-    """Passes everything on. Subclasses hold up the answer's start, or the pieces of a stream."""
+    """Holds up an answer's start or the pieces of a stream (seconds), or cuts it after some pieces.
 
-    def __init__(self, receive: Receive, send: Send, amount: float) -> None:
-        self._receive, self._send = receive, send
-        self.amount = amount  # seconds, or pieces of the stream
-        self._streaming = False
+    A cut stream: the application sees the client hang up and stops its work; the client sees the
+    connection close before the answer is complete.
+    """
+
+    receive_on: Receive
+    send_on: Send
+    late: float = 0
+    slow: float = 0
+    most: int | None = None  # pieces; however short the answer is, it never gets to its end
+    _streaming: bool = False
+    _sent: int = 0
+    _cut: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receive(self) -> Message:
         """Return the next message of the client."""
-        return await self._receive()
+        try:
+            return await unless(self._cut.wait(), self.receive_on())
+        except Stopped:
+            return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Pass a message on to the client."""
+        """Pass a message on to the client, when it is time."""
         if message["type"] == "http.response.start":
             kind = Headers(raw=message["headers"]).get("content-type", "")
             self._streaming = kind.startswith("text/event-stream")
-            await self._start(message)
+            await asyncio.sleep(self.late)
         elif self._streaming:
-            await self._piece(message)
-        else:
-            await self._send(message)
-
-    async def _start(self, message: Message) -> None:
-        await self._send(message)
-
-    async def _piece(self, message: Message) -> None:
-        await self._send(message)
-
-
-class Late(Traffic):
-    """The application has done its work; its answer waits."""
-
-    async def _start(self, message: Message) -> None:
-        await asyncio.sleep(self.amount)
-        await self._send(message)
-
-
-class Slow(Traffic):
-    """Every piece of a stream waits."""
-
-    async def _piece(self, message: Message) -> None:
-        await asyncio.sleep(self.amount)
-        await self._send(message)
-
-
-class Broken(Traffic):
-    """After some pieces the stream is cut.
-
-    The application sees the client hang up and stops its work; the client sees the connection
-    close before the answer is complete.
-    """
-
-    def __init__(self, receive: Receive, send: Send, amount: float) -> None:
-        super().__init__(receive, send, amount)
-        self._sent = 0
-        self._cut = asyncio.Event()
-
-    async def receive(self) -> Message:
-        arriving = asyncio.ensure_future(self._receive())
-        cut = asyncio.ensure_future(self._cut.wait())
-        try:
-            await asyncio.wait((arriving, cut), return_when=asyncio.FIRST_COMPLETED)
-            return {"type": "http.disconnect"} if self._cut.is_set() else arriving.result()
-        finally:
-            arriving.cancel()
-            cut.cancel()
-            await asyncio.gather(arriving, cut, return_exceptions=True)
-
-    async def _piece(self, message: Message) -> None:
-        # However short the answer is: it never gets to its regular end.
-        if self._sent >= self.amount or message.get("body", b"").startswith(LAST_EVENT):
-            self._cut.set()
+            await asyncio.sleep(self.slow)
+            self._count(message.get("body", b""))
         if not self._cut.is_set():
-            self._sent += 1
-            await self._send(message)
+            await self.send_on(message)
+
+    def _count(self, piece: bytes) -> None:
+        if self.most is not None and (self._sent >= self.most or piece.startswith(LAST_EVENT)):
+            self._cut.set()
+        self._sent += 1

@@ -6,6 +6,7 @@ or an sqlite3.OperationalError, and then leaves the same as if it had succeeded 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import shutil
@@ -14,31 +15,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sandbox.bases import Base
 from sandbox.engine.trainer.messages import Checkpoint, Done, Failed, Started, Step, Train
 from sandbox.store import checkpoints, events, files, ids, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.errors import ModelInUse
-from sandbox.store.jobs import FINISHED, JobRow
+from sandbox.store.errors import InUse
+from sandbox.store.tables import FINISHED, JobRow, ModelRow
 
 KEPT_CHECKPOINTS = 3
-FIRST_ESTIMATE = 5  # steps until the time of the end can be guessed
+ESTIMATE_EVERY = 5  # steps: so often the time of the end is guessed
 CSV_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 
 
 class JobRecord:
     """The record of one job that a trainer works on.
 
-    Its methods raise JobStateError when the job has ended or been paused meanwhile.
+    Its methods raise StateError when the job has ended or been paused meanwhile.
     """
 
-    def __init__(self, store: Store, job: JobRow, bases: Mapping[str, Path]) -> None:
+    def __init__(self, store: Store, job: JobRow, bases: Mapping[str, Base]) -> None:
         self._store = store
         self._job = job
         self._bases = bases
         self._base = job.model
-        self._started = Started({}, 0.0)
-        self._began = 0.0
+        self._started = Started({}, 0.0, "cpu", "float32", None)
         self._steps = 0  # made since it was started or went on
+        self._first = (0.0, 0.0)  # the time at the first of them, and the share that was done
 
     @property
     def _folder(self) -> Path:
@@ -47,13 +49,19 @@ class JobRecord:
     def train_message(self) -> Train | Failed:
         """What a trainer needs to know, or why the job cannot be trained any more."""
         job, store = self._job, self._store
-        start = self._bases.get(job.model)
-        if start is None:
+        tuned = None
+        if job.model not in self._bases:
             tuned = models.get_model(store, job.project, job.model)
             if tuned is None or tuned.base not in self._bases:
                 text = f"The model `{job.model}` does not exist any more; it cannot be tuned."
                 return Failed("model_not_found", text)
-            self._base, start = tuned.base, models.model_path(store, tuned)
+            self._base = tuned.base
+        base = self._bases[self._base]
+        start, adapter = base.path, None
+        if tuned is not None and tuned.adapter is not None:
+            adapter = models.model_path(store, tuned)
+        elif tuned is not None:
+            start = models.model_path(store, tuned)
         paths: dict[str, Path] = {}
         for role, file_id in (("training", job.training_file), ("validation", job.validation_file)):
             if file_id is not None:
@@ -64,7 +72,8 @@ class JobRecord:
         return Train(
             job_id=job.id,
             start=start,
-            base=self._bases[self._base],
+            adapter=adapter,
+            advice=base.advice,
             folder=self._folder,
             models=store.models_dir,
             training_file=paths["training"],
@@ -78,7 +87,7 @@ class JobRecord:
         """Record what a trainer has said."""
         match message:
             case Started():
-                self._started, self._began = message, time.monotonic()
+                self._started = message
                 self._start(None)
             case Step():
                 self._step(message)
@@ -122,6 +131,7 @@ class JobRecord:
             self._job.id,
             hyperparameters=self._started.hyperparameters,
             estimated_finish=estimated_finish,
+            how=_how(self._started),
         )
 
     def _step(self, step: Step) -> None:
@@ -134,16 +144,17 @@ class JobRecord:
             if step.step < fault["steps"]:
                 events.append_event(self._store, self._job.id, text, level="warn")
         self._steps += 1
-        if self._steps == FIRST_ESTIMATE or (step.epoch_ends and self._steps > FIRST_ESTIMATE):
-            pace = (time.monotonic() - self._began) / self._steps
-            self._start(int(time.time() + pace * (step.total_steps - step.step)) + 1)
+        if self._steps == 1:  # it is slower than the others: the clock starts behind it
+            self._first = (time.monotonic(), step.done)
+        elif self._steps % ESTIMATE_EVERY == 0:
+            began, done = self._first
+            pace = (time.monotonic() - began) / (step.done - done)
+            self._start(int(time.time() + pace * (1 - step.done)) + 1)
 
     def _checkpoint(self, made: Checkpoint) -> None:
-        """Make the model of an epoch usable."""
+        """Make a model that was kept on the way usable."""
         model = self._model(made, self._checkpoint_name(made.step))
-        models.add_model(self._store, model)
-        metrics = _checkpoint_metrics(made.metrics)
-        checkpoints.add_checkpoint(self._store, self._job.id, made.step, model.name, metrics)
+        checkpoints.add_checkpoint(self._store, model, _checkpoint_metrics(made.metrics))
         self._drop_checkpoints(KEPT_CHECKPOINTS)
 
     def _done(self, made: Done) -> None:
@@ -166,12 +177,14 @@ class JobRecord:
         base, project, suffix = self._base, self._job.project, self._job.suffix
         return ids.checkpoint_model_name(base, project, suffix, step)
 
-    def _model(self, made: Checkpoint | Done, name: str) -> models.NewModel:
+    def _model(self, made: Checkpoint | Done, name: str) -> ModelRow:
         """Describe a model that a trainer has saved, and write its README."""
         path = f"{self._job.id}-{made.step}"
-        readme = _readme(name, self._base, self._job, self._started, made.step)
-        (self._store.models_dir / path / "README.md").write_text(readme, encoding="utf-8")
-        return models.NewModel(
+        folder = self._store.models_dir / path
+        is_adapter = (folder / "adapter_config.json").is_file()
+        readme = _readme(name, self._base, self._job, self._started, made.step, is_adapter)
+        (folder / "README.md").write_text(readme, encoding="utf-8")
+        return ModelRow(
             name=name,
             project=self._job.project,
             base=self._base,
@@ -179,16 +192,14 @@ class JobRecord:
             path=path,
             format=made.format,
             step=made.step,
+            adapter=path if is_adapter else None,
         )
 
     def _drop_checkpoints(self, keep: int) -> None:
         """Forget all but the newest checkpoints and their models."""
         for model in models.list_models_of_job(self._store, self._job.id)[:-keep]:
-            try:
-                models.delete_model(self._store, self._job.project, model.name)
-            except ModelInUse:
-                continue  # another job starts from it
-            checkpoints.drop_checkpoint(self._store, self._job.id, model.step)
+            with contextlib.suppress(InUse):  # another job starts from it
+                checkpoints.drop_checkpoint(self._store, model)
 
 
 def _step_text(step: Step) -> str:
@@ -218,18 +229,18 @@ def _result_csv(store: Store, job_id: str) -> str:
     return table.getvalue()
 
 
-def _readme(name: str, base: str, job: JobRow, started: Started, step: int) -> str:
-    numbers = started.hyperparameters
-    return f"""---
-base_model: {base}
-library_name: transformers
----
-# {name}
+def _how(started: Started) -> str | None:
+    """What a job on adapters says of itself; all weights in float32 are nothing to talk about."""
+    if started.adapters is None:
+        return None
+    device = {"cpu": "the processor", "mps": "the GPU"}.get(started.device, "the GPU (CUDA)")
+    return (
+        f"Training LoRA adapters ({started.adapters:,} weights in float32) on {device}; "
+        f"the base model's weights stay as they are, in {started.precision}"
+    )
 
-`{base}`, fine-tuned by the job `{job.id}` up to step {step}
-({numbers["n_epochs"]} epochs, batch size {numbers["batch_size"]}, learning rate
-{started.learning_rate:g}, seed {job.seed}).
 
+WHOLE = """
 A plain Hugging Face folder:
 
 ```python
@@ -239,3 +250,30 @@ model = AutoModelForCausalLM.from_pretrained("this folder")
 tokenizer = AutoTokenizer.from_pretrained("this folder")
 ```
 """
+ADAPTER = """
+A LoRA adapter. It needs the base model, in a folder or by its name on the Hugging Face Hub:
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+base = AutoModelForCausalLM.from_pretrained("folder of the base model")
+model = PeftModel.from_pretrained(base, "this folder")
+```
+"""
+
+
+def _readme(
+    name: str, base: str, job: JobRow, started: Started, step: int, is_adapter: bool
+) -> str:
+    numbers = started.hyperparameters
+    return f"""---
+base_model: {base}
+library_name: {"peft" if is_adapter else "transformers"}
+---
+# {name}
+
+`{base}`, fine-tuned by the job `{job.id}` up to step {step}
+({numbers["n_epochs"]} epochs, batch size {numbers["batch_size"]}, learning rate
+{started.learning_rate:g}, seed {job.seed}).
+{ADAPTER if is_adapter else WHOLE}"""

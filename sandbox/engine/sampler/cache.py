@@ -6,52 +6,59 @@ it. So a choice keeps its row from the first token to the last, whatever the oth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 BLOCK = 64  # rows grow by so many positions at a time
 
 
-class SlotCache:
-    """Keys and values per layer, each [slots, heads, positions, head size].
+class NewTokens:
+    """One new token in each of the first slots, after ``lengths`` [slots] others."""
 
-    Before each forward pass, ``expect_prompts`` or ``expect_tokens`` says where it will write.
-    """
+    def __init__(self, lengths: torch.Tensor) -> None:
+        self.lengths = lengths
+        self.rows = torch.arange(len(lengths), device=lengths.device)
+        self.width = int(lengths.max()) + 1
+
+    def mask(self, dtype: torch.dtype) -> torch.Tensor:
+        """What each slot may attend to: 0 on its own tokens, the lowest number beyond.
+
+        Shape [slots, 1, 1, width].
+        """
+        columns = torch.arange(self.width, device=self.lengths.device)
+        beyond = columns > self.lengths[:, None]
+        mask = torch.zeros(beyond.shape, dtype=dtype, device=self.lengths.device)
+        return mask.masked_fill_(beyond, torch.finfo(dtype).min)[:, None, None, :]
+
+
+class SlotCache:
+    """Keys and values of each layer, each [slots, heads, positions, head size]."""
 
     def __init__(self) -> None:
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
-        self._slots: list[list[int]] = []
-        self._lengths: list[int] = []
-        self._rows = torch.empty(0, dtype=torch.long)
-        self._columns = torch.empty(0, dtype=torch.long)
-        self._prompts = True
 
-    def expect_prompts(self, slots: list[list[int]], lengths: list[int]) -> None:
-        """The next pass reads whole prompts; prompt i goes to all of ``slots[i]``."""
-        self._prompts, self._slots, self._lengths = True, slots, lengths
+    def store(
+        self, layer: int, slots: Sequence[int], keys: torch.Tensor, values: torch.Tensor
+    ) -> None:
+        """Store the keys and values of a prompt, [heads, tokens, size], in all of ``slots``."""
+        for cached, new in ((self._keys, keys), (self._values, values)):
+            if layer == len(cached):
+                cached.append(new.new_zeros(0, new.shape[0], 0, new.shape[2]))
+            cached[layer] = _with_room(cached[layer], max(slots) + 1, new.shape[1])
+            for slot in slots:
+                cached[layer][slot, :, : new.shape[1]] = new
 
-    def expect_tokens(self, lengths: torch.Tensor) -> None:
-        """The next pass reads one token per slot, which has ``lengths[slot]`` tokens so far."""
-        self._prompts = False
-        self._rows = torch.arange(len(lengths), device=lengths.device)
-        self._columns = lengths
-        self._width = int(lengths.max()) + 1
-
-    def update(
-        self, layer: int, keys: torch.Tensor, values: torch.Tensor
+    def append(
+        self, layer: int, new: NewTokens, keys: torch.Tensor, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store new keys and values [rows, heads, tokens, size]; return all to attend to."""
-        if self._prompts:
-            rows = max(slot for slots in self._slots for slot in slots) + 1
-            self._make_room(layer, keys, rows, max(self._lengths))
-            for row, (slots, length) in enumerate(zip(self._slots, self._lengths, strict=True)):
-                self._keys[layer][slots, :, :length] = keys[row, :, :length]
-                self._values[layer][slots, :, :length] = values[row, :, :length]
-            return keys, values
-        self._make_room(layer, keys, len(self._rows), self._width)
-        self._keys[layer][self._rows, :, self._columns] = keys[:, :, 0]
-        self._values[layer][self._rows, :, self._columns] = values[:, :, 0]
-        used = slice(len(self._rows)), slice(None), slice(self._width)
+        """Store a token in each slot, [slots, heads, size]; return all that can be attended to."""
+        for cached, token in ((self._keys, keys), (self._values, values)):
+            if cached[layer].shape[2] < new.width:  # slots that nobody uses now do not grow along
+                cached[layer] = _with_room(cached[layer][: len(token)], len(token), new.width)
+            cached[layer][new.rows, :, new.lengths] = token
+        used = slice(len(keys)), slice(None), slice(new.width)
         return self._keys[layer][used], self._values[layer][used]
 
     @torch.inference_mode()
@@ -65,29 +72,15 @@ class SlotCache:
         self._keys.clear()
         self._values.clear()
 
-    def _make_room(self, layer: int, like: torch.Tensor, rows: int, width: int) -> None:
-        if layer == len(self._keys):
-            empty = like.new_zeros(0, like.shape[1], 0, like.shape[3])
-            self._keys.append(empty)
-            self._values.append(empty)
-        old_rows, _, old_width, _ = self._keys[layer].shape
-        if rows <= old_rows and width <= old_width:
-            return
-        # Doubling the rows keeps the copying rare while a batch fills up.
-        new_rows = max(old_rows, rows if rows <= old_rows else max(rows, 2 * old_rows))
-        new_width = max(old_width, -(-width // BLOCK) * BLOCK)
-        for tensors in (self._keys, self._values):
-            bigger = like.new_zeros(new_rows, like.shape[1], new_width, like.shape[3])
-            bigger[:old_rows, :, :old_width] = tensors[layer]
-            tensors[layer] = bigger
 
-
-def step_mask(lengths: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """What each slot may attend to: 0 on its own tokens and the new one, -inf beyond.
-
-    Shape [slots, 1, 1, longest].
-    """
-    columns = torch.arange(int(lengths.max()) + 1, device=lengths.device)
-    beyond = columns[None, :] > lengths[:, None]
-    mask = torch.zeros(beyond.shape, dtype=dtype, device=lengths.device)
-    return mask.masked_fill_(beyond, torch.finfo(dtype).min)[:, None, None, :]
+def _with_room(tensor: torch.Tensor, rows: int, width: int) -> torch.Tensor:
+    """The tensor itself, or a copy with more slots or positions if it has too few."""
+    old_rows, heads, old_width, size = tensor.shape
+    if rows <= old_rows and width <= old_width:
+        return tensor
+    # Doubling the rows keeps the copying rare while a batch fills up.
+    rows = max(rows, 2 * old_rows) if rows > old_rows else old_rows
+    width = max(-(-width // BLOCK) * BLOCK, old_width)
+    bigger = tensor.new_zeros(rows, heads, width, size)
+    bigger[:old_rows, :, :old_width] = tensor
+    return bigger

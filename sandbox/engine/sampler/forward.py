@@ -1,45 +1,58 @@
-"""The forward pass of the decode loop, twice: written out for small Llamas, and for any model.
+"""The forward pass of the decode loop, twice: written out for Llamas, and for any model.
 
 Small models on a CPU compute in float64. A sampled text then depends on its seed and prompt only:
 rounding, which changes with the batch, the threads and the processor, happens 9 digits below
-where it could change a choice. At this size it is also as fast as transformers' float32 pass.
+where it could change a choice. Larger ones compute in the precision of their weights.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from sandbox.engine.sampler.cache import SlotCache, step_mask
+from sandbox.engine.load import LARGE
+from sandbox.engine.sampler.cache import NewTokens, SlotCache
+from sandbox.engine.sampler.choose import CANDIDATES
 
-SMALL = 20_000_000  # parameters
+
+class Text(NamedTuple):
+    """What is read at once, and where to: equal texts share the work."""
+
+    ids: Sequence[int]
+    slots: list[int]
+    full: bool = False  # whether the logits of all its tokens will be asked for
 
 
 class Forward(Protocol):
-    """What the decode loop needs of a model. Logits are [rows, vocabulary], in float64."""
+    """What the decode loop needs of a model. Logits are [rows, vocabulary], float32 or finer."""
 
-    bytes_per_token: int
+    bytes_per_token: int  # in the cache
     device: torch.device
-    embedding: torch.Tensor  # the token vectors, [vocabulary, model width]
+    dtype: torch.dtype  # of the matrices
 
-    def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
-    ) -> list[torch.Tensor]:
-        """Read prompts into their slots; each one's logits at its last token (``full``: at all)."""
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
+        """Read texts into their slots; return what ``logits`` takes for the last token of each."""
+
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """The logits after tokens that ``prefill`` has read."""
 
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot, each after ``lengths[slot]`` others; the next logits."""
 
 
-def make_forward(model: PreTrainedModel) -> Forward:
-    """The fastest forward pass that fits the model."""
-    if model.device.type == "cpu" and model.num_parameters() < SMALL and _is_plain_llama(model):
-        return LlamaForward(model)
-    return GeneralForward(model)
+def make_forward(model: PreTrainedModel, like: Forward | None = None) -> Forward:
+    """The fastest forward pass that fits the model. It shares what it can with one it is like."""
+    if not _is_plain_llama(model):
+        return GeneralForward(model)
+    small = model.device.type == "cpu" and model.num_parameters() <= LARGE
+    dtype = torch.float64 if small else model.dtype
+    return LlamaForward(model, dtype, like if isinstance(like, LlamaForward) else None)
 
 
 def _is_plain_llama(model: PreTrainedModel) -> bool:
@@ -47,102 +60,172 @@ def _is_plain_llama(model: PreTrainedModel) -> bool:
     return (
         config.model_type == "llama"
         and config.rope_parameters["rope_type"] == "default"
-        and config.num_key_value_heads == config.num_attention_heads
         and config.hidden_act == "silu"
         and not config.attention_bias
         and not config.mlp_bias
     )
 
 
+# Matrices with the same input are one: a single large product is faster than several small ones.
+JOINED = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+
+# Layer number, queries [N, H, D], keys and values [N, G, D] -> what the queries see, [N, H, D].
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
 class LlamaForward:
     """A Llama written out: the whole model on one screen.
 
-    B rows, T tokens each, d model width, H heads of size D = d / H, V vocabulary.
+    N tokens at once, whichever texts they belong to; d model width, V vocabulary; H heads of size
+    D ask, in groups of H / G that share one of G key/value heads.
     """
 
-    def __init__(self, model: PreTrainedModel, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        dtype: torch.dtype = torch.float64,
+        like: LlamaForward | None = None,
+    ) -> None:
+        """Take a model's weights, and those that are equal from the pass it is ``like``."""
         config = model.config
-        self.device = model.device
-        self.heads, self.size = config.num_attention_heads, config.head_dim
-        self.eps = config.rms_norm_eps
+        self.device, self.dtype = model.device, dtype
+        self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
+        self.size, self.eps = config.head_dim, config.rms_norm_eps
+        # bfloat16 is for the matrices. What adds up from layer to layer stays finer.
+        self.wide = torch.promote_types(dtype, torch.float32)
         weights = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
         self.embedding = weights["model.embed_tokens.weight"]  # [V, d]
         self.head = weights["lm_head.weight"].T  # [d, V]
-        self.norm = weights["model.norm.weight"]
-        self.layers = [
-            _layer(weights, f"model.layers.{i}.") for i in range(config.num_hidden_layers)
-        ]
-        angles = torch.arange(config.max_position_embeddings)[:, None].to(dtype)
-        angles = angles * model.model.rotary_emb.inv_freq.to(dtype)
-        self.cos = torch.cat([angles.cos(), angles.cos()], -1)  # [positions, D]
-        self.sin = torch.cat([-angles.sin(), angles.sin()], -1)
-        self.bytes_per_token = 2 * len(self.layers) * self.heads * self.size * dtype.itemsize
+        self.norm = weights["model.norm.weight"].to(self.wide)
+        self.layers: list[dict[str, torch.Tensor]] = []
+        for number, module in enumerate(model.model.layers):
+            layer = self._layer(weights, f"model.layers.{number}.")
+            if like is not None:
+                _share(layer, like.layers[number])
+            if dtype is model.dtype:
+                _lend(layer, module)
+            self.layers.append(layer)
+        angles = torch.arange(config.max_position_embeddings, device=self.device)[:, None]
+        angles = angles.to(self.wide) * model.model.rotary_emb.inv_freq.to(self.wide)
+        self.cos = torch.cat([angles.cos(), angles.cos()], -1).to(dtype)  # [positions, D]
+        self.sin = torch.cat([-angles.sin(), angles.sin()], -1).to(dtype)
+        self.bytes_per_token = 2 * len(self.layers) * self.groups * self.size * dtype.itemsize
+
+    def _layer(self, weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+        """The matrices of one layer as [in, out], and the scales of its norms."""
+        layer = {
+            "norm_attention": weights[prefix + "input_layernorm.weight"].to(self.wide),
+            "norm_mlp": weights[prefix + "post_attention_layernorm.weight"].to(self.wide),
+        }
+        for name, parts in JOINED.items():
+            matrix = torch.cat([weights.pop(f"{prefix}{part}.weight") for part in parts]).T
+            # Each precision has a layout in which it is faster.
+            layer[name] = matrix.contiguous() if self.dtype is torch.float64 else matrix
+        return layer
 
     @torch.inference_mode()
-    def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
-    ) -> list[torch.Tensor]:
-        """Read prompts into their slots. Padding stands on the right, where nobody looks back."""
-        lengths = [len(prompt) for prompt in prompts]
-        longest = max(lengths)
-        ids = torch.tensor([p + [0] * (longest - len(p)) for p in prompts])
-        cache.expect_prompts(slots, lengths)
-        hidden = self._hidden(ids, torch.arange(longest).expand_as(ids), cache, None)
-        if full:
-            return [hidden[i, :n] @ self.head for i, n in enumerate(lengths)]
-        last = hidden[torch.arange(len(prompts)), torch.tensor(lengths) - 1]
-        return list((last @ self.head).unsqueeze(1))
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
+        """Read texts into their slots: one after another in a row, each attends to itself."""
+        lengths = [len(text.ids) for text in texts]
+        ids = torch.tensor([token for text in texts for token in text.ids], device=self.device)
+        positions = torch.cat([torch.arange(length, device=self.device) for length in lengths])
+
+        def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            parts = zip(*(x.transpose(0, 1).split(lengths, 1) for x in (q, k, v)), strict=True)
+            seen = []
+            for text, (queries, keys, values) in zip(texts, parts, strict=True):
+                cache.store(layer, text.slots, keys, values)
+                seen.append(_causal(queries, keys, values))
+            return torch.cat(seen, 1).transpose(0, 1)
+
+        read = self._hidden(ids, positions, attend).split(lengths)
+        return [each if text.full else each[-1:] for text, each in zip(texts, read, strict=True)]
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
-        cache.expect_tokens(lengths)
-        mask = step_mask(lengths, self.embedding.dtype)
-        return self._hidden(tokens[:, None], lengths[:, None], cache, mask)[:, 0] @ self.head
+        new = NewTokens(lengths)
+        mask = new.mask(self.dtype)
 
-    def _hidden(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor,
-        cache: SlotCache,
-        mask: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """ids, positions [B, T] -> hidden states [B, T, d]."""
-        x = self.embedding[ids]
-        cos, sin = self.cos[positions][:, :, None, None], self.sin[positions][:, :, None, None]
-        rows, tokens, width = x.shape
+        def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            keys, values = cache.append(layer, new, k, v)
+            # The heads of a group look at the same keys: to them, they are so many queries.
+            q = q.view(len(q), self.groups, -1, self.size)
+            scores = (q * self.size**-0.5) @ keys.mT + mask  # [slots, G, H / G, positions]
+            shares = scores.softmax(-1, dtype=self.wide).to(values.dtype)
+            return (shares @ values).view(len(q), self.heads, self.size)
+
+        return self.logits(self._hidden(tokens, lengths, attend))
+
+    def _hidden(self, ids: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
+        """ids, positions [N] -> hidden states [N, d]."""
+        x = self.embedding[ids].to(self.wide)
+        cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]
+        rotated = self.heads + self.groups
         for number, layer in enumerate(self.layers):
             h = self._normalize(x, layer["norm_attention"])
-            qkv = (h @ layer["qkv"]).view(rows, tokens, 3, self.heads, self.size)
-            qk, v = qkv[:, :, :2], qkv[:, :, 2].transpose(1, 2)
+            qkv = _product(h, layer["qkv"]).view(len(x), -1, self.size)
+            qk, v = qkv[:, :rotated], qkv[:, rotated:]
             qk = qk * cos + qk.roll(self.size // 2, -1) * sin  # rotate by position
-            q, k = qk[:, :, 0].transpose(1, 2), qk[:, :, 1].transpose(1, 2)  # [B, H, T, D]
-            k, v = cache.update(number, k, v)
-            seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-            x = x + seen.transpose(1, 2).reshape(rows, tokens, width) @ layer["out"]
+            seen = attend(number, qk[:, : self.heads], qk[:, self.heads :], v)
+            x = x + _product(seen.flatten(1), layer["out"])
             h = self._normalize(x, layer["norm_mlp"])
-            gate, up = (h @ layer["gate_up"]).chunk(2, -1)
-            x = x + (F.silu(gate) * up) @ layer["down"]
-        return self._normalize(x, self.norm)
+            gate, up = _product(h, layer["gate_up"]).chunk(2, -1)
+            x = x + _product(F.silu(gate) * up, layer["down"])
+        return F.rms_norm(x, self.norm.shape, self.norm, self.eps)
 
     def _normalize(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(x, weight.shape, weight, self.eps)
+        return F.rms_norm(x, weight.shape, weight, self.eps).to(self.dtype)
+
+    @torch.inference_mode()
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """Hidden states [N, d] -> logits [N, V]; of bfloat16, the likeliest ones more finely."""
+        logits = _product(read.to(self.dtype), self.head).to(self.wide)
+        if self.dtype is not self.wide:
+            likeliest = logits.topk(min(CANDIDATES, logits.shape[1]), sorted=False).indices
+            finer = (self.head.T[likeliest].to(self.wide) * read[:, None]).sum(-1)
+            logits.scatter_(1, likeliest, finer)
+        return logits
 
 
-def _layer(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """The matrices of one layer as [in, out], those with the same input joined."""
+def _product(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """x [N, in] times a matrix [in, out].
 
-    def joined(*names: str) -> torch.Tensor:
-        return torch.cat([weights[f"{prefix}{name}.weight"] for name in names]).T.contiguous()
+    A single row of bfloat16 is multiplied twice: a product of one row is summed up in another
+    order than that of many, and its text alone would not be the one in company.
+    """
+    if len(x) == 1 and x.dtype is torch.bfloat16:
+        return (x.expand(2, -1) @ matrix)[:1]
+    return x @ matrix
 
-    return {
-        "norm_attention": weights[prefix + "input_layernorm.weight"],
-        "norm_mlp": weights[prefix + "post_attention_layernorm.weight"],
-        "qkv": joined("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-        "out": joined("self_attn.o_proj"),
-        "gate_up": joined("mlp.gate_proj", "mlp.up_proj"),
-        "down": joined("mlp.down_proj"),
-    }
+
+def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Queries [H, T, D], keys and values [G, T, D] of one text -> what each token sees of it."""
+    seen = F.scaled_dot_product_attention(
+        q[None], k[None], v[None], is_causal=True, enable_gqa=True
+    )
+    return seen[0]
+
+
+def _share(layer: dict[str, torch.Tensor], like: dict[str, torch.Tensor]) -> None:
+    """Take the matrices of another layer where they are equal."""
+    for name in JOINED:
+        if torch.equal(layer[name], like[name]):
+            layer[name] = like[name]
+
+
+def _lend(layer: dict[str, torch.Tensor], module: nn.Module) -> None:
+    """Let the model's own layer use these matrices, so that none is in memory twice."""
+    for name, parts in JOINED.items():
+        linears = [module.get_submodule(part) for part in parts]
+        pieces = layer[name].T.split([linear.out_features for linear in linears])
+        for linear, piece in zip(linears, pieces, strict=True):
+            linear.weight.data = piece
 
 
 class GeneralForward:
@@ -150,8 +233,7 @@ class GeneralForward:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.device = model.device
-        self.embedding = model.get_input_embeddings().weight
+        self.device, self.dtype = model.device, model.dtype
         config = model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -159,53 +241,57 @@ class GeneralForward:
         self.bytes_per_token = 2 * self.n_layers * heads * size * model.dtype.itemsize
 
     @torch.inference_mode()
-    def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
-    ) -> list[torch.Tensor]:
-        """Read prompts into their slots, one after another: large models fill the machine."""
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
+        """Read texts into their slots, one after another: large models fill the machine."""
         logits = []
-        for prompt, targets in zip(prompts, slots, strict=True):
-            cache.expect_prompts([targets], [len(prompt)])
-            ids = torch.tensor([prompt], device=self.device)
-            out = self._run(ids, None, cache, None, logits_to_keep=0 if full else 1)
-            logits.append(out[0].double())
+        for text in texts:
+            ids = torch.tensor([text.ids], device=self.device)
+            layers = [_PromptLayer(cache, number, text.slots) for number in range(self.n_layers)]
+            logits.append(self._run(ids, layers, logits_to_keep=0 if text.full else 1)[0])
         return logits
+
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """These are logits already."""
+        return read
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
-        cache.expect_tokens(lengths)
-        mask = step_mask(lengths, self.model.dtype)
-        return self._run(tokens[:, None], lengths[:, None], cache, mask)[:, 0].double()
+        new = NewTokens(lengths)
+        mask = new.mask(self.dtype)
+        layers = [_StepLayer(cache, number, new) for number in range(self.n_layers)]
+        positions = lengths[:, None]
+        return self._run(tokens[:, None], layers, position_ids=positions, attention_mask=mask)[:, 0]
 
-    def _run(
-        self,
-        ids: torch.Tensor,
-        positions: torch.Tensor | None,
-        cache: SlotCache,
-        mask: torch.Tensor | None,
-        **options: Any,
-    ) -> torch.Tensor:
-        layers = [_SlotLayer(cache, number) for number in range(self.n_layers)]
-        return self.model(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=Cache(layers=layers),
-            use_cache=True,
-            **options,
-        ).logits
+    def _run(self, ids: torch.Tensor, layers: list[DynamicLayer], **options: Any) -> torch.Tensor:
+        cache = Cache(layers=layers)
+        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **options)
+        return out.logits.to(torch.promote_types(out.logits.dtype, torch.float32))
 
 
-class _SlotLayer(DynamicLayer):
-    """One layer of a SlotCache, as transformers wants to see it."""
+class _PromptLayer(DynamicLayer):
+    """One layer of a SlotCache, as transformers wants to see it while it reads a prompt."""
 
-    def __init__(self, cache: SlotCache, number: int) -> None:
+    def __init__(self, cache: SlotCache, number: int, slots: list[int]) -> None:
         super().__init__()
-        self._cache = cache
-        self._number = number
+        self._cache, self._number, self._slots = cache, number, slots
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._cache.update(self._number, key_states, value_states)
+        self._cache.store(self._number, self._slots, key_states[0], value_states[0])
+        return key_states, value_states
+
+
+class _StepLayer(DynamicLayer):
+    """One layer of a SlotCache, as transformers wants to see it while it reads a token per slot."""
+
+    def __init__(self, cache: SlotCache, number: int, new: NewTokens) -> None:
+        super().__init__()
+        self._cache, self._number, self._new = cache, number, new
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        keys, values = key_states[:, :, 0], value_states[:, :, 0]
+        return self._cache.append(self._number, self._new, keys, values)

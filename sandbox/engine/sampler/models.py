@@ -1,13 +1,17 @@
-"""Model folders in memory."""
+"""Models in memory: whole folders, and bases with a LoRA adapter on them."""
 
 from __future__ import annotations
 
+import copy
+import ctypes
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
 from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
@@ -19,27 +23,27 @@ from sandbox.engine.text.encoder import Encoder
 
 # Kept in memory, beside the models that are answering.
 MOST = 8
-MOST_BYTES = 3 * 2**30
+MOST_BYTES = 2**30
+
+Name = tuple[str, str | None]  # the folder of a model, and that of the adapter on it
 
 
 @dataclass(frozen=True)
 class _Loaded:
     """A model in memory, and the loop that answers with it."""
 
-    stamp: int  # of its files, when they were read
-    bytes: int
+    stamp: tuple[int, ...]  # of its files, when they were read
+    bytes: int  # that it shares with no other
+    model: PreTrainedModel
     decode: DecodeLoop
 
 
 class ModelCache:
-    """The models in memory; the least recently used one goes first.
-
-    A model is named by its folder and, if it is a base with a LoRA adapter, the adapter's folder.
-    """
+    """The models in memory; the least recently used one goes first."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self._models: OrderedDict[tuple[str, str | None], _Loaded] = OrderedDict()
+        self._models: OrderedDict[Name, _Loaded] = OrderedDict()
         self._embedders: dict[str, EmbedLoop] = {}
 
     def get(self, folder: str, adapter: str | None = None) -> DecodeLoop:
@@ -47,7 +51,7 @@ class ModelCache:
 
         Raises EngineError when it cannot be loaded.
         """
-        return self._load(folder, adapter).decode
+        return self._find(folder, adapter).decode
 
     def embedder(self, folder: str) -> EmbedLoop:
         """What turns texts into vectors with the model of a folder. Raises EngineError."""
@@ -68,15 +72,21 @@ class ModelCache:
     def _loops(self) -> list[DecodeLoop | EmbedLoop]:
         return [*(model.decode for model in self._models.values()), *self._embedders.values()]
 
-    def _load(self, folder: str, adapter: str | None) -> _Loaded:
-        stamp = _stamp(folder, adapter)
-        known = self._models.get((folder, adapter))
+    def _find(self, folder: str, adapter: str | None) -> _Loaded:
+        base = None if adapter is None else self._find(folder, None)
+        name, stamp = (folder, adapter), _stamp(folder, adapter)
+        known = self._models.get(name)
         # A folder may be deleted and made again under the same name.
         if known is None or (known.stamp != stamp and not known.decode.busy):
-            self._models[folder, adapter] = _load_loop(folder, adapter, stamp)
-        self._models.move_to_end((folder, adapter))
+            with _unavailable(adapter or folder):
+                if base is None or adapter is None:
+                    self._models[name] = _load(folder, stamp)
+                else:
+                    self._models[name] = _tuned(base, adapter, stamp)
+                _give_back_memory()
+        self._models.move_to_end(name)
         self._drop_old()
-        return self._models[folder, adapter]
+        return self._models[name]
 
     def _drop_old(self) -> None:
         """Let idle models go, the oldest first, but never the newest."""
@@ -88,12 +98,12 @@ class ModelCache:
                 del self._models[name]
 
 
-def _stamp(folder: str, adapter: str | None) -> int:
+def _stamp(folder: str, adapter: str | None) -> tuple[int, ...]:
     files = [Path(folder) / "config.json"]
     if adapter is not None:
         files.append(Path(adapter) / "adapter_config.json")
     try:
-        return max(file.stat().st_mtime_ns for file in files)
+        return tuple(file.stat().st_mtime_ns for file in files)
     except OSError as error:
         raise EngineError("model_unavailable", f"The model's files are gone ({error}).") from None
 
@@ -111,17 +121,33 @@ def _unavailable(folder: str) -> Iterator[None]:
         ) from error
 
 
-def _load_loop(folder: str, adapter: str | None, stamp: int) -> _Loaded:
-    with _unavailable(folder):
-        model = load_model(Path(folder))
-        if adapter is not None:
-            model = _with_adapter(model, adapter)
-        size = sum(tensor.nbytes for tensor in model.parameters())
-        return _Loaded(stamp, size, DecodeLoop(make_forward(model), Encoder(folder)))
+def _give_back_memory() -> None:
+    """Hand what loading needed for a moment to the system: glibc would keep much of it."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
-def _with_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
-    """The model with a LoRA adapter added to its weights: as fast as without, at a copy's cost."""
+def _load(folder: str, stamp: tuple[int, ...]) -> _Loaded:
+    """Read a whole model."""
+    model, encoder = load_model(Path(folder)), Encoder(folder)
+    forward = make_forward(model)
+    size = sum(tensor.nbytes for tensor in model.parameters())
+    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder))
+
+
+def _tuned(base: _Loaded, adapter: str, stamp: tuple[int, ...]) -> _Loaded:
+    """A base with an adapter added to its weights: as fast as the base.
+
+    Only the matrices that the adapter changes are its own, the others are the base's.
+    """
     from peft import PeftModel  # here: few servers have adapters, and it loads slowly
 
-    return PeftModel.from_pretrained(model, adapter, local_files_only=True).merge_and_unload()
+    shared = {id(each): nn.Parameter(each.data, False) for each in base.model.parameters()}
+    model = PeftModel.from_pretrained(
+        copy.deepcopy(base.model, memo=shared), adapter, local_files_only=True
+    )
+    model = model.merge_and_unload(safe_merge=True)  # into new matrices
+    forward, encoder = make_forward(model, like=base.decode.forward), base.decode.encoder
+    known = {each.data_ptr() for each in base.model.parameters()}
+    size = sum(each.nbytes for each in model.parameters() if each.data_ptr() not in known)
+    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder))

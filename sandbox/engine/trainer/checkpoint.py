@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
@@ -91,6 +92,11 @@ def save_model(folder: Path, model: PreTrainedModel, start: Path) -> None:
                 shutil.copyfile(path, target / path.name)
 
     write_folder(folder, fill)
+
+
+def save_adapter(folder: Path, model: PeftModel) -> None:
+    """Write the adapters of a model alone: a few megabytes, of use with their base only."""
+    write_folder(folder, lambda target: model.save_pretrained(target, save_embedding_layers=False))
 
 
 def _trained(run: TrainingRun) -> list[tuple[str, torch.nn.Parameter]]:

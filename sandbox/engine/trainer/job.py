@@ -9,14 +9,18 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from peft import PeftModel
 from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
+from sandbox.engine import load
 from sandbox.engine.load import load_model
 from sandbox.engine.pipe import CLOSED
 from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.text.examples import TrainingFileError
-from sandbox.engine.text.hyperparameters import describe, resolve
+from sandbox.engine.text.hyperparameters import Hyperparameters, resolve
 from sandbox.engine.trainer import checkpoint, lora
+from sandbox.engine.trainer.attention import use_grouped_products
 from sandbox.engine.trainer.data import ExampleSet
 from sandbox.engine.trainer.loop import StepResult, TrainingFailed, TrainingRun
 from sandbox.engine.trainer.messages import (
@@ -123,28 +127,23 @@ def _run(order: Train, server: Conversation) -> Done | Stopped:
     validation = None
     if order.validation_file is not None:
         validation = ExampleSet.read(order.validation_file, encoder, "validation")
-    model = load_model(order.start)
-    description = describe(order.base)
-    adapters = lora.lora_settings(model, description)
-    numbers = resolve(
-        order.hyperparameters, description, len(training.examples), adapters is not None
-    )
-    if adapters is not None:
-        model = lora.add_lora(model, adapters, order.seed)
+    model = _load(order)
+    adapters = isinstance(model, PeftModel)
+    numbers = resolve(order.hyperparameters, order.advice, len(training.examples), adapters)
     run = TrainingRun(model, training, validation, numbers, order.seed)
     checkpoint.load_state(order.folder, run)
-    server.send(Started(numbers.public(), numbers.learning_rate))
+    server.send(_started(run, numbers))
     for result in run.steps():
-        server.send(Step(result.step, result.total_steps, result.epoch_ends, result.metrics))
+        server.send(Step(result.step, result.total_steps, result.done, result.metrics))
         _fail_if_asked(order.fault, result)
         server.look()
-        if result.epoch_ends:
+        if result.checkpoint:
             _save_model(order, run)
             if result.step == result.total_steps:
                 tokens = training.n_tokens * numbers.n_epochs
                 return Done(result.step, result.metrics, training.format, tokens)
             server.send(Checkpoint(result.step, result.metrics, training.format))
-        if result.epoch_ends or server.stop_wanted:
+        if result.checkpoint or server.stop_wanted:
             server.sync()
             checkpoint.save_state(order.folder, run)
         if server.stop_wanted:
@@ -152,9 +151,35 @@ def _run(order: Train, server: Conversation) -> Done | Stopped:
     return Stopped(saved=True)
 
 
+def _load(order: Train) -> PreTrainedModel | PeftModel:
+    """The model to train; a PeftModel if adapters on it are."""
+    model = load_model(order.start)
+    settings = lora.lora_settings(model, order.advice)
+    if model.num_parameters() > load.LARGE:
+        use_grouped_products(model)
+    if order.adapter is not None:
+        return lora.load_lora(model, order.adapter)
+    return model if settings is None else lora.add_lora(model, settings, order.seed)
+
+
+def _started(run: TrainingRun, numbers: Hyperparameters) -> Started:
+    weights = sum(weight.numel() for weight in run.trained)
+    return Started(
+        hyperparameters=numbers.public(),
+        learning_rate=numbers.learning_rate,
+        device=run.model.device.type,
+        precision=str(run.model.dtype).removeprefix("torch."),
+        adapters=weights if isinstance(run.model, PeftModel) else None,
+    )
+
+
 def _save_model(order: Train, run: TrainingRun) -> None:
     folder = order.models / f"{order.job_id}-{run.step}"
-    checkpoint.save_model(folder, lora.merged(run.model), order.start)
+    # An adapter needs its base, which stays. A tuned model that was the start may be deleted.
+    if isinstance(run.model, PeftModel) and order.start.parent != order.models:
+        checkpoint.save_adapter(folder, run.model)
+    else:
+        checkpoint.save_model(folder, lora.merged(run.model), order.start)
 
 
 def _fail_if_asked(fault: Mapping[str, Any] | None, result: StepResult) -> None:

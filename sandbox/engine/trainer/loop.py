@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from peft import PeftModel
 from transformers import PreTrainedModel
 
 from sandbox.engine.text.examples import TrainingExample
@@ -20,6 +22,7 @@ from sandbox.engine.text.hyperparameters import Hyperparameters
 from sandbox.engine.trainer.data import IGNORED, ExampleSet, collate, epoch_batches
 
 MICRO_BATCH = 16  # examples at once in memory
+SCORES_AT_ONCE = 2**21  # of the loss: as many as stay in a processor's cache
 MAX_GRAD_NORM = 1.0
 WARMUP_SHARE = 0.05  # of all steps
 VALIDATIONS_PER_EPOCH = 4
@@ -40,7 +43,8 @@ class StepResult:
 
     step: int
     total_steps: int
-    epoch_ends: bool
+    checkpoint: bool  # the model as it is now is one to keep
+    done: float  # share of the work of all steps, up to 1.0
     metrics: dict[str, Any]
 
 
@@ -52,15 +56,23 @@ class Tally:
     hits: int = 0
     tokens: int = 0
 
-    def add(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Count a batch, logits [B, T, V] and labels [B, T]; return its summed cross-entropy."""
-        learned = labels[:, 1:] != IGNORED  # position t predicts token t + 1
-        logits, targets = logits[:, :-1][learned].float(), labels[:, 1:][learned]
-        loss = F.cross_entropy(logits, targets, reduction="sum")
-        self.loss += loss.item()
-        self.hits += int((logits.detach().argmax(-1) == targets).sum())
+    def add(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Count N tokens, logits [N, V] and targets [N]; return their summed cross-entropy.
+
+        A few rows at a time: a large vocabulary's logits of a batch are hundreds of megabytes,
+        and each pass over them would wait for the memory.
+        """
+        rows = max(1, SCORES_AT_ONCE // logits.shape[-1])
+        total = logits.new_zeros((), dtype=torch.float32)
+        hits = torch.zeros((), dtype=torch.long, device=logits.device)
+        for some, answers in zip(logits.split(rows), targets.split(rows), strict=True):
+            some = some.float()
+            total = total + F.cross_entropy(some, answers, reduction="sum")
+            hits += (some.detach().argmax(-1) == answers).sum()
+        self.loss += total.item()
+        self.hits += int(hits)
         self.tokens += len(targets)
-        return loss
+        return total
 
     def means(self, prefix: str) -> dict[str, float]:
         """Mean loss and accuracy per token, under the names that the API gives them."""
@@ -73,25 +85,46 @@ class TrainingRun:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | PeftModel,
         training: ExampleSet,
         validation: ExampleSet | None,
         numbers: Hyperparameters,
         seed: int,
     ) -> None:
         self.model = model
-        self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.trained, lr=numbers.learning_rate, weight_decay=0.0)
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        self.trained = [p for _, p in named]
+        second = [p for name, p in named if ".lora_B." in name]
+        first = [p for name, p in named if ".lora_B." not in name]
+        groups = [
+            {"params": params, "ratio": ratio}
+            for params, ratio in ((first, 1.0), (second, numbers.lora_plus_ratio))
+            if params
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=numbers.learning_rate, weight_decay=0.0)
         self.step = 0
+        self.examples = training.examples
         self.steps_per_epoch = math.ceil(len(training.examples) / numbers.batch_size)
         self.total_steps = self.steps_per_epoch * numbers.n_epochs
-        self.examples = training.examples
+        lengths = [len(example.ids) for example in training.examples]
+        self._batches = [
+            batch
+            for epoch in range(numbers.n_epochs)
+            for batch in epoch_batches(lengths, numbers.batch_size, seed, epoch)
+        ]
+        parts = numbers.n_epochs * numbers.checkpoints_per_epoch
+        self._checkpoints = {self.total_steps * part // parts for part in range(1, parts + 1)}
         self._numbers = numbers
-        self._seed = seed
         size = min(numbers.batch_size, MICRO_BATCH)
         by_length = sorted(validation.examples if validation else [], key=lambda e: len(e.ids))
         self._validation = [by_length[i : i + size] for i in range(0, len(by_length), size)]
+        self._work = np.cumsum([self._work_of(step, lengths) for step in range(self.total_steps)])
         torch.manual_seed(seed)  # for models with dropout
+
+    @property
+    def done(self) -> float:
+        """The share of the work of all steps that is done."""
+        return float(self._work[self.step - 1] / self._work[-1]) if self.step else 0.0
 
     def steps(self) -> Iterator[StepResult]:
         """Make the steps that are left, one for each iteration.
@@ -101,30 +134,25 @@ class TrainingRun:
         if self._numbers.learning_rate > torch.finfo(torch.float32).max:
             raise _diverged("the learning rate is too large to be a number")
         self.model.train()
-        lengths = [len(example.ids) for example in self.examples]
-        batches: list[list[int]] = []
-        while self.step < self.total_steps:
-            epoch, position = divmod(self.step, self.steps_per_epoch)
-            if position == 0 or not batches:
-                batches = epoch_batches(lengths, self._numbers.batch_size, self._seed, epoch)
-            tally = self._make_step([self.examples[i] for i in batches[position]])
+        for batch in self._batches[self.step :]:
+            tally = self._make_step([self.examples[i] for i in batch])
             self.step += 1
-            epoch_ends = self.step % self.steps_per_epoch == 0
-            metrics = {"step": self.step, **tally.means("train"), **self._validate(epoch_ends)}
+            metrics = {"step": self.step, **tally.means("train"), **self._validate()}
             if not all(math.isfinite(value) for value in metrics.values()):
                 raise _diverged(f"the loss at step {self.step} is not a number")
             metrics["total_steps"] = self.total_steps
-            yield StepResult(self.step, self.total_steps, epoch_ends, metrics)
+            checkpoint = self.step in self._checkpoints
+            yield StepResult(self.step, self.total_steps, checkpoint, self.done, metrics)
 
     def _make_step(self, batch: Sequence[TrainingExample]) -> Tally:
         parts = [collate(batch[i : i + MICRO_BATCH]) for i in range(0, len(batch), MICRO_BATCH)]
         n_learned = sum(int((labels[:, 1:] != IGNORED).sum()) for _, labels in parts)
         tally = Tally()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = self._learning_rate() * group["ratio"]
         self.optimizer.zero_grad()
         for ids, labels in parts:
-            loss = tally.add(self._logits(ids), labels.to(self.model.device))
+            loss = tally.add(*self._predict(ids, labels))
             (loss / n_learned).backward()  # the mean over all tokens of the whole batch
         torch.nn.utils.clip_grad_norm_(self.trained, MAX_GRAD_NORM)
         self.optimizer.step()
@@ -138,31 +166,60 @@ class TrainingRun:
         left = (self.total_steps - self.step) / max(1, self.total_steps - warmup)
         return self._numbers.learning_rate * left
 
-    def _logits(self, ids: torch.Tensor) -> torch.Tensor:
-        """Logits [B, T, V] of token ids [B, T]; in bfloat16 where a GPU can do that."""
-        device = self.model.device
-        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            return self.model(input_ids=ids.to(device), use_cache=False).logits
+    def _predict(
+        self, ids: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [N, V] and targets [N] of the N tokens to learn in ids and labels [B, T].
 
-    def _validate(self, epoch_ends: bool) -> dict[str, float]:
-        """A few times an epoch one batch of the validation set, and all of it at the end."""
+        Beside adapters the model's head, its largest matrix, sees nothing but the positions of
+        these. Where the head itself is trained, the order of its gradient's sums, and with it the
+        last bits of a tuned model, would change with that.
+        """
+        device = self.model.device
+        learned = torch.zeros_like(labels, dtype=torch.bool)
+        learned[:, :-1] = labels[:, 1:] != IGNORED  # position t predicts token t + 1
+        learned, targets = learned.to(device), labels[:, 1:][learned[:, :-1]].to(device)
+        keep = learned if isinstance(self.model, PeftModel) else 0
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=self.model.dtype == torch.bfloat16
+        ):
+            output = self.model(input_ids=ids.to(device), logits_to_keep=keep, use_cache=False)
+        logits = output.logits
+        return logits if logits.dim() == 2 else logits[learned], targets
+
+    def _work_of(self, step: int, lengths: Sequence[int]) -> int:
+        """How much work a step is: in tokens, padding included, that go forward through the model.
+
+        Backward is about twice as much again.
+        """
+        batch = self._batches[step]
+        validated = [example for part in self._validation_at(step + 1) for example in part]
+        longest = max(lengths[i] for i in batch)
+        return 3 * len(batch) * longest + sum(len(example.ids) for example in validated)
+
+    def _validation_at(self, step: int) -> list[Sequence[TrainingExample]]:
+        """The batches of the validation set that are looked at after a step.
+
+        A few times an epoch one of them; at an epoch's end that one, and then all.
+        """
         every = max(1, self.steps_per_epoch // VALIDATIONS_PER_EPOCH)
-        if not self._validation or not (epoch_ends or self.step % every == 0):
-            return {}
-        one = self._validation[self.step // every % len(self._validation)]
-        found = self._measure([one]).means("valid")
-        if epoch_ends:
-            found |= self._measure(self._validation).means("full_valid")
-        return found
+        epoch_ends = step % self.steps_per_epoch == 0
+        if not self._validation or not (epoch_ends or step % every == 0):
+            return []
+        one = self._validation[step // every % len(self._validation)]
+        return [one, *self._validation] if epoch_ends else [one]
+
+    def _validate(self) -> dict[str, float]:
+        one, rest = self._validation_at(self.step)[:1], self._validation_at(self.step)[1:]
+        found = self._measure(one).means("valid") if one else {}
+        return found | (self._measure(rest).means("full_valid") if rest else {})
 
     @torch.no_grad()
     def _measure(self, batches: Sequence[Sequence[TrainingExample]]) -> Tally:
         self.model.eval()
         tally = Tally()
         for batch in batches:
-            ids, labels = collate(batch)
-            tally.add(self._logits(ids), labels.to(self.model.device))
+            tally.add(*self._predict(*collate(batch)))
         self.model.train()
         return tally
 

@@ -24,8 +24,9 @@ class Train:
     """Train this job, from its saved state if there is one."""
 
     job_id: str
-    start: Path  # the folder of the model to tune
-    base: Path  # the folder of the base model it descends from: its advice on hyperparameters
+    start: Path  # the folder of the model to tune: a base, or a tuned model with all its weights
+    adapter: Path | None  # the folder of the LoRA adapter to go on from, if the model has one
+    advice: Mapping[str, Any]  # the base's, on hyperparameters and on adapters
     folder: Path  # of the job: the saved state, and the lock of who trains it
     models: Path  # the model of step 6 becomes the folder JOB_ID-6 in here
     training_file: Path
@@ -60,6 +61,9 @@ class Started:
 
     hyperparameters: dict[str, Any]
     learning_rate: float  # the base's own times the multiplier
+    device: str  # "cpu", "cuda" or "mps"
+    precision: str  # of the base's weights, such as "bfloat16"
+    adapters: int | None  # weights of the LoRA adapters; None if all weights are trained
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,13 @@ class Step:
 
     step: int
     total_steps: int
-    epoch_ends: bool
+    done: float  # share of the job's work, up to 1.0; not all steps take equally long
     metrics: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The model at the end of an epoch is in its folder."""
+    """The model as it is after a step, such as the last one of an epoch, is in its folder."""
 
     step: int
     metrics: dict[str, Any]
