@@ -20,9 +20,10 @@ import pytest
 
 from bench.lost import mismatch
 from bench.undisturbed import OWN_NAMES
+from sandbox.bases import Base
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer.messages import Checkpoint, Done, Started, Step
-from sandbox.store import batches, checkpoints, events, files, jobs, models, responses
+from sandbox.store import answers, batches, checkpoints, events, files, jobs, models
 from sandbox.store.batches import LineResult, NewBatch
 from sandbox.store.database import Store
 from sandbox.store.jobs import NewJob
@@ -93,7 +94,7 @@ def use_files(store: Store, told: Told) -> None:
     told(f"deleting {file.id}")
     files.delete_file(store, "p", file.id)
     told(f"deleted {file.id}")
-    responses.add_response(store, "p", [], {"id": "resp_1"})
+    answers.add_answer(store, "p", [], {"id": "resp_1"})
     told("answered resp_1")
 
 
@@ -115,7 +116,7 @@ def test_files_and_responses(tmp_path: Path) -> None:
                 elif verb == "deleted":
                     assert name not in there
                 elif verb == "answered":
-                    assert responses.get_response(store, "p", name) is not None
+                    assert answers.get_answer(store, "p", name, answers.RESPONSE) is not None
         number += 1
     assert number > 25
 
@@ -134,15 +135,15 @@ def train(store: Store, told: Told) -> None:
     job = jobs.next_job(store, [])
     if job is None:
         return
-    record = JobRecord(store, job, {"base": Path("base")})
+    record = JobRecord(store, job, {"base": Base("base", Path("base"), 0, 128, 100)})
     saved = store.jobs_dir / job.id / "state"
     saved.parent.mkdir(exist_ok=True)
     step = int(saved.read_text()) if saved.exists() else 0
-    record.write(Started({"n_epochs": 5, "batch_size": 1}, 1e-3))
+    record.write(Started({"n_epochs": 5, "batch_size": 1}, 1e-3, "cpu", "float32", None))
     while step < STEPS:
         step += 1
         metrics = {"step": step, "train_loss": 1 / step, "train_mean_token_accuracy": 0.5}
-        record.write(Step(step, STEPS, step % EPOCH == 0, metrics))
+        record.write(Step(step, STEPS, step / STEPS, metrics))
         told(f"step {step}")
         if step % EPOCH == 0:
             write_model(store.models_dir / f"{job.id}-{step}", step)
