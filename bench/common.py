@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -93,13 +93,10 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """The server's trainers and samplers, also those that are just being started."""
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children():
-                with suppress(psutil.Error):
-                    if "resource_tracker" not in " ".join(child.cmdline()):
-                        found.append(child)
-        return found
+        try:
+            return psutil.Process(self.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
 
     def orphans(self) -> list[str]:
         """What is left of the server's processes after its end, if they have had some time."""

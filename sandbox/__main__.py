@@ -5,7 +5,6 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from sandbox.config import DEFAULT_BASE, ConfigError, Settings, usual_trainers
 from sandbox.store import keys
 from sandbox.store.database import Store
 from sandbox.store.errors import StoreError
-from sandbox.store.keys import KeyRow
+from sandbox.store.tables import KeyRow
 
 DEFAULTS = Settings()
 
@@ -200,14 +199,19 @@ Shown = tuple[Any, list[str]]  # an answer as JSON has it, and as lines for peop
 def _create_key(store: Store, options: argparse.Namespace) -> Shown:
     row, secret = keys.create_key(store, options.project, options.name)
     head = f"A key for the project {row.project}. It is shown this once; keep it safe:"
-    return {**asdict(row), "key": secret}, [head, secret]
+    return {**_public(row), "key": secret}, [head, secret]
 
 
 def _list_keys(store: Store, options: argparse.Namespace) -> Shown:
     rows = keys.list_keys(store)
     lines = [_line(row) for row in rows]
     none = ["No keys yet. Make one with: python -m sandbox keys create"]
-    return [asdict(row) for row in rows], lines or none
+    return [_public(row) for row in rows], lines or none
+
+
+def _public(row: KeyRow) -> dict[str, Any]:
+    names = ("id", "project", "name", "last4", "created_at", "revoked_at")
+    return {name: getattr(row, name) for name in names}
 
 
 def _line(row: KeyRow) -> str:

@@ -8,7 +8,7 @@ from fastapi.security import HTTPBearer
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.errors import InvalidKey
 from sandbox.store import keys
-from sandbox.store.keys import KeyRow
+from sandbox.store.tables import KeyRow
 
 # Declares the scheme, so that the OpenAPI document names it.
 scheme = HTTPBearer(auto_error=False, description="A key made by `python -m sandbox keys create`")

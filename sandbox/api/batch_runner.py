@@ -24,9 +24,9 @@ from sandbox.api.errors import (
 from sandbox.api.generation import Answer
 from sandbox.api.race import Stopped, unless
 from sandbox.store import batches, files, ids
-from sandbox.store.batches import BatchRow, LineResult
+from sandbox.store.batches import LineResult
 from sandbox.store.errors import StorageError, StoreError
-from sandbox.store.schema import UNFINISHED_BATCH
+from sandbox.store.tables import UNFINISHED_BATCH, BatchRow
 
 log = logging.getLogger(__name__)
 # Requests of all batches together. Each batch asks for one place at a time, and places are given

@@ -20,8 +20,8 @@ from sandbox.api.metadata import Metadata
 from sandbox.api.paging import PageToHundred, envelope
 from sandbox.api.uploads import LONGEST_LIFE, SHORTEST_LIFE
 from sandbox.store import batches
-from sandbox.store.batches import BatchRow, NewBatch
-from sandbox.store.errors import BatchStateError, MissingFile
+from sandbox.store.errors import MissingFile, StateError
+from sandbox.store.tables import BatchRow
 
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
 # How long the answer to a cancel waits for the batch to end.
@@ -78,7 +78,7 @@ async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> d
     await run_in_threadpool(_find, context, project, batch_id)
     try:
         await run_in_threadpool(batches.request_cancel, context.store, batch_id)
-    except BatchStateError as error:
+    except StateError as error:
         raise BadRequest(
             f"Cannot cancel a batch with status '{error.status}'.", code="invalid_batch_state"
         ) from error
@@ -94,13 +94,13 @@ async def cancel_batch(batch_id: str, project: Project, context: ContextOf) -> d
 def _create(context: Context, project: str, asked: BatchRequest) -> BatchRow:
     find_file(context, project, asked.input_file_id, "input_file_id", "batch")
     life = asked.output_expires_after
-    new = NewBatch(
-        project,
-        asked.endpoint,
-        asked.input_file_id,
-        asked.completion_window,
-        life.seconds if life else None,
-        asked.metadata,
+    new = BatchRow(
+        project=project,
+        endpoint=asked.endpoint,
+        input_file=asked.input_file_id,
+        completion_window=asked.completion_window,
+        output_seconds=life.seconds if life else None,
+        metadata=asked.metadata,
     )
     try:
         return batches.create_batch(context.store, new)

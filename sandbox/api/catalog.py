@@ -7,7 +7,7 @@ from sandbox.api.context import Context
 from sandbox.api.errors import NotFound
 from sandbox.bases import Base
 from sandbox.store import models
-from sandbox.store.models import ModelRow
+from sandbox.store.tables import ModelRow
 
 MOST_NAMED = 20  # models, in an error
 

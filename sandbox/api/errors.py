@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from sandbox.store.errors import InvalidCursor, JobStateError
+from sandbox.store.errors import InvalidCursor, StateError
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def install_handlers(app: FastAPI) -> None:
     for kind in (
         ApiError,
         InvalidCursor,
-        JobStateError,
+        StateError,
         ClientDisconnect,
         RequestValidationError,
         HTTPException,
@@ -210,7 +210,7 @@ def _translate(request: Request, error: Exception) -> ApiError:
         case InvalidCursor():
             message = f"Nothing in this list has the id '{error}', which 'after' names."
             return BadRequest(message, param="after")
-        case JobStateError():
+        case StateError():
             return BadRequest(f"{error}.", code="invalid_job_state")
         case ClientDisconnect():
             return ClientGone("The client closed the connection.")

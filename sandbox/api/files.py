@@ -17,8 +17,8 @@ from sandbox.api.jsonl import copy_jsonl, copy_plain
 from sandbox.api.paging import PageQuery, envelope
 from sandbox.api.uploads import PURPOSES, Upload, receive_upload
 from sandbox.store import files
-from sandbox.store.errors import FileInUse, storage_errors
-from sandbox.store.files import FileRow
+from sandbox.store.errors import InUse, storage_errors
+from sandbox.store.tables import FileRow
 
 router = APIRouter(prefix="/files", tags=["files"])
 
@@ -100,9 +100,9 @@ def delete_file(file_id: str, project: Project, context: ContextOf) -> dict[str,
     """Delete a file, unless an unfinished job or batch needs it."""
     try:
         deleted = files.delete_file(context.store, project, file_id)
-    except FileInUse as error:
+    except InUse as error:
         raise Conflict(
-            f"The file {file_id} is in use by {error.job_id}. Wait for its end or cancel it, "
+            f"The file {file_id} is in use by {error.user}. Wait for its end or cancel it, "
             "then delete the file."
         ) from error
     if not deleted:

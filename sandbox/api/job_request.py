@@ -111,16 +111,15 @@ def merge_hyperparameters(request: JobRequest) -> dict[str, int | float | str]:
     Raises BadRequest when a number is given in both places and differs.
     """
     supervised = request.method.supervised if request.method else None
-    new = (supervised.hyperparameters if supervised else None) or Hyperparameters()
-    old = request.hyperparameters or Hyperparameters()
-    merged: dict[str, int | float | str] = {}
-    for name in Hyperparameters.model_fields:
-        value, other = getattr(new, name), getattr(old, name)
-        if value is not None and other is not None and value != other:
+    new, old = (
+        asked.model_dump(exclude_none=True) if asked else {}
+        for asked in (supervised and supervised.hyperparameters, request.hyperparameters)
+    )
+    for name in new.keys() & old.keys():
+        if new[name] != old[name]:
             raise BadRequest(
-                f"'hyperparameters.{name}' is {other}, but 'method.supervised.hyperparameters."
-                f"{name}' is {value}. Give it once, in 'method'.",
+                f"'hyperparameters.{name}' is {old[name]}, but 'method.supervised.hyperparameters."
+                f"{name}' is {new[name]}. Give it once, in 'method'.",
                 param=f"hyperparameters.{name}",
             )
-        merged[name] = next((v for v in (value, other) if v is not None), "auto")
-    return merged
+    return dict.fromkeys(Hyperparameters.model_fields, "auto") | old | new

@@ -26,11 +26,9 @@ from sandbox.api.job_request import (
 from sandbox.api.paging import AnyPage, FilteredQuery, PageOfTen, envelope
 from sandbox.config import ORGANIZATION
 from sandbox.store import checkpoints, events, jobs
-from sandbox.store.checkpoints import CheckpointRow
 from sandbox.store.database import Store
 from sandbox.store.errors import MissingFile
-from sandbox.store.events import EventRow
-from sandbox.store.jobs import JobRow, NewJob
+from sandbox.store.tables import CheckpointRow, EventRow, JobRow
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"], route_class=JsonRoute)
 # How long an answer to cancel or pause waits for the trainer to have done it.
@@ -112,7 +110,7 @@ def _create(
     seed = asked.seed if asked.seed is not None else context.settings.seed
     if seed is None:
         seed = secrets.randbelow(LARGEST_SEED + 1)
-    new = NewJob(
+    new = JobRow(
         project=project,
         model=asked.model,
         training_file=asked.training_file,

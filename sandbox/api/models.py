@@ -10,7 +10,7 @@ from sandbox.api.context import ContextOf
 from sandbox.api.errors import Conflict, Forbidden
 from sandbox.api.paging import no_query
 from sandbox.store import models
-from sandbox.store.errors import ModelInUse
+from sandbox.store.errors import InUse
 
 router = APIRouter(prefix="/models", tags=["models"])
 OWNER = "sandbox"
@@ -45,9 +45,9 @@ def delete_model(name: str, project: Project, context: ContextOf) -> dict[str, A
         )
     try:
         deleted = models.delete_model(context.store, project, name)
-    except ModelInUse as error:
+    except InUse as error:
         raise Conflict(
-            f"The model `{name}` is being tuned further by {error.job_id}. Wait for that job or "
+            f"The model `{name}` is being tuned further by {error.user}. Wait for that job or "
             "cancel it, then delete the model."
         ) from error
     if not deleted:

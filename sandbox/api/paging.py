@@ -100,11 +100,5 @@ def envelope(page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str
 
 def no_query(request: Request) -> None:
     """A dependency: the request must bring no query parameters. Raises UnknownParameter."""
-    check_query(request)
-
-
-def check_query(request: Request, *known: str) -> None:
-    """Refuse query parameters that would otherwise be ignored. Raises UnknownParameter."""
     for name in request.query_params:
-        if name not in known:
-            raise UnknownParameter(name)
+        raise UnknownParameter(name)

@@ -12,7 +12,7 @@ from sandbox.api.generation import TextAnswer, open_request
 from sandbox.api.response_request import ResponseRequest
 from sandbox.api.response_shape import ResponseShape
 from sandbox.store import answers, ids
-from sandbox.store.answers import AnswerRow
+from sandbox.store.tables import AnswerRow
 
 Items = list[dict[str, Any]]  # messages as the list of input items shows them
 UNFINISHED = ("queued", "in_progress")

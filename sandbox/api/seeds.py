@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import threading
 from collections import OrderedDict
 from typing import Any
 
@@ -15,12 +14,12 @@ class Seeds:
 
     The seed does not depend on what else is going on: only on what is asked, and on how often
     the same was asked before. So many requests sent at once give the same texts every time.
+    For the event loop only: it has no lock.
     """
 
     def __init__(self, server_seed: int | None) -> None:
         self._server_seed = server_seed
         self._counts: OrderedDict[bytes, int] = OrderedDict()
-        self._lock = threading.Lock()
 
     def choose(self, given: int | None, request: dict[str, Any]) -> int | None:
         """Return the seed to use, or None for fresh randomness."""
@@ -32,9 +31,8 @@ class Seeds:
         content = {k: v for k, v in request.items() if k not in NOT_CONTENT}
         text = json.dumps([self._server_seed, content], sort_keys=True)
         asked = hashlib.sha256(text.encode()).digest()
-        with self._lock:
-            count = self._counts.pop(asked, 0)
-            self._counts[asked] = count + 1
-            if len(self._counts) > REMEMBERED:
-                self._counts.popitem(last=False)
+        count = self._counts.pop(asked, 0)
+        self._counts[asked] = count + 1
+        if len(self._counts) > REMEMBERED:
+            self._counts.popitem(last=False)
         return int.from_bytes(hashlib.sha256(asked + str(count).encode()).digest()[:8], "big")

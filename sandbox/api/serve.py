@@ -22,8 +22,8 @@ from sandbox.bases import Base, find_bases
 from sandbox.config import ConfigError, Settings
 from sandbox.engine.parent.sampler import SamplerClient
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import files, jobs, models
 from sandbox.store.database import Store
+from sandbox.store.sweep import sweep
 
 NOTE_FILE, LOCK_FILE = "sandbox.json", "sandbox.lock"
 # Idle connections stay open for long: a client that reuses one never finds it just closed.
@@ -44,8 +44,7 @@ def serve(settings: Settings) -> None:
         listen(settings) as listener,
         Store(settings.state_dir) as store,
     ):
-        for module in (files, models, jobs):
-            module.sweep(store)
+        sweep(store)
         url = _url(settings.host, listener.getsockname()[1])
         note = store.state_dir / NOTE_FILE
         try:

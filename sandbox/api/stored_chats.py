@@ -12,7 +12,7 @@ from sandbox.api.errors import NotFound
 from sandbox.api.metadata import Metadata
 from sandbox.api.paging import FilteredQuery, PageQuery, envelope, page_of
 from sandbox.store import answers
-from sandbox.store.answers import AnswerRow
+from sandbox.store.tables import AnswerRow
 
 router = APIRouter(prefix="/chat/completions", tags=["stored chats"], route_class=JsonRoute)
 Chat = dict[str, Any]

@@ -10,8 +10,8 @@ from sandbox.api.catalog import find_model
 from sandbox.api.context import Context
 from sandbox.api.errors import NotFound
 from sandbox.store import files, jobs
-from sandbox.store.errors import JobStateError, StorageError
-from sandbox.store.jobs import JobRow
+from sandbox.store.errors import StateError, StorageError
+from sandbox.store.tables import JobRow
 
 log = logging.getLogger(__name__)
 # Threads of its own, so that a bad file fails at once even while others are being uploaded.
@@ -57,13 +57,13 @@ def _check(context: Context, job_id: str) -> bool:
     except StorageError as error:
         log.error("%s waits: %s", job_id, error)
         return False
-    except JobStateError:
+    except StateError:
         log.info("%s was cancelled while its files were checked", job_id)
     return True
 
 
 def _validate(context: Context, job: JobRow) -> None:
-    """Queue a job or fail it. Raises StorageError or JobStateError."""
+    """Queue a job or fail it. Raises StorageError or StateError."""
     # Imported here: the tokenizer library is not needed before the first job.
     from sandbox.engine.text.examples import TrainingFileError, validate_training_file
 
@@ -74,7 +74,7 @@ def _validate(context: Context, job: JobRow) -> None:
                 validate_training_file(files.file_path(context.store, file_id), base.path, kind)
         if job.fault is not None and job.fault["name"] == "moderation":
             message = FLAGGED_FILE.format(lines=job.fault["lines"])
-            raise TrainingFileError("invalid_training_file", message, "training_file")
+            raise TrainingFileError("invalid_training_file", message, "training")
     except (TrainingFileError, NotFound) as error:
         told = {"code": error.code, "message": error.message, "param": error.param}
         jobs.finish_failed(context.store, job.id, **told)

@@ -1,13 +1,12 @@
 """Answers that are kept: those of /v1/responses, and chats that were asked for with store=true."""
 
 import json
-import time
-from dataclasses import dataclass
 from typing import Any
 
 from sandbox.store import rows
 from sandbox.store.database import Store
-from sandbox.store.rows import Page, Row
+from sandbox.store.rows import Page
+from sandbox.store.tables import AnswerRow
 
 LIFE_SECONDS = 30 * 24 * 3600  # as long as the hosted API keeps them
 # The kinds of answers are told by their ids.
@@ -16,29 +15,14 @@ OF_KIND = "project = :project AND id GLOB :prefix || '*'"
 ON_ITS_WAY = "json_extract(answer, '$.status') IN ('queued', 'in_progress')"
 
 
-@dataclass(frozen=True)
-class AnswerRow(Row):
-    """One answer; ``items`` are all messages that led to it, its own left out."""
-
-    TABLE = "responses"
-    JSON = ("items", "answer")
-
-    id: str
-    project: str
-    created_at: int
-    items: list[dict[str, Any]]
-    answer: dict[str, Any]
-
-
 def add_answer(
     store: Store, project: str, items: list[dict[str, Any]], answer: dict[str, Any]
 ) -> None:
     """Keep an answer under its own id, and forget those whose time is over."""
-    now = int(time.time())
-    values = {"id": answer["id"], "project": project, "created_at": now}
+    new = AnswerRow(id=answer["id"], project=project, items=items, answer=answer)
     with store.write() as db:
-        db.execute("DELETE FROM responses WHERE created_at < ?", (now - LIFE_SECONDS,))
-        rows.insert(db, AnswerRow, **values, items=items, answer=answer)
+        db.execute("DELETE FROM responses WHERE created_at < ?", (rows.now() - LIFE_SECONDS,))
+        rows.insert(db, new)
 
 
 def get_answer(store: Store, project: str, answer_id: str, kind: str) -> AnswerRow | None:

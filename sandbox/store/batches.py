@@ -1,74 +1,27 @@
 """Batches: many requests in one file, and what has become of each of its lines.
 
+    validating ─▶ in_progress ─▶ finalizing ─▶ completed (or expired)
+        │  │           │
+        │  └───────────┴─▶ cancelling ─▶ cancelled
+        └─▶ failed
+
 Each answer is kept in a row of its own as soon as it is there, so a crash loses none. When the
 batch ends, the rows become its two files, in the order of the lines, in one transaction.
 """
 
 import contextlib
 import sqlite3
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.store import files, ids, rows
+from sandbox.store import files, rows
 from sandbox.store.database import Store
-from sandbox.store.errors import BatchStateError, storage_errors
-from sandbox.store.rows import Page, Row
-from sandbox.store.schema import UNFINISHED_BATCH
+from sandbox.store.errors import StateError, storage_errors
+from sandbox.store.rows import Page, now
+from sandbox.store.tables import UNFINISHED_BATCH, BatchRow
 
 OUTPUT_PURPOSE = "batch_output"
-WINDOW_SECONDS = 24 * 60 * 60
-CHUNK = 500  # answers read from the database at a time
-
-
-@dataclass(frozen=True)
-class NewBatch:
-    """What a client asks for. ``output_seconds`` is how long its output files live, if limited."""
-
-    project: str
-    endpoint: str
-    input_file: str
-    completion_window: str = "24h"
-    output_seconds: int | None = None
-    metadata: dict[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class BatchRow(Row):
-    """One batch; times are Unix seconds. ``failed`` counts lines, as ``completed`` does."""
-
-    TABLE = "batches"
-    JSON = ("metadata", "errors")
-
-    n: int  # order of creation
-    id: str
-    project: str
-    created_at: int
-    endpoint: str
-    input_file: str
-    completion_window: str
-    output_seconds: int | None
-    metadata: dict[str, str] | None
-    status: str  # validating, in_progress, finalizing, completed, failed, expired, cancelling, …
-    model: str | None
-    errors: list[dict[str, Any]] | None  # code, line, message, param
-    total: int
-    completed: int
-    failed: int
-    input_tokens: int
-    output_tokens: int
-    output_file: str | None
-    error_file: str | None
-    expires_at: int
-    in_progress_at: int | None
-    finalizing_at: int | None
-    completed_at: int | None
-    failed_at: int | None
-    expired_at: int | None
-    cancelling_at: int | None
-    cancelled_at: int | None
 
 
 @dataclass(frozen=True)
@@ -82,14 +35,11 @@ class LineResult:
     output_tokens: int = 0
 
 
-def create_batch(store: Store, new: NewBatch) -> BatchRow:
-    """Record a batch as ``validating``. Raises MissingFile."""
-    now = int(time.time())
-    times = {"created_at": now, "expires_at": now + WINDOW_SECONDS}
+def create_batch(store: Store, new: BatchRow) -> BatchRow:
+    """Record a new batch. Raises MissingFile."""
     with store.write() as db:
         files.require_file(db, new.project, new.input_file)
-        values = {"id": ids.batch_id(), "status": "validating", **times, **vars(new)}
-        return rows.insert(db, BatchRow, **values)
+        return rows.insert(db, new)
 
 
 def get_batch(store: Store, project: str | None, batch_id: str) -> BatchRow | None:
@@ -164,11 +114,11 @@ def answered_lines(store: Store, batch_id: str) -> set[int]:
 
 
 def request_cancel(store: Store, batch_id: str) -> BatchRow:
-    """Ask for the end of a batch. Raises BatchStateError when it is ending or has ended."""
+    """Ask for the end of a batch. Raises StateError when it is ending or has ended."""
     with store.write() as db:
         row = _move(db, batch_id, ("validating", "in_progress"), "cancelling")
     if row.status != "cancelling":
-        raise BatchStateError(batch_id, row.status, "cancelled")
+        raise StateError(batch_id, row.status, "cancelled")
     return row
 
 
@@ -183,21 +133,27 @@ def finish(store: Store, batch_id: str, status: str) -> BatchRow:
 
     A file without a line is not made.
     """
-    made = {}
+    with store.read() as db:
+        batch = rows.require(db, BatchRow, batch_id)
+    life = batch.output_seconds
+    fields = {
+        "project": batch.project,
+        "purpose": OUTPUT_PURPOSE,
+        "expires_at": None if life is None else now() + life,
+    }
+    values: dict[str, Any] = {"status": status, f"{status}_at": now()}
     with contextlib.ExitStack() as stack:
+        made = []
         for kind, ok in (("output", True), ("error", False)):
             part = _write_part(store, batch_id, ok)
             if part is not None:
-                made[kind] = stack.enter_context(files.placed(store, part))
+                name = f"{batch_id}_{kind}.jsonl"
+                file = stack.enter_context(files.placed(store, part, filename=name, **fields))
+                made.append(file)
+                values[f"{kind}_file"] = file.id
         db = stack.enter_context(store.write())
-        row = rows.require(db, BatchRow, batch_id)
-        now, life = int(time.time()), row.output_seconds
-        values: dict[str, Any] = {"status": status, f"{status}_at": now}
-        output_expires_at = None if life is None else now + life
-        for kind, (file_id, size) in made.items():
-            name, purpose = f"{batch_id}_{kind}.jsonl", OUTPUT_PURPOSE
-            files.insert_file(db, file_id, row.project, name, purpose, size, output_expires_at)
-            values[f"{kind}_file"] = file_id
+        for file in made:
+            rows.insert(db, file)
         db.execute("DELETE FROM batch_lines WHERE batch_id = ?", (batch_id,))
         return rows.update(db, BatchRow, batch_id, **values)
 
@@ -209,35 +165,22 @@ def _move(
     row = rows.require(db, BatchRow, batch_id)
     if row.status not in states:
         return row
-    values |= {"status": status, f"{status}_at": int(time.time())}
+    values |= {"status": status, f"{status}_at": now()}
     return rows.update(db, BatchRow, batch_id, **values)
 
 
 def _write_part(store: Store, batch_id: str, ok: bool) -> Path | None:
     """Write the answers of one kind, in the order of their lines, into a temporary file."""
+    query = "SELECT content FROM batch_lines WHERE batch_id = ? AND ok = ? ORDER BY line"
     part = files.part_path(store)
     try:
         with storage_errors(part), part.open("w", encoding="utf-8", newline="\n") as out:
-            out.writelines(f"{content}\n" for content in _contents(store, batch_id, ok))
+            with store.read() as db:
+                out.writelines(f"{row['content']}\n" for row in db.execute(query, (batch_id, ok)))
+            if out.tell() > 0:
+                return part
     except Exception:
         part.unlink(missing_ok=True)
         raise
-    if part.stat().st_size > 0:
-        return part
     part.unlink()
     return None
-
-
-def _contents(store: Store, batch_id: str, ok: bool) -> Iterator[str]:
-    line = 0
-    while True:
-        with store.read() as db:
-            found = db.execute(
-                "SELECT line, content FROM batch_lines WHERE batch_id = ? AND ok = ? "
-                "AND line > ? ORDER BY line LIMIT ?",
-                (batch_id, ok, line, CHUNK),
-            ).fetchall()
-        if not found:
-            return
-        yield from (row["content"] for row in found)
-        line = found[-1]["line"]

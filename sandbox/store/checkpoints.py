@@ -1,53 +1,37 @@
 """The models a job has saved on its way."""
 
 import sqlite3
-import time
-from dataclasses import dataclass
 from typing import Any
 
-from sandbox.store import events, ids, models, rows
+from sandbox.store import events, models, rows
 from sandbox.store.database import Store
-from sandbox.store.models import ModelRow
-from sandbox.store.rows import Page, Row
+from sandbox.store.rows import Page
+from sandbox.store.tables import CheckpointRow, JobRow, ModelRow
 
 
-@dataclass(frozen=True)
-class CheckpointRow(Row):
-    """One checkpoint; ``model`` is the name it answers to."""
+def add_checkpoint(store: Store, model: ModelRow, metrics: dict[str, Any]) -> CheckpointRow:
+    """Record a model that a job has saved on its way: its row, its checkpoint and the event.
 
-    TABLE = "checkpoints"
-    JSON = ("metrics",)
-
-    id: str
-    job_id: str
-    created_at: int
-    step: int
-    model: str
-    metrics: dict[str, Any]
-
-
-def add_checkpoint(
-    store: Store, job_id: str, step: int, model: str, metrics: dict[str, Any]
-) -> CheckpointRow:
-    """Record the checkpoint of a step and its event, once: the first one of a step stays.
-
-    The row that is returned says which model name the step has. A new checkpoint also sets the
-    job's ``crashes`` back to 0: it has got further. Raises JobStateError when the job has ended.
+    The first one of a step stays. A new one also sets the job's ``crashes`` back to 0: it has got
+    further. Raises StateError when the job has ended.
     """
+    job_id, step, name = model.job_id, model.step, model.name
+    new = CheckpointRow(job_id=job_id, step=step, model=name, metrics=metrics)
     with store.write() as db:
         events.require_unfinished(db, job_id)
-        checkpoint, new = insert_checkpoint(db, job_id, step, model, metrics)
-        if new:
-            text = f"Checkpoint created at step {step} with Snapshot ID: {model}"
+        kept = insert_checkpoint(db, new)
+        if kept.id == new.id:
+            models.insert_model(db, model)
+            text = f"Checkpoint created at step {step} with Snapshot ID: {name}"
             events.insert_event(db, job_id, text)
-            db.execute("UPDATE jobs SET crashes = 0 WHERE id = ?", (job_id,))
-    return checkpoint
+            rows.update(db, JobRow, job_id, crashes=0)
+    return kept
 
 
 def drop_checkpoint(store: Store, model: ModelRow) -> None:
     """Forget a checkpoint that is not kept any longer and its model, or neither.
 
-    Raises ModelInUse when an unfinished job tunes it further.
+    Raises InUse when an unfinished job tunes it further.
     """
     with store.write() as db:
         models.delete_row(db, model)
@@ -65,14 +49,8 @@ def list_checkpoints(
         return rows.page(db, CheckpointRow, "job_id = :job", after=after, limit=limit, job=job_id)
 
 
-def insert_checkpoint(
-    db: sqlite3.Connection, job_id: str, step: int, model: str, metrics: dict[str, Any]
-) -> tuple[CheckpointRow, bool]:
-    """Add a checkpoint inside a transaction; return its row and whether it is new."""
-    key = {"job_id": job_id, "step": step}
-    found = rows.one(db, CheckpointRow, "job_id = :job_id AND step = :step", **key)
-    if found is not None:
-        return found, False
-    now, new_id = int(time.time()), ids.checkpoint_id()
-    values = {**key, "id": new_id, "created_at": now, "model": model, "metrics": metrics}
-    return rows.insert(db, CheckpointRow, **values), True
+def insert_checkpoint(db: sqlite3.Connection, new: CheckpointRow) -> CheckpointRow:
+    """Add a checkpoint inside a transaction, or return the one that its step has."""
+    where = "job_id = :job AND step = :step"
+    known = rows.one(db, CheckpointRow, where, job=new.job_id, step=new.step)
+    return known or rows.insert(db, new)

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import sqlite3
 import stat
 import threading
@@ -12,18 +11,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
-from sandbox.store import ids
-from sandbox.store.errors import NotOurState, SchemaTooNew, StateDamaged, storage_errors
-from sandbox.store.schema import APPLICATION_ID, FIRST_TABLES, MIGRATIONS
+from sandbox.store.errors import NotOurState, StateDamaged, storage_errors
+from sandbox.store.rows import now
+from sandbox.store.tables import APPLICATION_ID, BESIDES, FIRST_TABLES, TABLES, VERSION
 
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30.0
 CLOCK_SLACK_SECONDS = 3600
-NEWEST = " UNION ALL ".join(
-    f"SELECT MAX(created_at) FROM (SELECT created_at FROM {table} ORDER BY n DESC LIMIT 100)"
-    for table in ("files", "jobs", "events")
-)
 
 
 class Store:
@@ -33,7 +28,7 @@ class Store:
     missing and brings the schema up to date; the folders and the database are closed to other
     users of the machine. A directory that is not ours is left as it is.
 
-    Raises NotOurState, SchemaTooNew or StorageError (full, read-only, damaged).
+    Raises NotOurState or StorageError (full, read-only, damaged).
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -109,44 +104,35 @@ class Store:
     def _open(self) -> None:
         folders = (self.files_dir, self.jobs_dir, self.models_dir)
         with storage_errors(self.state_dir):
-            # In this order: content comes after the database, also if another process makes both.
-            filled = [folder for folder in folders if _has_content(folder)]
-            if not self.path.exists():
-                if filled:
-                    raise NotOurState(
-                        f"{filled[0]} has content, but {self.path} is missing. Put the database "
-                        "back, or choose another folder with --state. Nothing was changed."
-                    )
+            # In this order: another process that makes the state makes the folders last.
+            there = [folder for folder in folders if folder.is_dir()]
+            filled = [folder for folder in there if any(folder.iterdir())]
+            missing = not self.path.exists()
+            if missing and filled:
+                raise NotOurState(
+                    f"{filled[0]} has content, but {self.path} is missing. Put the database "
+                    "back, or choose another folder with --state. Nothing was changed."
+                )
+            if missing:
                 self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _create(self.path)
+                self.path.touch(mode=0o600)
         with storage_errors(self.path), contextlib.closing(_connect(self.path)) as db:
-            _version_of_ours(db, self.path)
+            db.execute("BEGIN")  # all that is read is of one moment
+            _require_ours(db, self.path, new=missing or not there)
+            db.execute("COMMIT")
             db.execute("PRAGMA journal_mode=WAL")
         with storage_errors(self.state_dir):
             _close_to_others(self.path, 0o600)
-            for folder in (self.state_dir, *folders):
+            _close_to_others(self.state_dir, 0o700)
+        with self.read() as db:
+            _require_whole(db, self.path)
+        with self.write() as db:
+            _make_tables(db)
+            _warn_of_a_wrong_clock(db, self.path)
+        with storage_errors(self.state_dir):
+            for folder in folders:
                 folder.mkdir(exist_ok=True)
                 _close_to_others(folder, 0o700)
-        self._check()
-        with self.write() as db:
-            _bring_up_to_date(db, _version_of_ours(db, self.path))
-
-    def _check(self) -> None:
-        """Look for damage and for a wrong clock. Raises StateDamaged; warns of the clock."""
-        with self.read() as db:
-            [found] = db.execute("PRAGMA quick_check(1)").fetchone()
-            if found != "ok":
-                why = found.splitlines()[-1]
-                raise StateDamaged(StateDamaged.advice.format(path=self.path, why=why))
-            newest = max(row[0] or 0 for row in db.execute(NEWEST))
-        if newest > time.time() + CLOCK_SLACK_SECONDS:
-            log.warning(
-                "This machine's clock says %s, but %s has entries of %s. Set the clock: until then "
-                "times are wrong, and files and batches expire too late.",
-                time.strftime("%Y-%m-%d %H:%M"),
-                self.path,
-                time.strftime("%Y-%m-%d %H:%M", time.localtime(newest)),
-            )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -170,43 +156,31 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _create(path: Path) -> None:
-    """Make a database under another name and put it in place, unless another process was first.
-
-    So an empty database is never one that is still being made.
-    """
-    part = path.with_name(f"{path.name}.{ids.random_text(8)}.part")
-    try:
-        part.touch(mode=0o600)
-        with contextlib.closing(_connect(part)) as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("BEGIN")
-            _bring_up_to_date(db, 0)
-            db.execute("COMMIT")
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            return
-        except OSError:  # FAT, for one, has no links
-            os.rename(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _bring_up_to_date(db: sqlite3.Connection, version: int) -> None:
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
-    # Part of the same transaction: the schema and its number can never disagree.
-    db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+def _make_tables(db: sqlite3.Connection) -> None:
+    """Make the tables and columns that are missing, inside a transaction."""
+    for table in TABLES:
+        columns = [f"{name} {sql}" for name, sql in table.columns().items()]
+        inside = ", ".join([*columns, table.CONSTRAINTS])
+        db.execute(f"CREATE TABLE IF NOT EXISTS {table.TABLE} ({inside})")
+        there = {row["name"] for row in db.execute(f"PRAGMA table_info({table.TABLE})")}
+        for name in table.columns().keys() - there:
+            db.execute(f"ALTER TABLE {table.TABLE} ADD COLUMN {name} {table.columns()[name]}")
+    for statement in BESIDES:
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version={VERSION}")
     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
 
-def _version_of_ours(db: sqlite3.Connection, path: Path) -> int:
-    """Return the number of a database's schema. Raises NotOurState or SchemaTooNew."""
+def _require_ours(db: sqlite3.Connection, path: Path, new: bool) -> None:
+    """Check that this sandbox can work with a database. Raises NotOurState.
+
+    Only that of a ``new`` state may be empty: others have been emptied by mistake.
+    """
     [application] = db.execute("PRAGMA application_id").fetchone()
     [version] = db.execute("PRAGMA user_version").fetchone()
     tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_master")}
+    if new and not (application or version or tables):
+        return
     # The first edition did not mark its databases.
     marked = application == APPLICATION_ID or (application == 0 and version > 0)
     if not (marked and tables >= FIRST_TABLES):
@@ -214,16 +188,31 @@ def _version_of_ours(db: sqlite3.Connection, path: Path) -> int:
             f"{path} {'is not a database of the sandbox' if tables else 'is empty'}. Put the right "
             "one back, or choose another folder with --state. Nothing was changed."
         )
-    if version > len(MIGRATIONS):
-        raise SchemaTooNew(
+    if version > VERSION:
+        raise NotOurState(
             f"{path} was made by a newer version of the sandbox (schema {version}, this one knows "
-            f"{len(MIGRATIONS)}). Update, or use another --state folder."
+            f"{VERSION}). Update, or use another --state folder."
         )
-    return int(version)
 
 
-def _has_content(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.iterdir(), None) is not None
+def _require_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Look for damaged pages. Raises StateDamaged."""
+    [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise StateDamaged(StateDamaged.advice.format(path=path, why=found.splitlines()[-1]))
+
+
+def _warn_of_a_wrong_clock(db: sqlite3.Connection, path: Path) -> None:
+    query = "SELECT created_at FROM files UNION ALL SELECT created_at FROM events"
+    [newest] = db.execute(f"SELECT MAX(created_at) FROM ({query})").fetchone()
+    if (newest or 0) > now() + CLOCK_SLACK_SECONDS:
+        log.warning(
+            "This machine's clock says %s, but %s has entries of %s. Set the clock: until then "
+            "times are wrong, and files and batches expire too late.",
+            time.strftime("%Y-%m-%d %H:%M"),
+            path,
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(newest)),
+        )
 
 
 def _close_to_others(path: Path, mode: int) -> None:

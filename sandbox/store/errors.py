@@ -12,11 +12,7 @@ class StoreError(Exception):
 
 
 class NotOurState(StoreError):
-    """The directory holds a database that is empty or not ours, or content without a database."""
-
-
-class SchemaTooNew(StoreError):
-    """The database was made by a newer version of the sandbox."""
+    """The directory holds a database that this sandbox cannot work with, or content without one."""
 
 
 class StorageError(StoreError, OSError):
@@ -63,19 +59,11 @@ class MissingFile(StoreError):
 
 
 class InUse(StoreError):
-    """A job or batch that has not finished needs it; ``job_id`` is the id of that one."""
+    """A job or batch that has not finished, ``user``, needs this file or model."""
 
-    def __init__(self, name: str, job_id: str) -> None:
-        super().__init__(f"{name} is in use by {job_id}")
-        self.job_id = job_id
-
-
-class FileInUse(InUse):
-    """The file is needed by a job or batch."""
-
-
-class ModelInUse(InUse):
-    """The model is the starting point of a job."""
+    def __init__(self, name: str, user: str) -> None:
+        super().__init__(f"{name} is in use by {user}")
+        self.user = user
 
 
 class StateError(StoreError):
@@ -86,15 +74,7 @@ class StateError(StoreError):
         self.status = status
 
 
-class JobStateError(StateError):
-    """The job's state does not allow this step."""
-
-
-class BatchStateError(StateError):
-    """The batch's state does not allow this step."""
-
-
-OF_ERRNO = {
+KINDS: dict[int, type[StorageError]] = {
     errno.ENOSPC: StorageFull,
     errno.EDQUOT: StorageFull,
     errno.EROFS: StorageReadOnly,
@@ -102,7 +82,7 @@ OF_ERRNO = {
     errno.EPERM: StorageReadOnly,
     errno.EIO: StorageError,
 }
-OF_SQLITE = {
+KINDS_OF_SQLITE: dict[int, type[StorageError]] = {
     sqlite3.SQLITE_FULL: StorageFull,
     sqlite3.SQLITE_READONLY: StorageReadOnly,
     sqlite3.SQLITE_PERM: StorageReadOnly,
@@ -122,14 +102,13 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except StorageError:
         raise
-    except OSError as error:
-        kind = OF_ERRNO.get(error.errno or 0)
+    except (OSError, sqlite3.Error) as error:
+        if isinstance(error, OSError):
+            kind, why = KINDS.get(error.errno or 0), error.strerror
+        else:
+            # The low byte is the kind of error. Misuse of Python's module has none.
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            kind, why = KINDS_OF_SQLITE.get(code), str(error)
         if kind is None:
             raise
-        raise kind(kind.advice.format(path=path, why=error.strerror)) from error
-    except sqlite3.Error as error:
-        # The low byte is the kind of error. Misuse of Python's module has none.
-        kind = OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-        if kind is None:
-            raise
-        raise kind(kind.advice.format(path=path, why=error)) from error
+        raise kind(kind.advice.format(path=path, why=why)) from error

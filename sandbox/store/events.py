@@ -1,46 +1,23 @@
 """What happened to a job, line by line, in order. After a job's end nothing is added."""
 
 import sqlite3
-import time
-from dataclasses import dataclass
 from typing import Any
 
-from sandbox.store import ids, rows
+from sandbox.store import rows
 from sandbox.store.database import Store
-from sandbox.store.errors import JobStateError
-from sandbox.store.rows import Page, Row
-from sandbox.store.schema import FINISHED
+from sandbox.store.errors import StateError
+from sandbox.store.rows import Page
+from sandbox.store.tables import FINISHED, EventRow, JobRow
 
 
-@dataclass(frozen=True)
-class EventRow(Row):
-    """One event. ``type`` is "message" or "metrics", ``level`` is "info", "warn" or "error"."""
+def append_event(store: Store, job_id: str, message: str, **fields: Any) -> EventRow:
+    """Append one event to a job; ``fields`` are others of EventRow. Raises StateError.
 
-    TABLE = "events"
-    JSON = ("data",)
-
-    id: str
-    job_id: str
-    created_at: int
-    level: str
-    type: str
-    message: str
-    data: dict[str, Any] | None
-
-
-def append_event(
-    store: Store,
-    job_id: str,
-    message: str,
-    *,
-    level: str = "info",
-    type: str = "message",
-    data: dict[str, Any] | None = None,
-) -> EventRow:
-    """Append one event to a job. Raises JobStateError when the job has ended."""
+    The error means that the job has ended.
+    """
     with store.write() as db:
         require_unfinished(db, job_id)
-        return insert_event(db, job_id, message, level=level, type=type, data=data)
+        return insert_event(db, job_id, message, **fields)
 
 
 def append_metrics(
@@ -49,13 +26,11 @@ def append_metrics(
     """Append the metrics of a training step; do nothing and return False if it has them.
 
     A job that goes on from a checkpoint repeats steps that were already reported.
-    Raises JobStateError when the job has ended.
+    Raises StateError when the job has ended.
     """
     with store.write() as db:
         require_unfinished(db, job_id)
-        known = rows.one(
-            db, EventRow, "job_id = :job_id AND step = :step", job_id=job_id, step=step
-        )
+        known = rows.one(db, EventRow, "job_id = :job AND step = :step", job=job_id, step=step)
         if known is None:
             insert_event(db, job_id, message, type="metrics", data=data, step=step)
         return known is None
@@ -76,35 +51,13 @@ def list_metrics(store: Store, job_id: str) -> list[EventRow]:
         return rows.many(db, EventRow, where, order="step", job=job_id)
 
 
-def insert_event(
-    db: sqlite3.Connection,
-    job_id: str,
-    message: str,
-    *,
-    level: str = "info",
-    type: str = "message",
-    data: dict[str, Any] | None = None,
-    step: int | None = None,
-) -> EventRow:
+def insert_event(db: sqlite3.Connection, job_id: str, message: str, **fields: Any) -> EventRow:
     """Append an event inside a transaction, which has checked that the job has not ended."""
-    return rows.insert(
-        db,
-        EventRow,
-        id=ids.event_id(),
-        job_id=job_id,
-        created_at=int(time.time()),
-        level=level,
-        type=type,
-        message=message,
-        data=data,
-        step=step,
-    )
+    return rows.insert(db, EventRow(job_id=job_id, message=message, **fields))
 
 
 def require_unfinished(db: sqlite3.Connection, job_id: str) -> None:
-    """Check inside a transaction that a job has not ended. Raises JobStateError, KeyError."""
-    found = db.execute("SELECT status FROM jobs WHERE id = ?", (job_id,)).fetchone()
-    if found is None:
-        raise KeyError(job_id)
-    if found["status"] in FINISHED:
-        raise JobStateError(job_id, found["status"], "continued")
+    """Check inside a transaction that a job has not ended. Raises StateError, KeyError."""
+    job = rows.require(db, JobRow, job_id)
+    if job.status in FINISHED:
+        raise StateError(job_id, job.status, "continued")

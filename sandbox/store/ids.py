@@ -6,10 +6,6 @@ import string
 from functools import partial
 
 ALPHABET = string.ascii_letters + string.digits
-# The names of what the store keeps in its folders; a sweep touches no others.
-FILE = re.compile(r"file-[A-Za-z0-9]{24}|[A-Za-z0-9]{24}\.part")
-JOB = re.compile(r"ftjob-[A-Za-z0-9]{24}")
-MODEL_FOLDER = re.compile(r"ftjob-[A-Za-z0-9]{24}-[0-9]+(\.part|\.old)?")
 
 
 def random_text(length: int) -> str:
@@ -17,44 +13,37 @@ def random_text(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def _new(prefix: str, length: int) -> str:
+def _letters(prefix: str, length: int) -> str:
     return prefix + random_text(length)
 
 
-key_id = partial(_new, "key-", 16)
-file_id = partial(_new, "file-", 24)
-job_id = partial(_new, "ftjob-", 24)
-event_id = partial(_new, "ftevent-", 24)
-checkpoint_id = partial(_new, "ftckpt_", 24)
-batch_id = partial(_new, "batch_", 24)
-batch_request_id = partial(_new, "batch_req_", 24)
-chat_completion_id = partial(_new, "chatcmpl-", 29)
-completion_id = partial(_new, "cmpl-", 29)
+def _hexadecimal(prefix: str, n_bytes: int) -> str:
+    return prefix + secrets.token_hex(n_bytes)
 
 
-def response_id() -> str:
-    return "resp_" + secrets.token_hex(24)
-
-
-def message_id() -> str:
-    return "msg_" + secrets.token_hex(24)
-
-
-def request_id() -> str:
-    """Return a new id of a request, in hexadecimal digits."""
-    return "req_" + secrets.token_hex(16)
+key_id = partial(_letters, "key-", 16)
+file_id = partial(_letters, "file-", 24)
+job_id = partial(_letters, "ftjob-", 24)
+event_id = partial(_letters, "ftevent-", 24)
+checkpoint_id = partial(_letters, "ftckpt_", 24)
+batch_id = partial(_letters, "batch_", 24)
+batch_request_id = partial(_letters, "batch_req_", 24)
+chat_completion_id = partial(_letters, "chatcmpl-", 29)
+completion_id = partial(_letters, "cmpl-", 29)
+response_id = partial(_hexadecimal, "resp_", 24)
+message_id = partial(_hexadecimal, "msg_", 24)
+request_id = partial(_hexadecimal, "req_", 16)
 
 
 def tuned_model_name(base: str, project: str, suffix: str | None) -> str:
-    """Return a new name ``ft:<base>:<project>:<suffix>:<8 characters>``."""
-    return f"ft:{base}:{project}:{clean_suffix(suffix)}:{random_text(8)}"
+    """Return a new name ``ft:<base>:<project>:<suffix>:<8 characters>``.
+
+    The suffix is written in lower case, with "-" for what is no letter, digit or hyphen.
+    """
+    clean = re.sub(r"[^a-z0-9-]", "-", (suffix or "").lower())
+    return f"ft:{base}:{project}:{clean}:{random_text(8)}"
 
 
 def checkpoint_model_name(base: str, project: str, suffix: str | None, step: int) -> str:
     """Return a new name for the model saved at ``step``, ``ft:…:ckpt-step-<step>``."""
     return f"{tuned_model_name(base, project, suffix)}:ckpt-step-{step}"
-
-
-def clean_suffix(suffix: str | None) -> str:
-    """Return the suffix as it is written in a model name: lower case, other characters as "-"."""
-    return re.sub(r"[^a-z0-9-]", "-", (suffix or "").lower())

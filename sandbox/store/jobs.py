@@ -10,26 +10,22 @@ The API creates jobs and asks for a cancel, pause or resume; validation moves th
 ``validating_files``. One parent process hands the queued ones to its trainers: it asks for the
 ``next_job``, starts it, and records how it ends. A job that is running obeys a cancel or pause
 when its trainer stops (``requested`` says what is wanted); every other job obeys at once, and
-whoever was about to train it gets a JobStateError.
+whoever was about to train it gets a StateError.
 """
 
 import base64
 import json
-import shutil
 import sqlite3
-import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
-from sandbox.store import checkpoints, events, files, ids, models, rows
+from sandbox.store import checkpoints, events, files, models, rows
 from sandbox.store.database import Store
-from sandbox.store.errors import JobStateError
-from sandbox.store.rows import Page, Row
-from sandbox.store.schema import FINISHED, UNFINISHED
+from sandbox.store.errors import StateError
+from sandbox.store.rows import Page, now
+from sandbox.store.tables import FINISHED, CheckpointRow, JobRow, ModelRow
 
-RESULT_FILENAME = "step_metrics.csv"
-RESULT_PURPOSE = "fine-tune-results"
+RESULT_FILE = {"filename": "step_metrics.csv", "purpose": "fine-tune-results"}
 ACTIVE = ("queued", "running")
 UNHELD = f"status IN {ACTIVE} AND id NOT IN (SELECT value FROM json_each(:held))"
 # Fair: next is the project that has waited longest since one of its jobs was last taken up,
@@ -41,71 +37,17 @@ FAIR = """
 """
 
 
-@dataclass(frozen=True)
-class NewJob:
-    """What a client asks for. ``hyperparameters`` holds numbers or "auto"."""
-
-    project: str
-    model: str
-    training_file: str
-    seed: int
-    method: dict[str, Any]
-    hyperparameters: dict[str, Any]
-    validation_file: str | None = None
-    suffix: str | None = None
-    metadata: dict[str, str] | None = None
-    fault: dict[str, Any] | None = None  # for practice: its name and details
-
-
-@dataclass(frozen=True)
-class JobRow(Row):
-    """One fine-tuning job; times are Unix seconds."""
-
-    TABLE = "jobs"
-    JSON = ("method", "hyperparameters", "metadata", "error", "result_files", "fault")
-
-    n: int  # order of creation
-    id: str
-    project: str
-    created_at: int
-    started_at: int | None  # when training began for the first time
-    finished_at: int | None
-    model: str
-    training_file: str
-    validation_file: str | None
-    suffix: str | None
-    seed: int
-    method: dict[str, Any]
-    hyperparameters: dict[str, Any]  # "auto" or, once it runs, numbers
-    metadata: dict[str, str] | None
-    status: str  # validating_files, queued, running, paused, succeeded, failed, cancelled
-    error: dict[str, str | None] | None  # code, message, param
-    fine_tuned_model: str | None
-    trained_tokens: int | None
-    estimated_finish: int | None
-    result_files: list[str]
-    requested: str | None  # "cancel" or "pause": its trainer is to stop soon
-    turn: int | None  # counts up: which job was taken up before which
-    crashes: int  # deaths of its trainer since the last saved state
-    fault: dict[str, Any] | None  # for practice: what is to happen to it
-
-
-def create_job(store: Store, new: NewJob) -> JobRow:
-    """Record a job as ``validating_files``, with its first two events.
-
-    Raises MissingFile when one of its files is not there.
-    """
-    job_id = ids.job_id()
+def create_job(store: Store, new: JobRow) -> JobRow:
+    """Record a new job with its first two events. Raises MissingFile when a file is not there."""
     with store.write() as db:
         for file_id in filter(None, (new.training_file, new.validation_file)):
             files.require_file(db, new.project, file_id)
-        now, status = int(time.time()), "validating_files"
-        job = rows.insert(db, JobRow, id=job_id, created_at=now, status=status, **vars(new))
-        events.insert_event(db, job_id, f"Created fine-tuning job: {job_id}")
+        job = rows.insert(db, new)
+        events.insert_event(db, job.id, f"Created fine-tuning job: {job.id}")
         text = f"Validating training file: {new.training_file}"
         if new.validation_file:
             text += f" and validation file: {new.validation_file}"
-        events.insert_event(db, job_id, text)
+        events.insert_event(db, job.id, text)
         return job
 
 
@@ -142,6 +84,9 @@ def list_jobs_in(store: Store, status: str) -> list[JobRow]:
     """Return the jobs of all projects that are in this state, oldest first."""
     with store.read() as db:
         return rows.many(db, JobRow, "status = :status", status=status)
+
+
+# Steps on the way from its creation to its end.
 
 
 def mark_queued(store: Store, job_id: str) -> JobRow:
@@ -188,7 +133,7 @@ def start(
     write a better ``estimated_finish``; only the first time appends the event, and ``how`` as one
     more.
 
-    Raises JobStateError when the job is not queued or running (any more).
+    Raises StateError when the job is not queued or running (any more).
     """
     with store.write() as db:
         job = _require_active(db, job_id)
@@ -201,7 +146,7 @@ def start(
             JobRow,
             job_id,
             status="running",
-            started_at=job.started_at or int(time.time()),
+            started_at=job.started_at or now(),
             hyperparameters=hyperparameters,
             estimated_finish=estimated_finish,
         )
@@ -211,7 +156,7 @@ def finish_succeeded(
     store: Store,
     job_id: str,
     *,
-    model: models.NewModel,
+    model: ModelRow,
     metrics: dict[str, Any],
     trained_tokens: int,
     result_csv: str,
@@ -219,28 +164,31 @@ def finish_succeeded(
     """End a job well: its model, last checkpoint, result file and last events, all or nothing.
 
     ``metrics`` are those of the last step. The result file's content is the CSV in base64, as
-    the hosted API serves it. Raises JobStateError when the job is not queued or running.
+    the hosted API serves it. Raises StateError when the job is not queued or running.
     """
     content = base64.b64encode(result_csv.encode("utf-8"))
-    with files.placed(store, content) as (file_id, size), store.write() as db:
-        job = _require_active(db, job_id)
-        files.insert_file(db, file_id, job.project, RESULT_FILENAME, RESULT_PURPOSE, size)
+    last = CheckpointRow(job_id=job_id, step=model.step, model=model.name, metrics=metrics)
+    placed = files.placed(store, content, project=model.project, **RESULT_FILE)
+    with placed as result, store.write() as db:
+        _require_active(db, job_id)
+        rows.insert(db, result)
         models.insert_model(db, model)
-        checkpoints.insert_checkpoint(db, job_id, model.step, model.name, metrics)
-        made = {"fine_tuned_model": model.name, "result_files": [file_id]}
-        job = _end(db, job_id, "succeeded", trained_tokens=trained_tokens, **made)
+        checkpoints.insert_checkpoint(db, last)
         events.insert_event(db, job_id, f"New fine-tuned model created: {model.name}")
         events.insert_event(db, job_id, "The job has successfully completed")
-        return job
+        return _leave(
+            db,
+            job_id,
+            "succeeded",
+            finished_at=now(),
+            fine_tuned_model=model.name,
+            result_files=[result.id],
+            trained_tokens=trained_tokens,
+        )
 
 
 def finish_failed(
-    store: Store,
-    job_id: str,
-    *,
-    code: str,
-    message: str,
-    param: str | None = None,
+    store: Store, job_id: str, *, code: str, message: str, param: str | None = None
 ) -> JobRow:
     """End a job badly, whether its files are bad or its training went wrong.
 
@@ -251,9 +199,8 @@ def finish_failed(
         if job.status not in ("validating_files", *ACTIVE):
             return job
         error = {"code": code, "message": message, "param": param}
-        job = _end(db, job_id, "failed", error=error)
         events.insert_event(db, job_id, message, level="error", data=error)
-        return job
+        return _leave(db, job_id, "failed", finished_at=now(), error=error)
 
 
 def release(store: Store, job_id: str) -> JobRow:
@@ -279,24 +226,27 @@ def reset_crashes(store: Store, job_id: str) -> None:
         rows.update(db, JobRow, job_id, crashes=0)
 
 
+# What a client asks of a job. Each raises KeyError when there is none of this id.
+
+
 def request_cancel(store: Store, job_id: str) -> JobRow:
-    """Cancel a job. Raises JobStateError when it has finished, KeyError when there is none."""
+    """Cancel a job. Raises StateError when it has finished."""
     with store.write() as db:
         job = rows.require(db, JobRow, job_id)
         if job.status in FINISHED:
-            raise JobStateError(job_id, job.status, "cancelled")
+            raise StateError(job_id, job.status, "cancelled")
         job = rows.update(db, JobRow, job_id, requested="cancel")
         return job if job.status == "running" else _settle(db, job)
 
 
 def request_pause(store: Store, job_id: str) -> JobRow:
-    """Pause a job. Raises JobStateError when it has finished, is paused or being cancelled."""
+    """Pause a job. Raises StateError when it has finished, is paused or being cancelled."""
     with store.write() as db:
         job = rows.require(db, JobRow, job_id)
         if job.status in (*FINISHED, "paused"):
-            raise JobStateError(job_id, job.status, "paused")
+            raise StateError(job_id, job.status, "paused")
         if job.requested == "cancel":
-            raise JobStateError(job_id, "being cancelled", "paused")
+            raise StateError(job_id, "being cancelled", "paused")
         job = rows.update(db, JobRow, job_id, requested="pause")
         # A pause during validation waits for its end: a file's faults should show at once.
         return job if job.status in ("running", "validating_files") else _settle(db, job)
@@ -305,7 +255,7 @@ def request_pause(store: Store, job_id: str) -> JobRow:
 def resume_job(store: Store, job_id: str) -> JobRow:
     """Put a paused job back into the queue, or take back a pause that was only asked for.
 
-    Raises JobStateError for any other job.
+    Raises StateError for any other job.
     """
     with store.write() as db:
         job = rows.require(db, JobRow, job_id)
@@ -315,35 +265,19 @@ def resume_job(store: Store, job_id: str) -> JobRow:
             return rows.update(db, JobRow, job_id, requested=None, status="queued", crashes=0)
         if job.requested == "pause":
             return rows.update(db, JobRow, job_id, requested=None)
-        raise JobStateError(job_id, job.status, "resumed")
-
-
-def sweep(store: Store) -> None:
-    """Delete the working folders of jobs that have finished or were never recorded.
-
-    Touches only names of the shape that the store gives. Only for a process that holds the
-    state directory alone.
-    """
-    with store.read() as db:
-        kept = {job.id for job in rows.many(db, JobRow, f"status IN {UNFINISHED}")}
-    for path in store.jobs_dir.iterdir():
-        if ids.JOB.fullmatch(path.name) and path.name not in kept:
-            shutil.rmtree(path, ignore_errors=True)
+        raise StateError(job_id, job.status, "resumed")
 
 
 def _settle(db: sqlite3.Connection, job: JobRow) -> JobRow:
     """Do what is asked of a job that nobody trains; return the job."""
-    if job.requested == "cancel":
-        events.insert_event(db, job.id, "The job has been cancelled")
-        return _end(db, job.id, "cancelled")
-    if job.requested == "pause":
-        events.insert_event(db, job.id, "The job has been paused")
-        return _leave(db, job.id, "paused")
+    match job.requested:
+        case "cancel":
+            events.insert_event(db, job.id, "The job has been cancelled")
+            return _leave(db, job.id, "cancelled", finished_at=now())
+        case "pause":
+            events.insert_event(db, job.id, "The job has been paused")
+            return _leave(db, job.id, "paused")
     return job
-
-
-def _end(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> JobRow:
-    return _leave(db, job_id, status, finished_at=int(time.time()), **values)
 
 
 def _leave(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> JobRow:
@@ -355,5 +289,5 @@ def _leave(db: sqlite3.Connection, job_id: str, status: str, **values: Any) -> J
 def _require_active(db: sqlite3.Connection, job_id: str) -> JobRow:
     job = rows.require(db, JobRow, job_id)
     if job.status not in ACTIVE:
-        raise JobStateError(job_id, job.status, "trained")
+        raise StateError(job_id, job.status, "trained")
     return job

@@ -2,29 +2,13 @@
 
 import hashlib
 import re
-import time
-from dataclasses import dataclass
 
 from sandbox.store import ids, rows
 from sandbox.store.database import Store
-from sandbox.store.rows import Row
+from sandbox.store.tables import KeyRow
 
 PREFIX = "sk-sandbox-"
 PROJECT = re.compile(r"[a-z0-9-]{1,32}")
-
-
-@dataclass(frozen=True)
-class KeyRow(Row):
-    """What is known of a key. The secret itself is not: only its last four characters."""
-
-    TABLE = "keys"
-
-    id: str
-    project: str
-    name: str
-    last4: str
-    created_at: int
-    revoked_at: int | None
 
 
 def create_key(store: Store, project: str, name: str) -> tuple[KeyRow, str]:
@@ -34,11 +18,10 @@ def create_key(store: Store, project: str, name: str) -> tuple[KeyRow, str]:
     """
     if not PROJECT.fullmatch(project):
         raise ValueError(f"A project name has 1 to 32 of a-z, 0-9 and '-'; this is {project!r}.")
-    secret, now = PREFIX + ids.random_text(40), int(time.time())
-    values = {"id": ids.key_id(), "project": project, "name": name, "created_at": now}
+    secret = PREFIX + ids.random_text(40)
+    key = KeyRow(project=project, name=name, digest=_digest(secret), last4=secret[-4:])
     with store.write() as db:
-        row = rows.insert(db, KeyRow, **values, digest=_digest(secret), last4=secret[-4:])
-    return row, secret
+        return rows.insert(db, key), secret
 
 
 def find_key(store: Store, secret: str) -> KeyRow | None:
@@ -59,7 +42,7 @@ def revoke_key(store: Store, key_id: str) -> bool:
     with store.write() as db:
         live = rows.one(db, KeyRow, "id = :id AND revoked_at IS NULL", id=key_id)
         if live is not None:
-            rows.update(db, KeyRow, key_id, revoked_at=int(time.time()))
+            rows.update(db, KeyRow, key_id, revoked_at=rows.now())
         return live is not None
 
 

@@ -2,52 +2,12 @@
 
 import shutil
 import sqlite3
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.store import ids, rows
+from sandbox.store import rows
 from sandbox.store.database import Store
-from sandbox.store.errors import ModelInUse
-from sandbox.store.rows import Row
-from sandbox.store.schema import UNFINISHED
-
-
-@dataclass(frozen=True)
-class NewModel:
-    """A model that is about to be recorded; its folder is already complete on disk."""
-
-    name: str
-    project: str
-    base: str  # the name of the base model it descends from
-    job_id: str
-    path: str  # the folder's name under store.models_dir
-    format: str  # "chat" or "completion": what it was tuned on
-    step: int
-    adapter: str | None = None  # the folder of a LoRA adapter, if it is one on its base model
-
-
-@dataclass(frozen=True)
-class ModelRow(Row):
-    """A tuned model. ``created_at`` is in Unix seconds; the other fields are NewModel's."""
-
-    TABLE = "models"
-
-    name: str
-    project: str
-    created_at: int
-    base: str
-    job_id: str
-    path: str
-    format: str
-    step: int
-    adapter: str | None
-
-
-def add_model(store: Store, model: NewModel) -> ModelRow:
-    """Record a model, so that it answers by its name. Recording it again changes nothing."""
-    with store.write() as db:
-        return insert_model(db, model)
+from sandbox.store.errors import InUse
+from sandbox.store.tables import UNFINISHED, ModelRow
 
 
 def get_model(store: Store, project: str, name: str) -> ModelRow | None:
@@ -71,7 +31,7 @@ def list_models_of_job(store: Store, job_id: str) -> list[ModelRow]:
 def delete_model(store: Store, project: str, name: str) -> bool:
     """Delete a model and its folder; return False if there is none.
 
-    Raises ModelInUse when an unfinished job tunes it further.
+    Raises InUse when an unfinished job tunes it further.
     """
     with store.write() as db:
         model = _find(db, project, name)
@@ -87,31 +47,18 @@ def model_path(store: Store, model: ModelRow) -> Path:
     return store.models_dir / model.path
 
 
-def sweep(store: Store) -> None:
-    """Delete model folders that have no row (a crash or an open file left them).
-
-    Touches only names of the shape that jobs give. Only for a process that holds the state
-    directory alone.
-    """
-    with store.read() as db:
-        kept = {row.path for row in rows.many(db, ModelRow, "1")}
-    for path in store.models_dir.iterdir():
-        if ids.MODEL_FOLDER.fullmatch(path.name) and path.name not in kept:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def insert_model(db: sqlite3.Connection, model: NewModel) -> ModelRow:
-    """Record a model inside a transaction."""
+def insert_model(db: sqlite3.Connection, model: ModelRow) -> ModelRow:
+    """Record a model whose folder is complete, inside a transaction; one of its name stays."""
     known = rows.one(db, ModelRow, "name = :name", name=model.name)
-    return known or rows.insert(db, ModelRow, created_at=int(time.time()), **vars(model))
+    return known or rows.insert(db, model)
 
 
 def delete_row(db: sqlite3.Connection, model: ModelRow) -> None:
-    """Delete a model's row inside a transaction. Raises ModelInUse."""
+    """Delete a model's row inside a transaction. Raises InUse."""
     query = f"SELECT id FROM jobs WHERE project = ? AND model = ? AND status IN {UNFINISHED}"
     job = db.execute(query, (model.project, model.name)).fetchone()
     if job is not None:
-        raise ModelInUse(model.name, job["id"])
+        raise InUse(model.name, job["id"])
     db.execute("DELETE FROM models WHERE name = ?", (model.name,))
 
 

@@ -1,13 +1,5 @@
 """Rows of the database as frozen dataclasses, and the few verbs that all tables need.
 
-A class of rows names its table and which of its fields are kept as JSON::
-
-    @dataclass(frozen=True)
-    class FileRow(Row):
-        TABLE = "files"
-        id: str
-        …
-
 Conditions are SQL with named values: ``one(db, FileRow, "id = :id", id=file_id)``. Every verb runs
 in the caller's transaction, on the connection that ``store.read()`` or ``store.write()`` gives.
 """
@@ -15,38 +7,55 @@ in the caller's transaction, on the connection that ``store.read()`` or ``store.
 import functools
 import json
 import sqlite3
-from dataclasses import dataclass, fields
+import time
+import types
+import typing
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from sandbox.store.errors import InvalidCursor
 
 
+def now() -> int:
+    """Return the time as rows have it: whole Unix seconds."""
+    return int(time.time())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """The parent of all rows."""
+    """The parent of all rows.
+
+    ``n`` is the order of insertion, given by the database: ids are random and times have whole
+    seconds only, so lists are sorted by it.
+    """
 
     TABLE: ClassVar[str]
-    JSON: ClassVar[tuple[str, ...]] = ()
+    CONSTRAINTS: ClassVar[str] = "UNIQUE (id)"
+
+    n: int = 0
+    created_at: int = field(default_factory=now)
 
     @classmethod
     @functools.cache
-    def columns(cls) -> str:
-        """Return the names of the columns, as a query lists them."""
-        return ", ".join(field.name for field in fields(cls))  # type: ignore[arg-type]
+    def columns(cls) -> dict[str, str]:
+        """Return the names of the columns and, for each, how SQL declares it."""
+        return {column.name: _declaration(column) for column in fields(cls)}
 
     @classmethod
     def load(cls, row: sqlite3.Row) -> Self:
         """Make a row of what the database has given."""
         values = dict(row)
-        for name in cls.JSON:
+        for name in _json_columns(cls):
             values[name] = None if values[name] is None else json.loads(values[name])
         return cls(**values)
 
     @classmethod
     def dump(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Return values as the database takes them. Raises ValueError for NaN and infinity."""
+        as_json = _json_columns(cls)
         return {
             name: json.dumps(value, allow_nan=False)
-            if name in cls.JSON and value is not None
+            if name in as_json and value is not None
             else value
             for name, value in values.items()
         }
@@ -63,28 +72,29 @@ class Page(Generic[R]):
     has_more: bool
 
 
-def insert(db: sqlite3.Connection, kind: type[R], **values: Any) -> R:
-    """Add a row and return it as it is stored, defaults and all."""
+def insert(db: sqlite3.Connection, row: R) -> R:
+    """Add a row and return it with its place in the order."""
+    values = row.dump(vars(row))
+    del values["n"]
     names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
-    query = f"INSERT INTO {kind.TABLE} ({names}) VALUES ({marks}) RETURNING {kind.columns()}"
-    return kind.load(db.execute(query, kind.dump(values)).fetchone())
+    cursor = db.execute(f"INSERT INTO {row.TABLE} ({names}) VALUES ({marks})", values)
+    return replace(row, n=cursor.lastrowid)
 
 
 def update(db: sqlite3.Connection, kind: type[R], row_id: str, **values: Any) -> R:
     """Change some columns of the row with this id and return it. Raises KeyError."""
     changes = ", ".join(f"{name} = :{name}" for name in values)
-    query = f"UPDATE {kind.TABLE} SET {changes} WHERE id = :id RETURNING {kind.columns()}"
-    row = db.execute(query, {**kind.dump(values), "id": row_id}).fetchone()
-    if row is None:
-        raise KeyError(row_id)
-    return kind.load(row)
+    query = f"UPDATE {kind.TABLE} SET {changes} WHERE id = :id"
+    db.execute(query, {**kind.dump(values), "id": row_id})
+    return require(db, kind, row_id)
 
 
 def many(
     db: sqlite3.Connection, kind: type[R], where: str, *, order: str = "n", **values: Any
 ) -> list[R]:
     """Return all rows that meet a condition, in the order of their insertion if not told."""
-    query = f"SELECT {kind.columns()} FROM {kind.TABLE} WHERE {where} ORDER BY {order}"
+    names = ", ".join(kind.columns())
+    query = f"SELECT {names} FROM {kind.TABLE} WHERE {where} ORDER BY {order}"
     return [kind.load(row) for row in db.execute(query, values)]
 
 
@@ -132,11 +142,33 @@ def page(
     """
     start, direction = "1", "DESC" if newest_first else "ASC"
     if after is not None:
-        query = f"SELECT n FROM {kind.TABLE} WHERE id = :after AND {scope}"
-        found = db.execute(query, {**values, "after": after}).fetchone()
+        found = one(db, kind, f"id = :after AND {scope}", after=after, **values)
         if found is None:
             raise InvalidCursor(after)
-        start, values["start"] = f"n {'<' if newest_first else '>'} :start", found["n"]
+        start, values["start"] = f"n {'<' if newest_first else '>'} :start", found.n
     where, order = f"{scope} AND {filters} AND {start}", f"n {direction} LIMIT :most"
     rows = many(db, kind, where, order=order, most=limit + 1, **values)
     return Page(rows[:limit], len(rows) > limit)
+
+
+def _types(column: Field[Any]) -> set[type]:
+    """Return what a field's type allows: ``int | None`` are two."""
+    union = isinstance(column.type, types.UnionType)
+    return set(typing.get_args(column.type) if union else [column.type])
+
+
+@functools.cache
+def _json_columns(kind: type[Row]) -> list[str]:
+    plain = {str, int, types.NoneType}
+    return [column.name for column in fields(kind) if not _types(column) <= plain]
+
+
+def _declaration(column: Field[Any]) -> str:
+    if column.name == "n":
+        return "INTEGER PRIMARY KEY AUTOINCREMENT"
+    allowed = _types(column)
+    sql = "INTEGER" if int in allowed else "TEXT"
+    if types.NoneType not in allowed:
+        sql += " NOT NULL"
+    # What the rows of an older database get.
+    return f"{sql} DEFAULT {column.default}" if isinstance(column.default, int) else sql

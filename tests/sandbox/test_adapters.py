@@ -24,9 +24,9 @@ from sandbox.engine.trainer.loop import Tally, TrainingRun
 from sandbox.engine.trainer.messages import Started, Step, Stop, Train
 from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.jobs import JobRow, NewJob
-from sandbox.store.models import ModelRow
+from sandbox.store.tables import JobRow, ModelRow
 from tests.support.inline_job import run_job, tiny_bases
+from tests.support.rows import new_job
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,7 +55,7 @@ def submit(store: Store, model: str = "tiny", **asked: int) -> JobRow:
         lines.append(json.dumps({"prompt": f"{number}, woman ->", "completion": answer}))
     row = files.add_file(store, "learner", "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 2, "batch_size": BATCH, **asked}
-    job = jobs.create_job(store, NewJob("learner", model, row.id, 7, {}, numbers))
+    job = jobs.create_job(store, new_job(row.id, model=model, seed=7, hyperparameters=numbers))
     return jobs.mark_queued(store, job.id)
 
 

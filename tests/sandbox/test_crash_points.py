@@ -24,15 +24,17 @@ from sandbox.bases import Base
 from sandbox.engine.parent.records import JobRecord
 from sandbox.engine.trainer.messages import Checkpoint, Done, Started, Step
 from sandbox.store import answers, batches, checkpoints, events, files, jobs, models
-from sandbox.store.batches import LineResult, NewBatch
+from sandbox.store.batches import LineResult
 from sandbox.store.database import Store
-from sandbox.store.jobs import NewJob
+from sandbox.store.sweep import sweep
+from tests.support.rows import new_batch, new_job
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 CALLS = {"execute", "replace", "rename", "unlink", "rmdir", "mkdir", "fsync", "write", "link"}
 STEPS, EPOCH = 10, 2  # of the job; five checkpoints, of which three are kept
 LINES = 3
+BASE = Base("base", Path("base"), created=0, context=64, vocab_size=330, advice={})
 Told = Callable[[str], None]
 
 
@@ -74,8 +76,7 @@ def run_until(number: int, state: Path, work: Callable[[Store, Told], None]) -> 
 def open_again(state: Path) -> Store:
     """What the next start of a server does."""
     store = Store(state)
-    for noun in (files, models, jobs):
-        noun.sweep(store)
+    sweep(store)
     return store
 
 
@@ -116,17 +117,16 @@ def test_files_and_responses(tmp_path: Path) -> None:
                 elif verb == "deleted":
                     assert name not in there
                 elif verb == "answered":
-                    assert answers.get_answer(store, "p", name, answers.RESPONSE) is not None
+                    assert answers.get_answer(store, "p", name, answers.RESPONSE)
         number += 1
     assert number > 25
 
 
-def new_job(state: Path) -> None:
+def queue_job(state: Path) -> None:
     """A state with a job in the queue."""
     with Store(state) as store:
         file = files.add_file(store, "p", "rows.jsonl", "fine-tune", b"{}")
-        method = {"type": "supervised"}
-        job = jobs.create_job(store, NewJob("p", "base", file.id, 1, method, {"n_epochs": "auto"}))
+        job = jobs.create_job(store, new_job(file.id, project="p", model="base"))
         jobs.mark_queued(store, job.id)
 
 
@@ -135,7 +135,7 @@ def train(store: Store, told: Told) -> None:
     job = jobs.next_job(store, [])
     if job is None:
         return
-    record = JobRecord(store, job, {"base": Base("base", Path("base"), 0, 128, 100)})
+    record = JobRecord(store, job, {"base": BASE})
     saved = store.jobs_dir / job.id / "state"
     saved.parent.mkdir(exist_ok=True)
     step = int(saved.read_text()) if saved.exists() else 0
@@ -186,7 +186,7 @@ def outcome(store: Store) -> dict[str, Any]:
 
 def test_a_job(tmp_path: Path) -> None:
     template = tmp_path / "template"
-    new_job(template)
+    queue_job(template)
     whole = tmp_path / "whole"
     shutil.copytree(template, whole)
     assert run_until(1_000_000, whole, train)[0]
@@ -233,7 +233,7 @@ def test_a_batch(tmp_path: Path) -> None:
         state = tmp_path / str(number)
         with Store(state) as store:
             file = files.add_file(store, "p", "lines.jsonl", "batch", b"{}")
-            batch = batches.create_batch(store, NewBatch("p", "/v1/completions", file.id))
+            batch = batches.create_batch(store, new_batch(file.id, project="p"))
         ended, told = run_until(number, state, answer_batch)
         with open_again(state) as store:
             check_folders(store)

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
-from sandbox.engine.sampler import naive
+from sandbox.engine.sampler import admission, naive
+from sandbox.engine.sampler.admission import Admission
 from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, make_forward
+from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, Text, make_forward
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
 from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import Encoder
@@ -163,9 +164,10 @@ def test_written_out_heads_compute_what_transformers_computes(groups: int) -> No
     draw = np.random.default_rng(0)
     texts = [draw.integers(5, 300, length).tolist() for length in (17, 3, 40)]
     expected = [reference(model, text) for text in texts]
-    read = forward.prefill([text[:-2] for text in texts], cache, [[0], [2], [1]], True)
+    places = zip(texts, (0, 2, 1), strict=True)
+    read = forward.prefill([Text(text[:-2], [slot], True) for text, slot in places], cache)
     for found, whole in zip(read, expected, strict=True):
-        torch.testing.assert_close(found, whole[:-2], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(forward.logits(found), whole[:-2], rtol=1e-4, atol=1e-4)
     in_slots = [0, 2, 1]
     for back in (-2, -1):
         tokens = torch.tensor([texts[i][back] for i in in_slots])
@@ -184,8 +186,8 @@ def reference(model: PreTrainedModel, ids: list[int]) -> torch.Tensor:
 def test_bfloat16_is_close_and_tells_near_equals_apart() -> None:
     model = load_model(kept_base(num_key_value_heads=2))
     exact, fast = LlamaForward(model), LlamaForward(model, torch.bfloat16)
-    prompt = [[5, 60, 200, 31, 7, 90]]
-    [wanted], [found] = (each.prefill(prompt, SlotCache(), [[0]], False) for each in (exact, fast))
+    text = Text([5, 60, 200, 31, 7, 90], [0])
+    wanted, found = (each.logits(each.prefill([text], SlotCache())[0]) for each in (exact, fast))
     assert (wanted.dtype, found.dtype) == (torch.float64, torch.float32)
     difference = (wanted.log_softmax(-1) - found.log_softmax(-1)).abs()
     assert 0 < difference.mean() < 0.05
@@ -206,6 +208,23 @@ def test_other_models_take_the_general_way(tmp_path: Path, changes: dict[str, An
     loop = DecodeLoop(forward, Encoder(folder))
     requests = [changed(request, temperature=0) for request in many(4)]
     assert texts(loop, *requests) == [texts(loop, request)[0] for request in requests]
+
+
+def test_a_full_cache_lets_choices_wait_and_changes_no_text(
+    forward: Forward, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [changed(request, max_tokens=120) for request in many(16)]
+    expected = texts(DecodeLoop(forward, encoder), *requests)
+    # Two of the longest texts fit; one alone may have all that it needs.
+    monkeypatch.setattr(admission, "CACHE_BYTES", 2 * CONTEXT * forward.bytes_per_token)
+    put_back, waited = Admission.put_back, []
+    monkeypatch.setattr(
+        Admission, "put_back", lambda *given: (waited.append(given[1]), put_back(*given))
+    )
+    assert texts(DecodeLoop(forward, encoder), *requests) == expected
+    assert waited
+    monkeypatch.setattr(admission, "CACHE_BYTES", 1)
+    assert texts(DecodeLoop(forward, encoder), *requests) == expected
 
 
 def test_choices_differ_and_repeat(loop: DecodeLoop) -> None:
@@ -491,6 +510,9 @@ class _Breaking:
     def prefill(self, *arguments: Any) -> list[torch.Tensor]:
         return self._forward.prefill(*arguments)
 
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        return self._forward.logits(read)
+
     def step(self, *arguments: Any) -> torch.Tensor:
         if self.breaks:
             raise RuntimeError("not enough memory")
@@ -543,9 +565,8 @@ def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:
 
     def logits(chosen: list[int]) -> torch.Tensor:
         cache = SlotCache()
-        some = [prompts[i] for i in chosen]
-        forward.prefill(some, cache, [[slot] for slot in range(len(chosen))], False)
-        lengths = torch.tensor([len(prompt) for prompt in some])
+        forward.prefill([Text(prompts[i], [slot]) for slot, i in enumerate(chosen)], cache)
+        lengths = torch.tensor([len(prompts[i]) for i in chosen])
         first = forward.step(tokens[chosen], lengths, cache)
         second = forward.step(tokens[chosen], lengths + 1, cache)
         return torch.stack([first, second], 1)

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.engine.text.examples import ExampleStats, TrainingFileError, validate_training_file
+from sandbox.engine.text.encoder import Encoder
+from sandbox.engine.text.examples import (
+    TrainingExample,
+    TrainingFileError,
+    read_examples,
+    validate_training_file,
+)
 from tests.support.tiny import CONTEXT
 
 USER = {"role": "user", "content": "40, woman ->"}
@@ -30,6 +36,11 @@ def write(path: Path, *records: Any) -> Path:
     return path
 
 
+def examples(path: Path, base: Path) -> list[tuple[str, TrainingExample]]:
+    validate_training_file(path, base)
+    return list(read_examples(path, Encoder(base)))
+
+
 def fault(tmp_path: Path, base: Path, *records: Any, role: Any = "training") -> TrainingFileError:
     with pytest.raises(TrainingFileError) as caught:
         validate_training_file(write(tmp_path / "file.jsonl", *records), base, role)
@@ -39,15 +50,14 @@ def fault(tmp_path: Path, base: Path, *records: Any, role: Any = "training") -> 
 @pytest.mark.parametrize(("record", "form"), [(CHAT, "chat"), (PAIR, "completion")])
 def test_a_good_file(tmp_path: Path, base: Path, record: Any, form: str) -> None:
     records = [b"\xef\xbb\xbf" + json.dumps(record).encode(), b"", *[record] * 9, b"  \r"]
-    stats = validate_training_file(write(tmp_path / "f", *records), base, "training")
-    assert (stats.n_examples, stats.format) == (10, form)
-    assert stats.n_tokens % 10 == 0
-    assert stats.n_tokens > 100
+    first, *others = examples(write(tmp_path / "f", *records), base)
+    assert first[0] == form and others == [first] * 9
+    assert len(first[1].ids) == len(first[1].mask) > 10
 
 
 def test_a_validation_file_may_be_short(tmp_path: Path, base: Path) -> None:
     path = write(tmp_path / "f", CHAT)
-    assert isinstance(validate_training_file(path, base, "validation"), ExampleStats)
+    validate_training_file(path, base, "validation")
     error = fault(tmp_path, base, b"", role="validation")
     assert (error.code, error.param) == ("invalid_n_examples", "validation_file")
 
@@ -73,10 +83,10 @@ def test_null_keys_and_text_parts_mean_what_their_absence_and_their_text_mean(
     exported = {"refusal": None, "tool_calls": [], "weight": None, "annotations": []}
     record = chat({**USER, "name": None}, {**exported, **ASSISTANT, "content": parts}, tools=None)
     record |= {"functions": [], "parallel_tool_calls": True}
-    plain = validate_training_file(write(tmp_path / "a", *[CHAT] * 10), base)
-    assert validate_training_file(write(tmp_path / "b", *[record] * 10), base) == plain
-    pairs = validate_training_file(write(tmp_path / "c", *[{**PAIR, "messages": None}] * 10), base)
-    assert pairs.format == "completion"
+    plain = examples(write(tmp_path / "a", *[CHAT] * 10), base)
+    assert examples(write(tmp_path / "b", *[record] * 10), base) == plain
+    pairs = examples(write(tmp_path / "c", *[{**PAIR, "messages": None}] * 10), base)
+    assert pairs[0][0] == "completion"
 
 
 FAULTS = [
@@ -115,6 +125,7 @@ FAULTS = [
     (b'{"messages": ', "is not valid JSON"),
     (b'{"prompt": "\xff"}', "byte 12 is not UTF-8"),
     (b"[" * 100_000, "is not valid JSON in UTF-8 (nested too deeply)"),
+    (b"1" * 5_000, "is not valid JSON in UTF-8 (a number has too many digits)"),
     (b'{"prompt": "\\ud800", "completion": "x"}', "half of a surrogate pair"),
     (PAIR, "is in the completion format, but the examples before it are in the chat format"),
 ]
@@ -188,7 +199,7 @@ def test_any_file_is_either_good_or_refused_with_a_reason(
 ) -> None:
     path = write(tmp_path / "any.jsonl", *lines)
     try:
-        assert validate_training_file(path, base, "training").n_examples >= 10
+        assert len(examples(path, base)) >= 10
     except TrainingFileError as error:
         assert error.param == "training_file"
         assert error.code.startswith("invalid_")

@@ -214,6 +214,7 @@ def test_without_a_good_key_there_are_no_faults(api: Api, ask) -> None:
         ("rate_limit;retry_after=0", "greater than or equal to 1"),
         ("rate_limit;retry_after=1.5", "valid integer"),
         ("rate_limit;retry_after", "'retry_after' has no '='"),
+        ("rate_limit;=5", "has no detail ''"),
         ("rate_limit;times=2", "has no detail 'times'"),
         ("server_error;status=501", "500, 502, 503 or 504"),
         ("timeout;minutes=1", "has no detail 'minutes' (it has: seconds)"),

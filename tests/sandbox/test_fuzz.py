@@ -65,7 +65,7 @@ TEXT = [*CHAT, "prompt", "echo", "best_of", "suffix"]
 RESPONSE = [
     "input", "instructions", "previous_response_id", "max_output_tokens", "temperature", "top_p",
     "top_logprobs", "include", "metadata", "store", "stream", "text", "tools", "tool_choice",
-    "reasoning", "truncation", "user", "max_tool_calls",
+    "reasoning", "truncation", "user", "max_tool_calls", "background",
 ]  # fmt: skip
 JOB = ["method", "hyperparameters", "suffix", "seed", "metadata", "integrations", "validation_file"]
 BATCH = ["input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"]
@@ -221,7 +221,7 @@ def test_any_lines_of_a_batch_get_their_answers(http: httpx2.Client, data: st.Da
 @FEW
 @given(name=st.text(min_size=1, max_size=40), query=st.dictionaries(st.text(), st.text()))
 def test_any_address(http: httpx2.Client, name: str, query: dict[str, str]) -> None:
-    for path in ("files", "fine_tuning/jobs", "models", "batches"):
+    for path in ("files", "fine_tuning/jobs", "models", "batches", "chat/completions"):
         check(http.get(f"{path}/{quote(name, safe='')}", params=query))
         check(http.delete(f"{path}/{quote(name, safe='')}"))
         check(http.get(path, params=query))

@@ -32,8 +32,9 @@ from sandbox.engine.trainer.loop import TrainingRun
 from sandbox.engine.trainer.messages import Done, Failed, Stop, Stopped, Train
 from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.jobs import JobRow, NewJob
+from sandbox.store.tables import JobRow
 from tests.support.inline_job import Server, run_job, tiny_bases
+from tests.support.rows import new_job
 
 pytestmark = [
     pytest.mark.slow,
@@ -77,13 +78,11 @@ def submit(
     if validation:
         content = "\n".join(line(number) for number in range(100, 109)).encode()
         validation_file = files.add_file(store, "learner", "v.jsonl", "fine-tune", content).id
-    new = NewJob(
-        project="learner",
+    new = new_job(
+        training_file.id,
         model=model,
-        training_file=training_file.id,
         validation_file=validation_file,
         seed=seed,
-        method={"type": "supervised"},
         hyperparameters={"n_epochs": EPOCHS, "batch_size": BATCH, **asked},
         suffix="Super Hero",
     )
@@ -419,7 +418,7 @@ def train_with_fault(store: Store, base: Path, fault: dict[str, Any] | None) -> 
     lines = [json.dumps({"prompt": f"{i} ->", "completion": f" Hero {i}."}) for i in range(12)]
     row = files.add_file(store, "learner", "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 2, "batch_size": 4}
-    made = jobs.create_job(store, NewJob("learner", "tiny", row.id, 5, {}, numbers, fault=fault))
+    made = jobs.create_job(store, new_job(row.id, hyperparameters=numbers, fault=fault))
     jobs.mark_queued(store, made.id)
     return finished(store, base)
 

@@ -9,9 +9,8 @@ from openai import ConflictError, NotFoundError, OpenAI, PermissionDeniedError
 from sandbox.bases import SHIPPED_BASE
 from sandbox.store import files, ids, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.jobs import NewJob
-from sandbox.store.models import NewModel
 from tests.support.api import Api
+from tests.support.rows import new_job, new_model
 from tests.support.server import chat_lines
 
 
@@ -23,12 +22,12 @@ def tuned(api: Api, base_model: str) -> Callable[[], str]:
         name = ids.tuned_model_name(base_model, "learner", "SuperHero")
         with Store(api.state) as store:
             file = files.add_file(store, "learner", "a.jsonl", "fine-tune", chat_lines())
-            job = jobs.create_job(store, NewJob("learner", base_model, file.id, 1, {}, {}))
+            job = jobs.create_job(store, new_job(file.id, model=base_model))
             jobs.request_cancel(store, job.id)
             folder = ids.random_text(8)
             shutil.copytree(SHIPPED_BASE, store.models_dir / folder)
-            new = NewModel(name, "learner", base_model, job.id, folder, "chat", 4)
-            models.add_model(store, new)
+            with store.write() as db:
+                models.insert_model(db, new_model(name, job, path=folder))
         return name
 
     return make

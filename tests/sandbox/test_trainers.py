@@ -1,12 +1,13 @@
-"""Trainers in processes of their own: side by side, killed, stopped, on a full disk, restarted."""
+"""Trainers in processes of their own: side by side, killed, stopped, on a full disk, restarted.
+
+A job whose server is killed or asleep is in test_kills.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,10 +23,11 @@ from sandbox.config import DEFAULT_BASE, usual_trainers
 from sandbox.engine.parent import trainers as parent
 from sandbox.engine.parent.process import RestartPolicy
 from sandbox.engine.parent.trainers import Trainers
-from sandbox.store import events, files, jobs, models
+from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.jobs import FINISHED, JobRow, NewJob
+from sandbox.store.tables import FINISHED, JobRow
 from tests.support.inline_job import run_job, tiny_bases
+from tests.support.rows import new_job
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +57,8 @@ def submit(store: Store, project: str = "learner", **more: Any) -> JobRow:
     ]
     row = files.add_file(store, project, "t.jsonl", "fine-tune", "\n".join(lines).encode())
     numbers = {"n_epochs": 10, "batch_size": 4}
-    job = jobs.create_job(store, NewJob(project, "tiny", row.id, 5, {}, numbers, **more))
+    new = new_job(row.id, project=project, hyperparameters=numbers, **more)
+    job = jobs.create_job(store, new)
     return jobs.mark_queued(store, job.id)
 
 
@@ -261,14 +264,14 @@ def test_a_model_folder_that_vanished_is_trained_again(
 ) -> None:
     """An error that is none of a full disk: the process is replaced and the job goes on."""
     job = submit(store)
-    add, failures = models.add_model, [FileNotFoundError("gone")]
+    add, failures = checkpoints.add_checkpoint, [FileNotFoundError("gone")]
 
     def fails_once(*args: Any) -> Any:
         if failures:
             raise failures.pop()
         return add(*args)
 
-    monkeypatch.setattr(models, "add_model", fails_once)
+    monkeypatch.setattr(checkpoints, "add_checkpoint", fails_once)
 
     async def body(_: Trainers) -> None:
         await until(lambda: read(store, job).status in FINISHED)
@@ -294,44 +297,6 @@ def test_a_process_that_has_trained_is_replaced_when_idle(
         await until(lambda: read(store, second).status in FINISHED)
 
     with_trainers(store, base, body)
-
-
-SERVER = """
-import asyncio, sys
-from pathlib import Path
-from sandbox.engine.parent.trainers import Trainers
-from sandbox.bases import find_base
-from sandbox.store.database import Store
-
-async def main():
-    base = find_base(sys.argv[2])
-    with Store(Path(sys.argv[1])) as store:
-        await Trainers(store, {base.name: base}, 1).start()
-        await asyncio.sleep(600)
-
-if __name__ == "__main__":
-    asyncio.run(main())
-"""
-
-
-def test_kill_9_of_the_server_at_any_time_changes_nothing(
-    store: Store, base: Path, expected: dict[str, torch.Tensor], tmp_path: Path
-) -> None:
-    job = submit(store)
-    script = tmp_path / "server.py"
-    script.write_text(SERVER, encoding="utf-8")
-    for step in (1, 13):  # before the first checkpoint, and after some
-        command = [sys.executable, str(script), str(store.state_dir), str(base)]
-        with subprocess.Popen(command) as server:
-            asyncio.run(until(lambda step=step: len(steps(store, job)) >= step))
-            server.kill()
-
-    async def finish(_: Trainers) -> None:
-        await until(lambda: read(store, job).status in FINISHED)
-
-    with_trainers(store, base, finish)
-    check_whole(store, job, expected)
-    assert read(store, job).crashes == 0
 
 
 @pytest.mark.parametrize("wrong", ["0", "17", "two", "-1"])

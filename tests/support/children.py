@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from multiprocessing.connection import Connection
 
-from sandbox.engine.pipe import CLOSED, Ready, incoming
+from sandbox.engine.pipe import CLOSED, Connection, Ready, incoming
 
 
 def echo(connection: Connection) -> None:
@@ -37,6 +35,6 @@ def broken(_: Connection) -> None:
 def what_it_sees(connection: Connection) -> None:
     """Tell what the process finds when it starts."""
     connection.send(Ready())
-    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    connection.send((os.environ["OMP_WAIT_POLICY"], ignored, "torch" in sys.modules))
+    apart = not hasattr(os, "getsid") or os.getsid(0) == os.getpid()
+    connection.send((os.environ["OMP_WAIT_POLICY"], apart, "torch" in sys.modules))
     incoming(connection).get()

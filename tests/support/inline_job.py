@@ -13,7 +13,7 @@ from sandbox.engine.trainer.job import Conversation, train
 from sandbox.engine.trainer.messages import Failed, Step, Stop, Stopped, Sync, Synced
 from sandbox.store import jobs
 from sandbox.store.database import Store
-from sandbox.store.jobs import JobRow
+from sandbox.store.tables import JobRow
 
 
 def tiny_bases(folder: Path) -> dict[str, Base]:

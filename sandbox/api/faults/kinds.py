@@ -207,8 +207,8 @@ def build_fault(name: str, details: dict[str, Any]) -> Fault:
         known = ", ".join(KINDS)
         raise BadRequest(f"There is no fault '{name}'. There are: {known}.", code="unknown_fault")
     has = kind.detail.name if kind.detail else None
-    if unknown := next((key for key in details if key != has), None):
-        text = f"The fault '{name}' has no detail '{unknown}' (it has: {has or 'none'})."
+    if unknown := [key for key in details if key != has]:
+        text = f"The fault '{name}' has no detail '{unknown[0]}' (it has: {has or 'none'})."
         raise BadRequest(text)
     if kind.detail is None:
         return Fault(kind, None)

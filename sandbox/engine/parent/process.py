@@ -1,8 +1,7 @@
 """A worker process that is kept running: started, spoken to, started again when it dies.
 
 No torch here. What runs in the worker is a function; it says ``Ready`` when it takes messages, and
-ends when its pipe closes, so it never outlives the server. Two threads for each process read and
-write its pipe: the event loop never waits for it, and an idle process costs no CPU at all.
+ends when its pipe closes, so it never outlives the server. An idle process costs no CPU at all.
 """
 
 from __future__ import annotations
@@ -10,26 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import multiprocessing
 import os
 import pickle
-import queue
-import signal
+import subprocess
 import sys
-import threading
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
-from sandbox.engine.pipe import CLOSED, Died, Ready
+from sandbox.engine.pipe import Died, Ready, receive
 
 logger = logging.getLogger("sandbox.engine")
 
-SPAWN = multiprocessing.get_context("spawn")
 QUIT_SECONDS = 10.0  # what a process gets to finish before it is killed
+PROGRAM = "from sandbox.engine.pipe import run_worker; run_worker()"
 # Set before torch is loaded.
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads must not eat another process's core
@@ -79,8 +73,7 @@ class Child:
         self._on_message = on_message
         self._on_exit = on_exit
         self._policy = policy
-        self._process: BaseProcess | None = None
-        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._process: Process | None = None
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -112,14 +105,14 @@ class Child:
         self._stopping.set()
         if self._process is not None:
             if self._ready.is_set():
-                self._outbox.put(CLOSED)
+                self._process.stdin.close()  # when all that was sent is written
             else:  # still loading: there is nothing to finish
-                self._process.kill()
+                _kill(self._process)
         if self._task is not None:
             _, running = await asyncio.wait([self._task], timeout=QUIT_SECONDS)
             if running and self._process is not None:
                 logger.warning("The %s process did not end; it is killed.", self.name)
-                self._process.kill()
+                _kill(self._process)
             await self._task
             self._task = None
         self.failure = self.failure or f"The {self.name} process has been stopped."
@@ -132,10 +125,10 @@ class Child:
             raise RuntimeError(self.failure)
 
     def send(self, message: Any) -> None:
-        """Queue a message for the process. Raises ConnectionError when it is not there."""
+        """Send a message, without waiting. Raises ConnectionError when the process is not there."""
         if self._process is None or not self.ready:
             raise ConnectionError(f"The {self.name} process is not running.")
-        self._outbox.put(message)
+        self._process.stdin.write(pickle.dumps(message))
 
     async def _supervise(self) -> None:
         """The one loop: run, look how it ended, wait, run again."""
@@ -160,32 +153,27 @@ class Child:
 
     async def _run_once(self) -> str:
         """Start the process, stay with it until it has ended, and return how it ended."""
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        ours, theirs = SPAWN.Pipe()
-        process = SPAWN.Process(
-            target=_enter, args=(theirs, self.name, self._work), name=self.name, daemon=True
-        )
         self._last_words = ""
         try:
-            _start(process)
+            process = await _start(self.name)
         except OSError as error:
-            ours.close()
             return f"it could not be started: {error}"
-        finally:
-            theirs.close()
-        self._process, self._outbox = process, queue.SimpleQueue()
-        threads = [
-            threading.Thread(target=_read, args=(ours, loop, self._receive, ended), daemon=True),
-            threading.Thread(target=_write, args=(ours, self._outbox), daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
-        await ended.wait()
-        self._outbox.put(CLOSED)  # ends the writing thread
-        code = await asyncio.to_thread(_reap, process, threads)
+        self._process = process
+        if self._stopping.is_set():
+            _kill(process)
+        process.stdin.write(self._work)
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):  # it has ended
+            while True:
+                self._receive(await receive(process.stdout))
+        process.stdin.close()
+        try:
+            code = await asyncio.wait_for(process.wait(), QUIT_SECONDS)
+        except TimeoutError:
+            _kill(process)
+            code = await process.wait()
+        with contextlib.suppress(ConnectionError):  # what it did not read is lost with it
+            await process.stdin.wait_closed()
         self._process = None
-        process.close()
-        ours.close()
         return self._last_words or f"exit code {code}; its last words are in the log"
 
     def _receive(self, message: Any) -> None:
@@ -205,78 +193,18 @@ class Child:
         self._ready.set()  # wakes those who wait; they find the failure
 
 
-def _start(process: BaseProcess) -> None:
-    """Start a process that Ctrl-C in the terminal does not reach: only the server acts on it."""
-    if sys.platform == "win32":
-        process.start()
-        return
-    from multiprocessing import resource_tracker
-
-    # Started first: it would take the signal out of the mask again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()  # inherits the mask
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+async def _start(name: str) -> Process:
+    """Start a process. Ctrl-C in the terminal does not reach it: only the server acts on that."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-c", PROGRAM, f"sandbox-{name}"),  # the last is for ps only
+        stdin=PIPE,
+        stdout=PIPE,
+        env=os.environ | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows only
+    )
 
 
-def _enter(connection: Connection, name: str, work: bytes) -> None:
-    """The first function that runs in the new process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(2, 1)  # whatever is printed goes to the log; standard output belongs to the server
-    os.environ.update(ENVIRONMENT)
-    _show_name(name)
-    try:
-        target, args = pickle.loads(work)  # imports the module of the target
-        target(connection, *args)
-    except ConnectionError:
-        return  # the server is gone
-    except Exception as error:
-        with contextlib.suppress(ConnectionError):
-            connection.send(Died(f"{type(error).__name__}: {error}"))
-        raise
-
-
-def _show_name(name: str) -> None:
-    """Let ps and top show what this process is; only Linux offers a way without a library."""
-    place = Path("/proc/self/comm")
-    if place.exists():
-        place.write_text(f"sandbox-{name}"[:15], encoding="utf-8")
-
-
-def _read(
-    connection: Connection,
-    loop: asyncio.AbstractEventLoop,
-    receive: Callable[[Any], None],
-    ended: asyncio.Event,
-) -> None:
-    """Hand on what the process sends until it closes its end, which it does when it dies."""
-    try:
-        with contextlib.suppress(EOFError, OSError):
-            while True:
-                message = connection.recv()
-                loop.call_soon_threadsafe(receive, message)
-    finally:
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: the server has ended
-            loop.call_soon_threadsafe(ended.set)
-
-
-def _write(connection: Connection, outbox: queue.SimpleQueue[Any]) -> None:
-    """Write what is queued. A process that reads slowly keeps only this thread waiting."""
-    message: Any = ...
-    with contextlib.suppress(OSError):  # it has died: the reading thread tells
-        while message is not CLOSED:
-            message = outbox.get()
-            connection.send(message)
-
-
-def _reap(process: BaseProcess, threads: list[threading.Thread]) -> int | None:
-    """Wait for the end of a process that has closed its pipe; return its exit code."""
-    process.join(QUIT_SECONDS)
-    if process.is_alive():
+def _kill(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
         process.kill()
-        process.join()
-    for thread in threads:
-        thread.join()
-    return process.exitcode

@@ -19,8 +19,8 @@ from sandbox.bases import Base
 from sandbox.engine.trainer.messages import Checkpoint, Done, Failed, Started, Step, Train
 from sandbox.store import checkpoints, events, files, ids, jobs, models
 from sandbox.store.database import Store
-from sandbox.store.errors import ModelInUse
-from sandbox.store.jobs import FINISHED, JobRow
+from sandbox.store.errors import InUse
+from sandbox.store.tables import FINISHED, JobRow, ModelRow
 
 KEPT_CHECKPOINTS = 3
 ESTIMATE_EVERY = 5  # steps: so often the time of the end is guessed
@@ -30,7 +30,7 @@ CSV_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean
 class JobRecord:
     """The record of one job that a trainer works on.
 
-    Its methods raise JobStateError when the job has ended or been paused meanwhile.
+    Its methods raise StateError when the job has ended or been paused meanwhile.
     """
 
     def __init__(self, store: Store, job: JobRow, bases: Mapping[str, Base]) -> None:
@@ -154,9 +154,7 @@ class JobRecord:
     def _checkpoint(self, made: Checkpoint) -> None:
         """Make a model that was kept on the way usable."""
         model = self._model(made, self._checkpoint_name(made.step))
-        models.add_model(self._store, model)
-        metrics = _checkpoint_metrics(made.metrics)
-        checkpoints.add_checkpoint(self._store, self._job.id, made.step, model.name, metrics)
+        checkpoints.add_checkpoint(self._store, model, _checkpoint_metrics(made.metrics))
         self._drop_checkpoints(KEPT_CHECKPOINTS)
 
     def _done(self, made: Done) -> None:
@@ -179,14 +177,14 @@ class JobRecord:
         base, project, suffix = self._base, self._job.project, self._job.suffix
         return ids.checkpoint_model_name(base, project, suffix, step)
 
-    def _model(self, made: Checkpoint | Done, name: str) -> models.NewModel:
+    def _model(self, made: Checkpoint | Done, name: str) -> ModelRow:
         """Describe a model that a trainer has saved, and write its README."""
         path = f"{self._job.id}-{made.step}"
         folder = self._store.models_dir / path
         is_adapter = (folder / "adapter_config.json").is_file()
         readme = _readme(name, self._base, self._job, self._started, made.step, is_adapter)
         (folder / "README.md").write_text(readme, encoding="utf-8")
-        return models.NewModel(
+        return ModelRow(
             name=name,
             project=self._job.project,
             base=self._base,
@@ -200,7 +198,7 @@ class JobRecord:
     def _drop_checkpoints(self, keep: int) -> None:
         """Forget all but the newest checkpoints and their models."""
         for model in models.list_models_of_job(self._store, self._job.id)[:-keep]:
-            with contextlib.suppress(ModelInUse):  # another job starts from it
+            with contextlib.suppress(InUse):  # another job starts from it
                 checkpoints.drop_checkpoint(self._store, model)
 
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sandbox.bases import Base
@@ -21,13 +21,13 @@ from sandbox.engine.trainer import worker
 from sandbox.engine.trainer.messages import Done, Failed, Share, Stop, Stopped, Sync, Synced
 from sandbox.store import jobs
 from sandbox.store.database import Store
-from sandbox.store.errors import JobStateError
-from sandbox.store.jobs import JobRow
+from sandbox.store.errors import StateError
+from sandbox.store.tables import JobRow
 
 logger = logging.getLogger("sandbox.engine")
 
 MOST_CRASHES = 4  # of the trainers of one job, without a new saved state
-IDLE_SECONDS = 60.0  # until a process that has trained is replaced by a fresh, small one
+IDLE_SECONDS = 10.0  # until a process that has trained is replaced by a fresh, small one
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds until a failed write is tried again
 # Never given up: a job that kills its trainers fails, and the jobs behind it need one.
 POLICY = RestartPolicy(limit=1_000_000)
@@ -38,21 +38,38 @@ class Gone:
     """Put into a trainer's inbox when its process has died unasked."""
 
 
-@dataclass
 class Trainer:
     """One trainer process and what it is doing."""
 
-    child: Child
-    inbox: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
-    job_id: str | None = None  # the job it holds
-    used: bool = False  # has trained since it was started
-    deaths: int = 0  # since it was last ready
-    trouble: str | None = None  # why its job cannot be recorded
+    def __init__(self, name: str, bases: list[Path], policy: RestartPolicy) -> None:
+        self.child = Child(
+            name,
+            worker.run,
+            (bases,),
+            on_message=lambda message: self.inbox.put_nowait(message),
+            on_exit=self._died,
+            policy=policy,
+        )
+        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
+        self.job_id: str | None = None  # the job it holds
+        self.used = False  # has trained since it was started
+        self.deaths = 0  # since it was last ready
+        self.trouble: str | None = None  # why its job cannot be recorded
 
     def tell(self, message: Any) -> None:
         """Send a message, if the process is there: that it died is in the inbox."""
         with contextlib.suppress(ConnectionError):
             self.child.send(message)
+
+    async def replace(self) -> None:
+        """Start a fresh process: one that has trained keeps gigabytes of memory."""
+        await self.child.stop()
+        self.used = False
+        await self.child.start()
+
+    def _died(self) -> None:
+        self.deaths += 1
+        self.inbox.put_nowait(Gone())
 
 
 class Trainers:
@@ -63,7 +80,8 @@ class Trainers:
     ) -> None:
         self._store = store
         self._bases = bases
-        self._trainers = [self._new_trainer(f"trainer-{n}", policy) for n in range(1, count + 1)]
+        folders = [base.path for base in bases.values()]
+        self._trainers = [Trainer(f"trainer-{n}", folders, policy) for n in range(1, count + 1)]
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._choosing = asyncio.Lock()
@@ -123,23 +141,6 @@ class Trainers:
             if trainer.job_id == job_id:
                 trainer.tell(Stop(save))
 
-    def _new_trainer(self, name: str, policy: RestartPolicy) -> Trainer:
-        def died() -> None:
-            trainer.deaths += 1
-            trainer.inbox.put_nowait(Gone())
-
-        trainer = Trainer(
-            Child(
-                name,
-                worker.run,
-                ([base.path for base in self._bases.values()],),
-                on_message=lambda message: trainer.inbox.put_nowait(message),
-                on_exit=died,
-                policy=policy,
-            )
-        )
-        return trainer
-
     async def _keep_working(self, trainer: Trainer) -> None:
         """Train one job after another, whatever happens to any of them."""
         wait = FIRST_WAIT
@@ -182,7 +183,7 @@ class Trainers:
             try:
                 await asyncio.wait_for(self._news.wait(), IDLE_SECONDS if trainer.used else None)
             except TimeoutError:
-                await self._replace(trainer)
+                await trainer.replace()
                 return None
         return None
 
@@ -199,11 +200,11 @@ class Trainers:
                 if asked := await self._write(trainer, record.requested):
                     trainer.tell(Stop(save=asked == "pause"))
                 await self._follow(trainer, record)
-        except JobStateError as error:
+        except StateError as error:
             logger.info("%s", error)
         except Exception:
             # Not of the disk, which is waited for. Not for ever at the same place.
-            await self._replace(trainer)
+            await trainer.replace()
             await self._write(trainer, record.crashed, MOST_CRASHES)
             raise
         await self._write(trainer, record.tidy)
@@ -222,7 +223,7 @@ class Trainers:
                     trainer.tell(Synced())
                 elif not ended:
                     await self._write(trainer, record.write, message)
-            except JobStateError as error:
+            except StateError as error:
                 logger.info("%s", error)
                 ended = True
                 trainer.tell(Stop(save=False))
@@ -259,9 +260,3 @@ class Trainers:
         busy = [trainer for trainer in self._trainers if trainer.job_id is not None]
         for trainer in busy:
             trainer.tell(Share(len(busy)))
-
-    async def _replace(self, trainer: Trainer) -> None:
-        """Start a fresh process: one that has trained keeps gigabytes of memory."""
-        await trainer.child.stop()
-        trainer.used = False
-        await trainer.child.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sandbox.engine.sampler.cache import BLOCK
@@ -13,8 +13,8 @@ from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import ChatFormatError, Encoder
 
 BACKGROUND_SHARE = 0.75  # of the slots; the rest is free for those who wait for their answer
-PREFILL_TOKENS = 2048  # per step, so that long prompts do not hold up the others for long
-CACHE_BYTES = 2**30
+PREFILL_TOKENS = 512  # per step, so that new prompts do not hold up the others for long
+CACHE_BYTES = 2**29
 
 
 @dataclass(eq=False)
@@ -37,11 +37,6 @@ class Running:
         """Whether nothing more comes."""
         return self.open == 0 or self.error is not None
 
-    @property
-    def needs_all_logits(self) -> bool:
-        """Whether the prompt is echoed with its log-probabilities."""
-        return self.request.echo and self.request.sampling.top_logprobs is not None
-
 
 @dataclass(eq=False)
 class Choice:
@@ -52,14 +47,24 @@ class Choice:
     turn: int  # how many others its group had here when it came
     state: ChoiceState
     stream: TextStream
-    new: int = 0  # tokens so far
-    last: int = 0  # the newest token, not yet read by the model
+    tokens: list[int] = field(default_factory=list)  # so far; the model has not read the newest yet
     finish_reason: str | None = None
 
     @property
+    def read(self) -> tuple[int, ...]:
+        """The tokens that belong into the cache."""
+        return (*self.running.prompt, *self.tokens[:-1])
+
+    @property
     def length(self) -> int:
-        """Tokens in the cache: all but the newest."""
-        return len(self.running.prompt) + self.new - 1
+        """How many these are."""
+        return len(self.running.prompt) + max(0, len(self.tokens) - 1)
+
+    @property
+    def needs_all_logits(self) -> bool:
+        """Whether its prompt will be echoed with log-probabilities."""
+        request = self.running.request
+        return request.echo and request.sampling.top_logprobs is not None and not self.tokens
 
     @property
     def in_background(self) -> bool:
@@ -99,39 +104,33 @@ class Admission:
         """Forget the choices of a request."""
         self._waiting = deque(c for c in self._waiting if c.running.id != request_id)
 
-    def next_groups(self, active: Sequence[Choice]) -> Iterator[list[Choice]]:
-        """Yield the choices that may join ``active`` now; those of a group are read together."""
-        spent = 0
-        while self._waiting and spent < PREFILL_TOKENS:
-            group: list[Choice] = []
-            prompts: set[tuple[int, ...]] = set()
-            longest = 0
-            while self._waiting and self._fits([*active, *group, self._waiting[0]]):
-                running = self._waiting[0].running
-                wide = max(longest, len(running.prompt))
-                # Prompts are padded to the longest: a long one does not go with many short ones.
-                too_much = spent + len(prompts | {running.prompt}) * wide > PREFILL_TOKENS
-                if group and (
-                    too_much or running.needs_all_logits != group[0].running.needs_all_logits
-                ):
-                    break
-                group.append(self._waiting.popleft())
-                prompts.add(running.prompt)
-                longest = wide
-            if not group:
-                return
-            spent += len(prompts) * longest
-            yield group
+    def put_back(self, choice: Choice) -> None:
+        """Let a choice wait again that was at work."""
+        self._waiting.appendleft(choice)
 
-    def _fits(self, together: list[Choice]) -> bool:
-        """Whether there are slots and memory for all of these; the last one is new."""
-        if len(together) > self._max_slots:
-            return False
-        if together[-1].in_background:
-            share = max(1, int(self._max_slots * BACKGROUND_SHARE))
-            if sum(choice.in_background for choice in together) > share:
-                return False
-        longest = max(len(c.running.prompt) + c.running.max_new for c in together) + BLOCK
+    def next(self, active: Sequence[Choice]) -> list[Choice]:
+        """Take out the choices that may join ``active`` now."""
+        joining: list[Choice] = []
+        texts: set[tuple[int, ...]] = set()  # equal ones are read once
+        while self._waiting and sum(map(len, texts)) < PREFILL_TOKENS:
+            together = [*active, *joining, self._waiting[0]]
+            if not (self._has_slot(together) and self.has_room(together, BLOCK)):
+                break
+            joining.append(self._waiting.popleft())
+            texts.add(joining[-1].read)
+        return joining
+
+    def _has_slot(self, together: list[Choice]) -> bool:
+        """Whether there are slots for all of these; the last one is new."""
+        behind = sum(choice.in_background for choice in together)
+        share = max(1, int(self._max_slots * BACKGROUND_SHARE))
+        return len(together) <= self._max_slots and (
+            behind <= share or not together[-1].in_background
+        )
+
+    def has_room(self, together: Sequence[Choice], tokens: int) -> bool:
+        """Whether the cache has room for all of these and so many more tokens of each."""
+        longest = max(choice.length for choice in together) + tokens
         needed = longest * len(together) * self._bytes_per_token
         return needed <= CACHE_BYTES or len(together) == 1
 

@@ -55,7 +55,8 @@ class SlotCache:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store a token in each slot, [slots, heads, size]; return all that can be attended to."""
         for cached, token in ((self._keys, keys), (self._values, values)):
-            cached[layer] = _with_room(cached[layer], len(token), new.width)
+            if cached[layer].shape[2] < new.width:  # slots that nobody uses now do not grow along
+                cached[layer] = _with_room(cached[layer][: len(token)], len(token), new.width)
             cached[layer][new.rows, :, new.lengths] = token
         used = slice(len(keys)), slice(None), slice(new.width)
         return self._keys[layer][used], self._values[layer][used]

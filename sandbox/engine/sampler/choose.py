@@ -122,8 +122,9 @@ def _invert(
     return np.where(cut, np.minimum(positions, last), positions), found
 
 
-def log_probabilities(logits: Floats) -> Floats:
+def log_probabilities(logits: NDArray[np.floating]) -> Floats:
     """Log-probabilities of the model's own distribution [B, V]: no temperature, no penalties."""
+    logits = logits.astype(np.float64)
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 

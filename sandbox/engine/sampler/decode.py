@@ -6,17 +6,20 @@ sampling at its simplest; ``admission.py`` says who may join.
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import torch
 
 from sandbox.engine.sampler.admission import Admission, Choice, Running
 from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.choose import Floats, likeliest, log_probabilities, sample
-from sandbox.engine.sampler.forward import Forward
+from sandbox.engine.sampler.forward import Forward, Text
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Output, TokenInfo, Usage
 from sandbox.engine.text.encoder import Encoder
 
 MAX_SLOTS = 64
+ECHOED = 32  # tokens of a prompt whose logits are in memory at the same time
 PIECE = 4096  # log-probabilities that are collected before they are sent, even without streaming
 
 NOT_FINITE = EngineError(
@@ -58,9 +61,10 @@ class DecodeLoop:
         """Advance every running choice by one token and report what can be sent."""
         try:
             if self._active:
+                self._make_room()
                 self._advance()
-            for group in self._waiting.next_groups(self._active):
-                self._join(group)
+            if joining := self._waiting.next(self._active):
+                self._join(joining)
         # The requests at work fail, the loop and those waiting go on.
         except Exception as error:  # noqa: BLE001
             for choice in self._active:
@@ -70,55 +74,61 @@ class DecodeLoop:
             self._cache.clear()
         return self._report()
 
+    def _make_room(self) -> None:
+        """Let choices wait again while the cache is too small for all: first the youngest."""
+        while not self._waiting.has_room(self._active, 1):
+            ages = [(not c.in_background, len(c.tokens)) for c in self._active]
+            slot = ages.index(min(ages))
+            self._waiting.put_back(self._active[slot])
+            self._leave(slot)
+
     def _advance(self) -> None:
         """One decoding step for every active choice."""
         device = self.forward.device
-        tokens = torch.tensor([choice.last for choice in self._active], device=device)
+        tokens = torch.tensor([choice.tokens[-1] for choice in self._active], device=device)
         lengths = torch.tensor([choice.length for choice in self._active], device=device)
-        logits = self.forward.step(tokens, lengths, self._cache)
-        self._draw(logits.cpu().numpy(), 0)
+        self._draw(self.forward.step(tokens, lengths, self._cache), list(self._active))
 
-    def _join(self, group: list[Choice]) -> None:
-        """Read the prompts of new choices (equal ones once) and draw their first tokens."""
-        first = len(self._active)
-        self._active += group
+    def _join(self, joining: list[Choice]) -> None:
+        """Read the texts of choices (equal ones once) and draw the first tokens of new ones."""
         slots: dict[tuple[int, ...], list[int]] = {}
-        for slot, choice in enumerate(group, first):
-            slots.setdefault(choice.running.prompt, []).append(slot)
-        full = group[0].running.needs_all_logits
-        found = self.forward.prefill(
-            [list(prompt) for prompt in slots], self._cache, list(slots.values()), full
-        )
-        logits = dict(zip(slots, found, strict=True))
-        for choice in group:
+        for slot, choice in enumerate(joining, len(self._active)):
+            slots.setdefault(choice.read, []).append(slot)
+        self._active += joining
+        full = {choice.read for choice in joining if choice.needs_all_logits}
+        texts = [Text(ids, slots[ids], ids in full) for ids in slots]
+        read = dict(zip(slots, self.forward.prefill(texts, self._cache), strict=True))
+        new = [choice for choice in joining if not choice.tokens]
+        for choice in new:
             if choice.running.request.echo:
-                self._echo(choice, logits[choice.running.prompt])
-        rows = torch.stack([logits[choice.running.prompt][-1] for choice in group])
-        self._draw(rows.cpu().numpy(), first)
+                self._echo(choice, read[choice.read])
+        if new:
+            last = torch.stack([read[choice.read][-1] for choice in new])
+            self._draw(self.forward.logits(last), new)
 
-    def _echo(self, choice: Choice, logits: torch.Tensor) -> None:
+    def _echo(self, choice: Choice, read: torch.Tensor) -> None:
         """Put the prompt itself before the answer, with its log-probabilities if wanted."""
         prompt, start, infos = choice.running.prompt, choice.running.echo_start, []
-        if choice.running.needs_all_logits:
-            logprobs = [None, *log_probabilities(logits.cpu().numpy())]
-            pairs = zip(prompt, logprobs[: len(prompt)], strict=True)
-            infos = [self._describe(choice, token, row) for token, row in pairs][start:]
-        self._send(choice, self.encoder.decode(prompt[start:]), infos)
+        if choice.needs_all_logits:
+            logits = (self.forward.logits(part).cpu().numpy() for part in read.split(ECHOED))
+            rows = chain([None], chain.from_iterable(map(log_probabilities, logits)))
+            pairs = zip(prompt, rows, strict=False)  # the last row is about the next token
+            infos = [self._describe(choice, token, row) for token, row in pairs]
+        self._send(choice, self.encoder.decode(prompt[start:]), infos[start:])
 
-    def _draw(self, logits: Floats, first: int) -> None:
-        """Sample a token for each slot from ``first`` on, and let those that are done leave."""
-        choices = self._active[first:]
+    def _draw(self, found: torch.Tensor, choices: list[Choice]) -> None:
+        """Sample a token for each choice from its logits, and let those that are done leave."""
+        logits = found.cpu().numpy()
         broken = ~np.isfinite(logits).all(axis=1)
         if broken.any():
             logits = np.where(broken[:, None], 0.0, logits)
         tokens = sample(logits, [choice.state for choice in choices])
-        told = [i for i, c in enumerate(choices) if c.state.sampling.top_logprobs is not None]
-        logprobs = dict(zip(told, log_probabilities(logits[told]), strict=True))
-        for i, (choice, token) in enumerate(zip(choices, tokens.tolist(), strict=True)):
-            if broken[i]:
+        for row, (choice, token) in enumerate(zip(choices, tokens.tolist(), strict=True)):
+            if broken[row]:
                 self._fail(choice.running, NOT_FINITE)
-            else:
-                self._accept(choice, token, logprobs.get(i))
+                continue
+            tells = choice.state.sampling.top_logprobs is not None
+            self._accept(choice, token, log_probabilities(logits[[row]])[0] if tells else None)
         for slot in reversed(range(len(self._active))):
             choice = self._active[slot]
             if choice.finish_reason or choice.running.error:
@@ -132,13 +142,12 @@ class DecodeLoop:
         elif token in self.encoder.stop_ids:
             choice.finish_reason = "stop"
         else:
-            choice.new += 1
-            choice.last = token
+            choice.tokens.append(token)
             running.generated += 1
             info = None if logprobs is None else self._describe(choice, token, logprobs)
             if choice.stream.push(token, info):
                 choice.finish_reason = "stop"
-            elif choice.new == running.max_new:
+            elif len(choice.tokens) == running.max_new:
                 choice.finish_reason = "length"
         done = choice.finish_reason is not None
         text, infos = choice.stream.take(last=done)

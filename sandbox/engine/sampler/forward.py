@@ -7,8 +7,8 @@ where it could change a choice. Larger ones compute in the precision of their we
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,14 @@ from sandbox.engine.sampler.cache import NewTokens, SlotCache
 from sandbox.engine.sampler.choose import CANDIDATES
 
 
+class Text(NamedTuple):
+    """What is read at once, and where to: equal texts share the work."""
+
+    ids: Sequence[int]
+    slots: list[int]
+    full: bool = False  # whether the logits of all its tokens will be asked for
+
+
 class Forward(Protocol):
     """What the decode loop needs of a model. Logits are [rows, vocabulary], float32 or finer."""
 
@@ -29,10 +37,11 @@ class Forward(Protocol):
     dtype: torch.dtype  # of the matrices
     embedding: torch.Tensor  # the token vectors, [vocabulary, model width]
 
-    def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
-    ) -> list[torch.Tensor]:
-        """Read prompts into their slots; each one's logits at its last token (``full``: at all)."""
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
+        """Read texts into their slots; return what ``logits`` takes for the last token of each."""
+
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """The logits after tokens that ``prefill`` has read."""
 
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot, each after ``lengths[slot]`` others; the next logits."""
@@ -121,24 +130,22 @@ class LlamaForward:
         return layer
 
     @torch.inference_mode()
-    def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
-    ) -> list[torch.Tensor]:
-        """Read prompts into their slots: one after another in a row, each attends to itself."""
-        lengths = [len(prompt) for prompt in prompts]
-        ids = torch.tensor([token for prompt in prompts for token in prompt], device=self.device)
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
+        """Read texts into their slots: one after another in a row, each attends to itself."""
+        lengths = [len(text.ids) for text in texts]
+        ids = torch.tensor([token for text in texts for token in text.ids], device=self.device)
         positions = torch.cat([torch.arange(length, device=self.device) for length in lengths])
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             parts = zip(*(x.transpose(0, 1).split(lengths, 1) for x in (q, k, v)), strict=True)
             seen = []
-            for targets, (queries, keys, values) in zip(slots, parts, strict=True):
-                cache.store(layer, targets, keys, values)
+            for text, (queries, keys, values) in zip(texts, parts, strict=True):
+                cache.store(layer, text.slots, keys, values)
                 seen.append(_causal(queries, keys, values))
             return torch.cat(seen, 1).transpose(0, 1)
 
-        texts = self._hidden(ids, positions, attend).split(lengths)
-        return [self._logits(text if full else text[-1:]) for text in texts]
+        read = self._hidden(ids, positions, attend).split(lengths)
+        return [each if text.full else each[-1:] for text, each in zip(texts, read, strict=True)]
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
@@ -154,7 +161,7 @@ class LlamaForward:
             shares = scores.softmax(-1, dtype=self.wide).to(values.dtype)
             return (shares @ values).view(len(q), self.heads, self.size)
 
-        return self._logits(self._hidden(tokens, lengths, attend))
+        return self.logits(self._hidden(tokens, lengths, attend))
 
     def _hidden(self, ids: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
         """ids, positions [N] -> hidden states [N, d]."""
@@ -176,12 +183,13 @@ class LlamaForward:
     def _normalize(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, weight.shape, weight, self.eps).to(self.dtype)
 
-    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    @torch.inference_mode()
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
         """Hidden states [N, d] -> logits [N, V]; of bfloat16, the likeliest ones more finely."""
-        logits = _product(hidden.to(self.dtype), self.head).to(self.wide)
+        logits = _product(read.to(self.dtype), self.head).to(self.wide)
         if self.dtype is not self.wide:
             likeliest = logits.topk(min(CANDIDATES, logits.shape[1]), sorted=False).indices
-            finer = (self.head.T[likeliest].to(self.wide) * hidden[:, None]).sum(-1)
+            finer = (self.head.T[likeliest].to(self.wide) * read[:, None]).sum(-1)
             logits.scatter_(1, likeliest, finer)
         return logits
 
@@ -235,16 +243,18 @@ class GeneralForward:
         self.bytes_per_token = 2 * self.n_layers * heads * size * model.dtype.itemsize
 
     @torch.inference_mode()
-    def prefill(
-        self, prompts: list[list[int]], cache: SlotCache, slots: list[list[int]], full: bool
-    ) -> list[torch.Tensor]:
-        """Read prompts into their slots, one after another: large models fill the machine."""
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
+        """Read texts into their slots, one after another: large models fill the machine."""
         logits = []
-        for prompt, targets in zip(prompts, slots, strict=True):
-            ids = torch.tensor([prompt], device=self.device)
-            layers = [_PromptLayer(cache, number, targets) for number in range(self.n_layers)]
-            logits.append(self._run(ids, layers, logits_to_keep=0 if full else 1)[0])
+        for text in texts:
+            ids = torch.tensor([text.ids], device=self.device)
+            layers = [_PromptLayer(cache, number, text.slots) for number in range(self.n_layers)]
+            logits.append(self._run(ids, layers, logits_to_keep=0 if text.full else 1)[0])
         return logits
+
+    def logits(self, read: torch.Tensor) -> torch.Tensor:
+        """These are logits already."""
+        return read
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import queue
 import sys
 import traceback
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engine.pipe import CLOSED, Ready, incoming
+from sandbox.engine.pipe import CLOSED, Connection, Ready, incoming
 from sandbox.engine.sampler.messages import Ask, Cancel, Embed, EngineError, Output
 
 if TYPE_CHECKING:

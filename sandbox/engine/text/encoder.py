@@ -34,49 +34,45 @@ class Encoder:
     """Tokenizer and chat template of one model folder.
 
     User text never becomes a special token: a template is rendered with placeholders, its own
-    text is encoded with special tokens on, and the contents with special tokens off.
+    text is encoded with special tokens on, and the contents with special tokens off. Not for
+    several threads at once.
     """
 
     def __init__(self, folder: Path | str) -> None:
         folder = Path(folder)
-        self._template_tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._text_tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._text_tokenizer.encode_special_tokens = True
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         config = _read_json(folder / "config.json")
         settings = _read_json(folder / "tokenizer_config.json")
         self.context_length = context_length(config)
-        self.vocab_size = int(
-            config.get("vocab_size")
-            or self._template_tokenizer.get_vocab_size(with_added_tokens=True)
-        )
-        longest = max(map(len, self._template_tokenizer.get_vocab()))
+        self.vocab_size = int(config.get("vocab_size") or self._tokenizer.get_vocab_size())
+        longest = max(map(len, self._tokenizer.get_vocab()))
         self.most_characters = self.context_length * longest  # no longer text fits the context
-        added = self._template_tokenizer.get_added_tokens_decoder()
+        added = self._tokenizer.get_added_tokens_decoder()
         self.special_tokens = {t.content: i for i, t in added.items() if t.special}
         self._special_ids = frozenset(self.special_tokens.values())
         self._names = {name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token")}
         self.stop_ids = self._find_stop_ids(config, _read_json(folder / "generation_config.json"))
-        bos, eos = (self._template_tokenizer.token_to_id(t or "") for t in self._names.values())
+        bos, eos = (self._tokenizer.token_to_id(t or "") for t in self._names.values())
         self._start = [] if bos is None else [bos]
         # A base whose start token is also a stop token uses it as the border between documents.
         self._document_end = bos if bos in self.stop_ids else eos
         self._template = _load_template(folder, settings)
         self._bytes_of: dict[int, bytes] = {}
-        self._byte_level = "ByteLevel" in repr(self._template_tokenizer.decoder)
+        self._byte_level = "ByteLevel" in repr(self._tokenizer.decoder)
 
     def _find_stop_ids(self, *configs: Mapping[str, Any]) -> frozenset[int]:
         found: set[int] = set()
         for config in configs:
             eos = config.get("eos_token_id")
             found.update(eos if isinstance(eos, list) else [] if eos is None else [eos])
-        eos_id = self._template_tokenizer.token_to_id(self._names["eos_token"] or "")
+        eos_id = self._tokenizer.token_to_id(self._names["eos_token"] or "")
         return frozenset(found if eos_id is None else found | {eos_id})
 
     def encode_text(self, text: str) -> list[int]:
         """Token ids of plain text; a special token's name in it stays ordinary text."""
         # JSON may carry halves of UTF-16 pairs, which have no UTF-8 form.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return self._text_tokenizer.encode(text, add_special_tokens=False).ids
+        return self._encode(text, special=False)
 
     def encode_prompt(self, text: str) -> list[int]:
         """Token ids of a plain prompt, after the model's start token."""
@@ -132,9 +128,13 @@ class Encoder:
                 content = str(messages[int(part)]["content"])
                 pieces.append((self.encode_text(content), int(part)))
             elif part:
-                encoded = self._template_tokenizer.encode(part, add_special_tokens=False)
-                pieces.append((encoded.ids, None))
+                pieces.append((self._encode(part, special=True), None))
         return pieces
+
+    def _encode(self, text: str, special: bool) -> list[int]:
+        """Token ids of a text; the names of special tokens in it become tokens if ``special``."""
+        self._tokenizer.encode_special_tokens = not special
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool) -> str:
         if self._template is None:
@@ -167,7 +167,7 @@ class Encoder:
         return self._bytes_of[token]
 
     def _find_bytes(self, token: int) -> bytes:
-        text = self._template_tokenizer.id_to_token(token)
+        text = self._tokenizer.id_to_token(token)
         if text is None:
             return b""
         if token in self._special_ids:

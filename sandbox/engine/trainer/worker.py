@@ -6,10 +6,9 @@ The server imports this module to start the process, so torch is loaded inside `
 from __future__ import annotations
 
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-from sandbox.engine.pipe import CLOSED, Ready, incoming
+from sandbox.engine.pipe import CLOSED, Connection, Ready, incoming
 from sandbox.engine.trainer.messages import Train
 
 
