@@ -29,7 +29,7 @@ from bench.common import WEIGHTS, Server, show
 from course.grid import superhero_grid
 from sandbox.bases import find_base
 
-REQUESTS = {1: 3, 8: 16, 32: 32}  # how many, by so many clients
+REQUESTS = {1: 3, 8: 8, 32: 32}  # how many, by so many clients
 NEW_TOKENS = 100
 ROUNDS = 3
 READY_SECONDS = 120

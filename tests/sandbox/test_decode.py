@@ -20,7 +20,7 @@ from sandbox.engine.sampler import admission, naive
 from sandbox.engine.sampler.admission import Admission
 from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, make_forward
+from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, Text, make_forward
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
 from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import Encoder
@@ -164,7 +164,8 @@ def test_written_out_heads_compute_what_transformers_computes(groups: int) -> No
     draw = np.random.default_rng(0)
     texts = [draw.integers(5, 300, length).tolist() for length in (17, 3, 40)]
     expected = [reference(model, text) for text in texts]
-    read = forward.prefill([text[:-2] for text in texts], cache, [[0], [2], [1]], [True] * 3)
+    places = zip(texts, (0, 2, 1), strict=True)
+    read = forward.prefill([Text(text[:-2], [slot], True) for text, slot in places], cache)
     for found, whole in zip(read, expected, strict=True):
         torch.testing.assert_close(forward.logits(found), whole[:-2], rtol=1e-4, atol=1e-4)
     in_slots = [0, 2, 1]
@@ -185,10 +186,8 @@ def reference(model: PreTrainedModel, ids: list[int]) -> torch.Tensor:
 def test_bfloat16_is_close_and_tells_near_equals_apart() -> None:
     model = load_model(kept_base(num_key_value_heads=2))
     exact, fast = LlamaForward(model), LlamaForward(model, torch.bfloat16)
-    prompt = [[5, 60, 200, 31, 7, 90]]
-    wanted, found = (
-        each.logits(each.prefill(prompt, SlotCache(), [[0]], [False])[0]) for each in (exact, fast)
-    )
+    text = Text([5, 60, 200, 31, 7, 90], [0])
+    wanted, found = (each.logits(each.prefill([text], SlotCache())[0]) for each in (exact, fast))
     assert (wanted.dtype, found.dtype) == (torch.float64, torch.float32)
     difference = (wanted.log_softmax(-1) - found.log_softmax(-1)).abs()
     assert 0 < difference.mean() < 0.05
@@ -566,10 +565,8 @@ def test_a_row_gets_the_same_logits_in_any_company(tmp_path: Path) -> None:
 
     def logits(chosen: list[int]) -> torch.Tensor:
         cache = SlotCache()
-        some = [prompts[i] for i in chosen]
-        slots = [[slot] for slot in range(len(chosen))]
-        forward.prefill(some, cache, slots, [False] * len(chosen))
-        lengths = torch.tensor([len(prompt) for prompt in some])
+        forward.prefill([Text(prompts[i], [slot]) for slot, i in enumerate(chosen)], cache)
+        lengths = torch.tensor([len(prompts[i]) for i in chosen])
         first = forward.step(tokens[chosen], lengths, cache)
         second = forward.step(tokens[chosen], lengths + 1, cache)
         return torch.stack([first, second], 1)

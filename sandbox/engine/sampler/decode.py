@@ -14,7 +14,7 @@ import torch
 from sandbox.engine.sampler.admission import Admission, Choice, Running
 from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.choose import Floats, likeliest, log_probabilities, sample
-from sandbox.engine.sampler.forward import Forward
+from sandbox.engine.sampler.forward import Forward, Text
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Output, TokenInfo, Usage
 from sandbox.engine.text.encoder import Encoder
 
@@ -96,10 +96,8 @@ class DecodeLoop:
             slots.setdefault(choice.read, []).append(slot)
         self._active += joining
         full = {choice.read for choice in joining if choice.needs_all_logits}
-        found = self.forward.prefill(
-            list(slots), self._cache, list(slots.values()), [text in full for text in slots]
-        )
-        read = dict(zip(slots, found, strict=True))
+        texts = [Text(ids, slots[ids], ids in full) for ids in slots]
+        read = dict(zip(slots, self.forward.prefill(texts, self._cache), strict=True))
         new = [choice for choice in joining if not choice.tokens]
         for choice in new:
             if choice.running.request.echo:

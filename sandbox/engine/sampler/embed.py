@@ -22,7 +22,7 @@ import torch
 from sandbox.engine.sampler.admission import PREFILL_TOKENS, check_tokens
 from sandbox.engine.sampler.cache import SlotCache
 from sandbox.engine.sampler.decode import NOT_FINITE
-from sandbox.engine.sampler.forward import Forward
+from sandbox.engine.sampler.forward import Forward, Text
 from sandbox.engine.sampler.messages import Embed, EngineError, Output, Usage
 from sandbox.engine.text.encoder import Encoder
 
@@ -135,8 +135,8 @@ class EmbedLoop:
             if group and (len(group) + 1) * longest > PREFILL_TOKENS:
                 break
             group.append(prompt)
-        slots = [[slot] for slot in range(len(group))]
-        all_read = self._forward.prefill(group, SlotCache(), slots, [True] * len(group))
+        texts = [Text(prompt, [slot], True) for slot, prompt in enumerate(group)]
+        all_read = self._forward.prefill(texts, SlotCache())
         for prompt, read in zip(group, all_read, strict=True):
             vector = self._pool(prompt, self._forward.logits(read))[: running.request.dimensions]
             vector = vector / vector.norm().clamp_min(1e-12)

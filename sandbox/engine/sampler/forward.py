@@ -8,7 +8,7 @@ where it could change a choice. Larger ones compute in the precision of their we
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,14 @@ from sandbox.engine.sampler.cache import NewTokens, SlotCache
 from sandbox.engine.sampler.choose import CANDIDATES
 
 
+class Text(NamedTuple):
+    """What is read at once, and where to: equal texts share the work."""
+
+    ids: Sequence[int]
+    slots: list[int]
+    full: bool = False  # whether the logits of all its tokens will be asked for
+
+
 class Forward(Protocol):
     """What the decode loop needs of a model. Logits are [rows, vocabulary], float32 or finer."""
 
@@ -29,17 +37,8 @@ class Forward(Protocol):
     dtype: torch.dtype  # of the matrices
     embedding: torch.Tensor  # the token vectors, [vocabulary, model width]
 
-    def prefill(
-        self,
-        texts: Sequence[Sequence[int]],
-        cache: SlotCache,
-        slots: list[list[int]],
-        full: list[bool],
-    ) -> list[torch.Tensor]:
-        """Read texts into their slots; return what ``logits`` takes for the last token of each.
-
-        Where ``full`` says so, for each token.
-        """
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
+        """Read texts into their slots; return what ``logits`` takes for the last token of each."""
 
     def logits(self, read: torch.Tensor) -> torch.Tensor:
         """The logits after tokens that ``prefill`` has read."""
@@ -131,28 +130,22 @@ class LlamaForward:
         return layer
 
     @torch.inference_mode()
-    def prefill(
-        self,
-        texts: Sequence[Sequence[int]],
-        cache: SlotCache,
-        slots: list[list[int]],
-        full: list[bool],
-    ) -> list[torch.Tensor]:
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
         """Read texts into their slots: one after another in a row, each attends to itself."""
-        lengths = [len(text) for text in texts]
-        ids = torch.tensor([token for text in texts for token in text], device=self.device)
+        lengths = [len(text.ids) for text in texts]
+        ids = torch.tensor([token for text in texts for token in text.ids], device=self.device)
         positions = torch.cat([torch.arange(length, device=self.device) for length in lengths])
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             parts = zip(*(x.transpose(0, 1).split(lengths, 1) for x in (q, k, v)), strict=True)
             seen = []
-            for targets, (queries, keys, values) in zip(slots, parts, strict=True):
-                cache.store(layer, targets, keys, values)
+            for text, (queries, keys, values) in zip(texts, parts, strict=True):
+                cache.store(layer, text.slots, keys, values)
                 seen.append(_causal(queries, keys, values))
             return torch.cat(seen, 1).transpose(0, 1)
 
         read = self._hidden(ids, positions, attend).split(lengths)
-        return [each if whole else each[-1:] for each, whole in zip(read, full, strict=True)]
+        return [each if text.full else each[-1:] for text, each in zip(texts, read, strict=True)]
 
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
@@ -250,19 +243,13 @@ class GeneralForward:
         self.bytes_per_token = 2 * self.n_layers * heads * size * model.dtype.itemsize
 
     @torch.inference_mode()
-    def prefill(
-        self,
-        texts: Sequence[Sequence[int]],
-        cache: SlotCache,
-        slots: list[list[int]],
-        full: list[bool],
-    ) -> list[torch.Tensor]:
+    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
         """Read texts into their slots, one after another: large models fill the machine."""
         logits = []
-        for text, targets, whole in zip(texts, slots, full, strict=True):
-            ids = torch.tensor([text], device=self.device)
-            layers = [_PromptLayer(cache, number, targets) for number in range(self.n_layers)]
-            logits.append(self._run(ids, layers, logits_to_keep=0 if whole else 1)[0])
+        for text in texts:
+            ids = torch.tensor([text.ids], device=self.device)
+            layers = [_PromptLayer(cache, number, text.slots) for number in range(self.n_layers)]
+            logits.append(self._run(ids, layers, logits_to_keep=0 if text.full else 1)[0])
         return logits
 
     def logits(self, read: torch.Tensor) -> torch.Tensor:
