@@ -40,6 +40,7 @@ def with_trainer(base: Base, n_rows: int, epochs: int) -> dict[str, float]:
 def with_trl(base: Base, n_rows: int, epochs: int) -> dict[str, float]:
     """Adapters, by TRL's SFTTrainer."""
     from datasets import Dataset
+    from datasets.table import InMemoryTable
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
 
@@ -56,7 +57,8 @@ def with_trl(base: Base, n_rows: int, epochs: int) -> dict[str, float]:
             gradient_checkpointing=False,
             bf16=False,  # the weights are in it already
         ),
-        train_dataset=Dataset.from_list(pairs),
+        # Named, because the name it gives itself cannot be computed with this pyarrow.
+        train_dataset=Dataset(InMemoryTable.from_pylist(pairs), fingerprint="rows"),
         processing_class=tokenizer,
         peft_config=LoraConfig(**base.advice["lora"], task_type="CAUSAL_LM"),
     )

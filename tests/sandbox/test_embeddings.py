@@ -1,6 +1,5 @@
 """Embeddings through the SDK: every shape of a request and of an answer."""
 
-import asyncio
 import base64
 import json
 import re
@@ -11,14 +10,7 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai import (
-    APIError,
-    AsyncOpenAI,
-    BadRequestError,
-    NotFoundError,
-    OpenAI,
-    PermissionDeniedError,
-)
+from openai import APIError, BadRequestError, NotFoundError, OpenAI, PermissionDeniedError
 from openai.types import CreateEmbeddingResponse
 
 from tests.support.api import Api, NoSampler, running_api
@@ -91,17 +83,6 @@ def test_fewer_dimensions(embed) -> None:
     whole, short = embed("flight").data[0].embedding, embed("flight", dimensions=4).data[0]
     length = dot(whole[:4], whole[:4]) ** 0.5
     assert short.embedding == pytest.approx([number / length for number in whole[:4]], abs=1e-6)
-
-
-def test_the_async_client_and_many_at_once(api: Api, embed) -> None:
-    async def work() -> list[list[float]]:
-        async with AsyncOpenAI(base_url=api.url, api_key=api.key, timeout=180) as client:
-            asked = (client.embeddings.create(model=EMBEDDER, input=f"hero {i}") for i in (1, 2))
-            return [answer.data[0].embedding for answer in await asyncio.gather(*asked)]
-
-    made = asyncio.run(work())
-    for number, vector in enumerate(made, 1):
-        assert vector == pytest.approx(embed(f"hero {number}").data[0].embedding, abs=1e-6)
 
 
 def test_two_thousand_texts_and_one_too_many(embed) -> None:

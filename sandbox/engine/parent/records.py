@@ -11,6 +11,7 @@ import csv
 import io
 import shutil
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sandbox.store.tables import FINISHED, JobRow, ModelRow
 
 KEPT_CHECKPOINTS = 3
 ESTIMATE_EVERY = 5  # steps: so often the time of the end is guessed
+ESTIMATE_FROM = 20  # steps: from the pace of so many, for a machine may be busier now than before
 CSV_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 
 
@@ -40,7 +42,8 @@ class JobRecord:
         self._base = job.model
         self._started = Started({}, 0.0, "cpu", "float32", None)
         self._steps = 0  # made since it was started or went on
-        self._first = (0.0, 0.0)  # the time at the first of them, and the share that was done
+        # The time at each of the latest steps, and the share of the work that was done then.
+        self._recent: deque[tuple[float, float]] = deque(maxlen=ESTIMATE_FROM)
 
     @property
     def _folder(self) -> Path:
@@ -143,13 +146,14 @@ class JobRecord:
             text = f"The fault {fault['name']} did not happen: the job has only {step.step} steps"
             if step.step < fault["steps"]:
                 events.append_event(self._store, self._job.id, text, level="warn")
+        if self._recent and step.done <= self._recent[-1][1]:
+            return  # recorded once more, after an error
         self._steps += 1
-        if self._steps == 1:  # it is slower than the others: the clock starts behind it
-            self._first = (time.monotonic(), step.done)
-        elif self._steps % ESTIMATE_EVERY == 0:
-            began, done = self._first
-            pace = (time.monotonic() - began) / (step.done - done)
-            self._start(int(time.time() + pace * (1 - step.done)) + 1)
+        # The first step is slower than the others: the clock starts behind it.
+        self._recent.append((time.monotonic(), step.done))
+        if self._steps % ESTIMATE_EVERY == 0:
+            (began, before), (now, done) = self._recent[0], self._recent[-1]
+            self._start(int(time.time() + (now - began) / (done - before) * (1 - done)) + 1)
 
     def _checkpoint(self, made: Checkpoint) -> None:
         """Make a model that was kept on the way usable."""

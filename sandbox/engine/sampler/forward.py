@@ -149,7 +149,8 @@ class LlamaForward:
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
-        new = NewTokens(lengths)
+        # oneDNN multiplies parts of a tensor in bfloat16 only after copying them.
+        new = NewTokens(lengths, whole_blocks=self.dtype is torch.bfloat16)
         mask = new.mask(self.dtype)
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

@@ -92,16 +92,8 @@ class TrainingRun:
         seed: int,
     ) -> None:
         self.model = model
-        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        self.trained = [p for _, p in named]
-        second = [p for name, p in named if ".lora_B." in name]
-        first = [p for name, p in named if ".lora_B." not in name]
-        groups = [
-            {"params": params, "ratio": ratio}
-            for params, ratio in ((first, 1.0), (second, numbers.lora_plus_ratio))
-            if params
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=numbers.learning_rate, weight_decay=0.0)
+        self.optimizer = _optimizer(model, numbers)
+        self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.step = 0
         self.examples = training.examples
         self.steps_per_epoch = math.ceil(len(training.examples) / numbers.batch_size)
@@ -131,7 +123,8 @@ class TrainingRun:
 
         Raises TrainingFailed when the loss or the learning rate is no finite number any more.
         """
-        if self._numbers.learning_rate > torch.finfo(torch.float32).max:
+        highest = self._numbers.learning_rate * max(1.0, self._numbers.lora_plus_ratio)
+        if highest > torch.finfo(torch.float32).max:
             raise _diverged("the learning rate is too large to be a number")
         self.model.train()
         for batch in self._batches[self.step :]:
@@ -210,9 +203,9 @@ class TrainingRun:
         return [one, *self._validation] if epoch_ends else [one]
 
     def _validate(self) -> dict[str, float]:
-        one, rest = self._validation_at(self.step)[:1], self._validation_at(self.step)[1:]
-        found = self._measure(one).means("valid") if one else {}
-        return found | (self._measure(rest).means("full_valid") if rest else {})
+        batches = self._validation_at(self.step)
+        found = self._measure(batches[:1]).means("valid") if batches else {}
+        return found | (self._measure(batches[1:]).means("full_valid") if batches[1:] else {})
 
     @torch.no_grad()
     def _measure(self, batches: Sequence[Sequence[TrainingExample]]) -> Tally:
@@ -222,6 +215,19 @@ class TrainingRun:
             tally.add(*self._predict(*collate(batch)))
         self.model.train()
         return tally
+
+
+def _optimizer(
+    model: PreTrainedModel | PeftModel, numbers: Hyperparameters
+) -> torch.optim.Optimizer:
+    """AdamW on what is trained; each group's ``ratio`` multiplies the learning rate."""
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    second = [weight for name, weight in named if ".lora_B." in name]
+    others = [weight for name, weight in named if ".lora_B." not in name]
+    groups = [{"params": others, "ratio": 1.0}]
+    if second:
+        groups.append({"params": second, "ratio": numbers.lora_plus_ratio})
+    return torch.optim.AdamW(groups, lr=numbers.learning_rate, weight_decay=0.0)
 
 
 def _diverged(reason: str) -> TrainingFailed:
