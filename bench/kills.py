@@ -39,9 +39,10 @@ FACTS = (*MOMENTS, "jobs", "batches")  # told, and counted
 Disturb = Callable[[Server, Told], Counter[str]]  # returns how often it did what
 
 
-def run(folder: Path, disturb: Disturb, seed: int, base: Path) -> tuple[str, list[str]]:
+def run(
+    folder: Path, disturb: Disturb, seed: int, base: Path, expected: Undisturbed
+) -> tuple[str, list[str]]:
     """Disturb a server that clients use, then check; return the counts, and the problems."""
-    expected = Undisturbed(folder / "undisturbed", base)
     server = Server(folder / "own", base)
     crowd = Clients(server.note, server.key, server.model, seed)
     try:
@@ -163,7 +164,8 @@ def main() -> int:
     else:
         disturb = partial(sleep_each, seconds=options.asleep)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        line, problems = run(Path(folder), disturb, options.seed, WEIGHTS)
+        expected = Undisturbed(Path(folder) / "undisturbed", WEIGHTS)
+        line, problems = run(Path(folder), disturb, options.seed, WEIGHTS, expected)
     print(line)
     print(*problems, sep="\n", end="\n" * bool(problems), file=sys.stderr)
     return 1 if problems else 0

@@ -27,17 +27,14 @@ OWN_NAMES = re.compile(r"\b(ftjob-|file-|ft:)\S+")  # in events: each job has ot
 class Undisturbed:
     """The job of all clients, trained once without a kill: how each of them must end."""
 
-    def __init__(
-        self, folder: Path, base: Path, rows: int = clients.ROWS, epochs: int = clients.EPOCHS
-    ) -> None:
+    def __init__(self, folder: Path, base: Path) -> None:
         self.server = Server(folder, base)
         try:
             with clients.new_client(self.server.key) as client:
                 settle(client, self.server)
-                self.job_id = clients.upload_and_train(client, self.server.model, rows, epochs)
+                self.job_id = clients.upload_and_train(client, self.server.model)
                 settle(client, self.server)
                 self.story = story(client, self.job_id)
-                self.steps = count_steps(client, self.job_id)
                 self.results = results(client, client.fine_tuning.jobs.retrieve(self.job_id))
                 self.checkpoints = checkpoints(client, self.job_id)
         finally:

@@ -85,9 +85,7 @@ def load_settings() -> Settings:
         job_options=provider.job_options,
         concurrency=provider.concurrency,
         seeds=provider.seeds,
-        embedding_model=read_variable("HEROES_EMBEDDING_MODEL")
-        or provider.embedding_model
-        or (base if at_home else None),
+        embedding_model=read_variable("HEROES_EMBEDDING_MODEL") or provider.embedding_model,
     )
 
 

@@ -21,8 +21,11 @@ from helpers.connect import connect
 from helpers.jobs import FILES, ensure_job
 from helpers.sandbox import stop_sandbox
 from helpers.settings import ROOT, load_settings
+from sandbox.bases import NAMED
+from sandbox.fetch import fetch
 from tools.conditions import conditions
 
+EMBEDDER = "all-minilm-l6-v2"
 KEPT = ROOT / "build" / "trained"
 FIRST = 6  # the first notebook that starts with the finished jobs
 # Not the store: a newer one migrates an older state.
@@ -38,6 +41,17 @@ def state_for(notebook: Path) -> Path | None:
     """
     number = notebook.name[:2]
     return trained_state() if number.isdecimal() and int(number) >= FIRST else None
+
+
+def options_for(notebook: Path) -> tuple[str, ...]:
+    """What the sandbox of a notebook is started with: 09 needs a model for embeddings.
+
+    Raises FetchError if it is not here and cannot be fetched.
+    """
+    if not notebook.name.startswith("09"):
+        return ()
+    fetch(NAMED[EMBEDDER])
+    return "--base-model", EMBEDDER
 
 
 def trained_state() -> Path:

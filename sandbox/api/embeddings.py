@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, Strict, dump
-from sandbox.api.catalog import find_model
+from sandbox.api.catalog import find_embedder
 from sandbox.api.context import Context, ContextOf
 from sandbox.api.generation import translate
 from sandbox.api.prompts import Prompts, check_tokens
@@ -62,7 +62,7 @@ async def prepare(
     The sampler embeds in small portions between the tokens it writes: nobody has to wait for
     long, so ``background`` makes no difference here.
     """
-    model = await run_in_threadpool(find_model, context, project, asked.model)
+    model = await run_in_threadpool(find_embedder, context, project, asked.model)
     for tokens in asked.input:
         if isinstance(tokens, list):
             check_tokens(model, tokens, "input")

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from sandbox.api.body import dump
-from sandbox.api.catalog import FoundModel, find_model
+from sandbox.api.catalog import FoundModel, find_writer
 from sandbox.api.context import Context
 from sandbox.api.errors import ApiError, BadRequest, EngineUnavailable, ServerError
 from sandbox.api.prompts import check_tokens
@@ -223,9 +223,9 @@ async def open_request(
 ) -> Opened:
     """Find the model of this name, and the seed of a request that is written like ``given``.
 
-    Raises BadRequest or NotFound.
+    Raises BadRequest, NotFound or Forbidden.
     """
-    model = await run_in_threadpool(find_model, context, project, name)
+    model = await run_in_threadpool(find_writer, context, project, name)
     check_tokens(model, list(sampling.logit_bias), "logit_bias")
     seed = context.seeds.choose(sampling.seed, given)
     # Not validated again: the seeds that the server makes itself have more bits than a client's.

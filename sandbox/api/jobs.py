@@ -15,7 +15,7 @@ from sandbox.api.auth import Project
 from sandbox.api.body import JsonRoute, no_body, shown
 from sandbox.api.catalog import find_model
 from sandbox.api.context import Context, ContextOf
-from sandbox.api.errors import FileNotFound, NotFound
+from sandbox.api.errors import BadRequest, FileNotFound, NotFound
 from sandbox.api.files import find_file
 from sandbox.api.job_request import (
     LARGEST_SEED,
@@ -103,7 +103,8 @@ def _create(
 ) -> JobRow:
     numbers = merge_hyperparameters(asked)
     integrations = [each.model_dump(exclude_none=True) for each in asked.integrations]
-    find_model(context, project, asked.model)
+    if find_model(context, project, asked.model).base.embeds:
+        raise BadRequest(f"Model {asked.model} is not available for fine-tuning.", param="model")
     for name in ("training_file", "validation_file"):
         if (file_id := getattr(asked, name)) is not None:
             find_file(context, project, file_id, name, "fine-tune")

@@ -42,7 +42,8 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_nothing_configured_is_the_sandbox() -> None:
     found = load_settings()
     assert (found.endpoint, found.provider, found.base_url) == ("sandbox", "sandbox", None)
-    assert found.generator_model == found.base_model == found.embedding_model == "superhero-mini"
+    assert found.generator_model == found.base_model == "superhero-mini"
+    assert found.embedding_model == "all-minilm-l6-v2"
     assert (found.concurrency, found.seeds, found.chat_options) == (64, True, {})
     assert found.options_for("gpt-6-luna") == {}
 
@@ -62,13 +63,13 @@ def test_a_hosted_key_is_openai_and_not_in_the_settings(env_file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (f"OPENAI_API_KEY={KEY}\n", ("sandbox", None, "superhero-mini", "superhero-mini")),
+        (f"OPENAI_API_KEY={KEY}\n", ("sandbox", None, "superhero-mini", "all-minilm-l6-v2")),
         (
             f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=http://teacher:8765/v1\n",
-            ("sandbox", "http://teacher:8765/v1", "superhero-mini", "superhero-mini"),
+            ("sandbox", "http://teacher:8765/v1", "superhero-mini", "all-minilm-l6-v2"),
         ),
         (OTHER + "HEROES_GENERATOR_MODEL=only\n", ("other", "http://x/v1", "only", None)),
-        ("HEROES_BASE_MODEL=else\n", ("sandbox", None, "else", "else")),
+        ("HEROES_BASE_MODEL=else\n", ("sandbox", None, "else", "all-minilm-l6-v2")),
         (
             "HEROES_BASE_MODEL=else\nHEROES_EMBEDDING_MODEL=vectors\n",
             ("sandbox", None, "else", "vectors"),

@@ -24,21 +24,14 @@ def install() -> ModuleType:
     return module
 
 
-def test_every_requirement_says_what_it_is_for_and_is_pinned() -> None:
-    pins = dict(
-        line.split("==")
-        for line in (ROOT / "constraints.txt").read_text().split("\n")
-        if "==" in line
-    )
-    pinned = {re.sub(r"[-_.]+", "-", name).lower() for name in pins}
+def test_every_requirement_says_what_it_is_for() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     wanted = [line for line in lines if line and not line.startswith("#")]
     assert len(wanted) > 20
     for line in wanted:
-        name, comment = re.match(r"([A-Za-z0-9-]+)[^#]*(?:#\s*(.*))?$", line).groups()
-        assert comment, f"requirements.txt: {name} has no comment"
-        assert name.lower() in pinned, f"constraints.txt: {name} has no exact version"
-    assert not any("+" in version for version in pins.values()), "a local version is not portable"
+        assert re.search(r"# *\S", line), f"requirements.txt: no comment in {line}"
+    pins = (ROOT / "constraints.txt").read_text()
+    assert not re.search(r"==.*\+", pins), "a local version is not portable"
 
 
 def test_one_torch_everywhere(install: ModuleType) -> None:

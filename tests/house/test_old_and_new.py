@@ -36,6 +36,7 @@ from helpers.jsonl import read_jsonl, to_chat, to_completions, write_jsonl
 from heroes.app import app
 from sandbox.bases import SHIPPED_BASE
 from tests.support.server import ROOT, Server, chat_examples
+from tests.support.tiny_embedder import NAME as EMBEDDER
 from tools import pages
 from tools.pages import OldCall
 
@@ -114,7 +115,7 @@ class World:
         return [{"role": "user", "content": "What can you do?"}]
 
     def vectors(self) -> list[Any]:
-        reply = self.client.embeddings.create(model=self.model, input=["flight", "flying"])
+        reply = self.client.embeddings.create(model=EMBEDDER, input=["flight", "flying"])
         return [np.array(each.embedding) for each in reply.data]
 
     def weighted(self) -> list[dict[str, Any]]:
@@ -150,6 +151,7 @@ class World:
             "job_id": lambda: job().id,
             "messages": self.messages,
             "model": lambda: self.model,
+            "embedding_model": lambda: EMBEDDER,
             "nobody": lambda: OpenAI(base_url="http://127.0.0.1:9/v1", api_key="x", max_retries=0),
             "pairs_model": lambda: pairs().fine_tuned_model,
             "path": lambda: self.path,

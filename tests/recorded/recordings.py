@@ -25,13 +25,11 @@ from openai.types.fine_tuning import FineTuningJob
 
 from helpers.settings import ROOT
 from heroes.app import app
-from sandbox.bases import find_base
 from sandbox.config import Settings
 from tests.recorded.requests import REQUESTS, Request
-from tests.support.api import running
+from tests.support.api import both_bases, running
 from tests.support.scripted import ScriptedSampler
 from tests.support.server import Server
-from tests.support.tiny import kept_base
 from tools.trained import trained_state
 
 FOLDER = Path(__file__).parent
@@ -53,10 +51,9 @@ TEXTS, TOKENS = 20, 60
 
 def answers() -> list[dict[str, Any]]:
     """Every request with its answer, from the API with a scripted sampler."""
-    base = find_base(str(kept_base()))
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Settings(state_dir=Path(folder)), ScriptedSampler(), (base,)) as (url, key),
+        running(Settings(state_dir=Path(folder)), ScriptedSampler(), both_bases()) as (url, key),
         httpx2.Client(
             headers={"authorization": f"Bearer {key}"}, timeout=PATIENCE, trust_env=False
         ) as http,

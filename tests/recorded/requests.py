@@ -55,6 +55,10 @@ def _text(**fields: Any) -> dict[str, Any]:
     return {"model": "tiny", "prompt": "The hero", "max_tokens": 3} | fields
 
 
+def _embed(**fields: Any) -> dict[str, Any]:
+    return {"model": "tiny-embedder", "input": "flight"} | fields
+
+
 def _job(**fields: Any) -> dict[str, Any]:
     return {"model": "tiny", "training_file": "{file}", "seed": 7} | fields
 
@@ -142,12 +146,12 @@ REQUESTS = [
     Request("completion with a suffix", f"POST {TEXT}", _text(suffix="end")),
     Request("completion, a token too high", f"POST {TEXT}", _text(prompt=[99_999])),
     # embeddings
-    Request("embeddings", f"POST {VECTORS}", {"model": "tiny", "input": ["flight", "rain"]}),
+    Request("embeddings", f"POST {VECTORS}", _embed(input=["flight", "rain"])),
     Request("embeddings in base64", f"POST {VECTORS}",
-            {"model": "tiny", "input": "flight", "encoding_format": "base64", "dimensions": 4}),
-    Request("embeddings, too wide", f"POST {VECTORS}",
-            {"model": "tiny", "input": "flight", "dimensions": 99}),
-    Request("embeddings of nothing", f"POST {VECTORS}", {"model": "tiny", "input": ""}),
+            _embed(encoding_format="base64", dimensions=4)),
+    Request("embeddings, too wide", f"POST {VECTORS}", _embed(dimensions=99)),
+    Request("embeddings of a model that writes", f"POST {VECTORS}", _embed(model="tiny")),
+    Request("embeddings of nothing", f"POST {VECTORS}", _embed(input="")),
     # responses
     Request("response", "POST /responses", {"model": "tiny", "input": "Who flies?"}, keep="said"),
     Request("response, streamed", "POST /responses",

@@ -80,13 +80,8 @@ def test_advice_comes_from_the_table_or_else_from_the_folder(
     monkeypatch.setitem(NAMED, "tiny-named", replace(index.named, advice={"n_epochs": 7}))
     assert find_base("tiny-named").advice == {"n_epochs": 7}
     advice = NAMED[SMOLLM2].advice
-    assert set(advice) == {
-        "learning_rate",
-        "n_epochs",
-        "batch_size",
-        "checkpoints_per_epoch",
-        "lora",
-    }
+    assert set(advice) >= {"learning_rate", "n_epochs", "batch_size", "checkpoints_per_epoch"}
+    assert set(advice["lora"]) >= {"r", "lora_alpha", "target_modules"}
 
 
 def test_a_gguf_file_becomes_a_plain_folder(index: Index, tiny_gqa: Path, tmp_path: Path) -> None:

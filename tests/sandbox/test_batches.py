@@ -22,6 +22,7 @@ from sandbox.store.errors import StorageError
 from tests.support.api import running_api
 from tests.support.scripted import ScriptedSampler
 from tests.support.server import PATIENCE
+from tests.support.tiny_embedder import NAME as EMBEDDER
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 CHAT, TEXT, VECTORS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
@@ -111,7 +112,7 @@ def test_the_whole_life_of_a_batch(client: OpenAI, base_model: str) -> None:
 
 def test_completions_and_embeddings(client: OpenAI, base_model: str) -> None:
     text = {"model": base_model, "prompt": ["One", "Two"], "n": 2, "max_tokens": 3, "seed": 1}
-    vector = {"model": base_model, "input": ["flight", "rain"], "dimensions": 8}
+    vector = {"model": EMBEDDER, "input": ["flight", "rain"], "dimensions": 8}
     vector["encoding_format"] = "float"
     for url, body, make in (
         (TEXT, text, client.completions.create),

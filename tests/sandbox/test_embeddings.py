@@ -1,6 +1,5 @@
 """Embeddings through the SDK: every shape of a request and of an answer."""
 
-import asyncio
 import base64
 import json
 import re
@@ -11,11 +10,12 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
+from openai import APIError, BadRequestError, NotFoundError, OpenAI, PermissionDeniedError
 from openai.types import CreateEmbeddingResponse
 
 from tests.support.api import Api, NoSampler, running_api
 from tests.support.scripted import WIDTH
+from tests.support.tiny_embedder import NAME as EMBEDDER
 
 
 def dot(one: list[float], two: list[float]) -> float:
@@ -23,21 +23,21 @@ def dot(one: list[float], two: list[float]) -> float:
 
 
 @pytest.fixture
-def embed(client: OpenAI, base_model: str):
+def embed(client: OpenAI):
     def call(texts: object, **fields: object) -> CreateEmbeddingResponse:
-        return client.embeddings.create(**{"model": base_model, "input": texts, **fields})
+        return client.embeddings.create(**{"model": EMBEDDER, "input": texts, **fields})
 
     return call
 
 
 @pytest.fixture
-def raw(api: Api, base_model: str):
+def raw(api: Api):
     """The body of an answer as it stands on the wire."""
 
     def call(**fields: object) -> httpx2.Response:
         return httpx2.post(
             f"{api.url}/embeddings",
-            json={"model": base_model, "input": "x", **fields},
+            json={"model": EMBEDDER, "input": "x", **fields},
             headers={"authorization": f"Bearer {api.key}"},
             timeout=180,
             trust_env=False,
@@ -46,9 +46,9 @@ def raw(api: Api, base_model: str):
     return call
 
 
-def test_an_answer_has_the_hosted_shape(embed, base_model: str) -> None:
+def test_an_answer_has_the_hosted_shape(embed) -> None:
     answer = embed(["A healer", "A storm"])
-    assert (answer.object, answer.model) == ("list", base_model)
+    assert (answer.object, answer.model) == ("list", EMBEDDER)
     assert [item.index for item in answer.data] == [0, 1]
     assert {item.object for item in answer.data} == {"embedding"}
     assert all(len(item.embedding) == WIDTH for item in answer.data)
@@ -83,17 +83,6 @@ def test_fewer_dimensions(embed) -> None:
     whole, short = embed("flight").data[0].embedding, embed("flight", dimensions=4).data[0]
     length = dot(whole[:4], whole[:4]) ** 0.5
     assert short.embedding == pytest.approx([number / length for number in whole[:4]], abs=1e-6)
-
-
-def test_the_async_client_and_many_at_once(api: Api, base_model: str, embed) -> None:
-    async def work() -> list[list[float]]:
-        async with AsyncOpenAI(base_url=api.url, api_key=api.key, timeout=180) as client:
-            asked = (client.embeddings.create(model=base_model, input=f"hero {i}") for i in (1, 2))
-            return [answer.data[0].embedding for answer in await asyncio.gather(*asked)]
-
-    made = asyncio.run(work())
-    for number, vector in enumerate(made, 1):
-        assert vector == pytest.approx(embed(f"hero {number}").data[0].embedding, abs=1e-6)
 
 
 def test_two_thousand_texts_and_one_too_many(embed) -> None:
@@ -142,13 +131,33 @@ def test_an_unknown_model(embed) -> None:
     assert caught.value.code == "model_not_found"
 
 
+def test_each_model_does_its_own_work(client: OpenAI, base_model: str, embed) -> None:
+    with pytest.raises(PermissionDeniedError, match="not allowed to generate embeddings") as caught:
+        embed("x", model=base_model)
+    assert f"Ask {EMBEDDER}" in caught.value.message
+    with pytest.raises(PermissionDeniedError, match="not allowed to sample"):
+        client.completions.create(model=EMBEDDER, prompt="x")
+    message = {"role": "user", "content": "x"}
+    with pytest.raises(PermissionDeniedError, match="not allowed to sample"):
+        client.chat.completions.create(model=EMBEDDER, messages=[message])
+    with pytest.raises(BadRequestError, match="not available for fine-tuning") as refused:
+        client.fine_tuning.jobs.create(model=EMBEDDER, training_file="file-x")
+    assert refused.value.param == "model"
+
+
+def test_a_model_that_is_not_fetched_says_how_to_get_it(embed) -> None:
+    with pytest.raises(NotFoundError, match="heroes models fetch all-minilm-l6-v2") as caught:
+        embed("x", model="all-minilm-l6-v2")
+    assert caught.value.code == "model_not_found"
+
+
 def test_a_dead_engine_is_told(tmp_path: Path) -> None:
     with (
         running_api(tmp_path, NoSampler()) as api,
         api.client() as client,
         pytest.raises(APIError, match="cannot be loaded"),
     ):
-        client.embeddings.create(model="tiny", input="x")
+        client.embeddings.create(model=EMBEDDER, input="x")
 
 
 texts = st.text(max_size=40) | st.sampled_from(["\ud83d", "<|end|>", " ", "\n", "é" * 30])
@@ -157,8 +166,8 @@ odd = inputs | st.none() | st.dictionaries(st.text(max_size=3), st.integers()) |
 
 
 @given(value=odd, dimensions=st.none() | st.integers(-2, 400))
-def test_whatever_comes_in(api: Api, base_model: str, value, dimensions) -> None:
-    body = {"model": base_model, "input": value, "dimensions": dimensions}
+def test_whatever_comes_in(api: Api, value, dimensions) -> None:
+    body = {"model": EMBEDDER, "input": value, "dimensions": dimensions}
     answer = httpx2.post(
         f"{api.url}/embeddings",
         content=json.dumps(body),

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from openai import APIStatusError, OpenAI
+from openai import APIStatusError
 
 from bench import clients
 from bench.clients import Told
@@ -44,43 +44,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     return Undisturbed(tmp_path_factory.mktemp("undisturbed") / "own", kept_base())
 
 
-@pytest.fixture
-def two_trainers(tmp_path: Path) -> Iterator[Server]:
-    """Started on a new state; the second trainer could take a job over."""
-    server = Server(tmp_path / "own", kept_base(), "--trainers", "2")
-    yield server
-    server.process.kill()
-    server.process.wait()
-    assert server.orphans() == []
-
-
-@pytest.fixture
-def client(two_trainers: Server) -> Iterator[OpenAI]:
-    with clients.new_client(two_trainers.key) as made:
-        settle(made, two_trainers)
-        yield made
-
-
-def start_job(client: OpenAI, server: Server, **size: int) -> str:
-    """Create the clients' job and wait until it trains."""
-    job_id = clients.upload_and_train(client, server.model, **size)
-    wait_for_steps(client, job_id, 3)
-    return job_id
-
-
-def wait_for_steps(client: OpenAI, job_id: str, count: int) -> None:
-    def there() -> bool:
-        assert (job := client.fine_tuning.jobs.retrieve(job_id)).status != "failed", job.error
-        return count_steps(client, job_id) >= count
-
-    wait(there, f"{job_id} has not made {count} steps")
-
-
-def check_end(client: OpenAI, server: Server, job_id: str, expected: Undisturbed) -> None:
-    """Everything must end as if nothing had happened."""
-    assert lost(client, server, Told(jobs={job_id: {}}), expected) == []
-
-
 def refusal(state: Path, *before: str) -> str:
     """What the sandbox says when it refuses to start on a state."""
     command = [*before, sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
@@ -90,46 +53,48 @@ def refusal(state: Path, *before: str) -> str:
     return done.stderr
 
 
-def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
+def test_fifty_kills_lose_nothing(tmp_path: Path, undisturbed: Undisturbed) -> None:
     disturb = partial(kill_for, rng=random.Random(1), kills=50, seconds=60)
-    line, problems = run(tmp_path, disturb, 1, kept_base())
+    line, problems = run(tmp_path, disturb, 1, kept_base(), undisturbed)
     assert not problems, "\n".join([line, *problems])
 
 
-def test_nothing_is_lost_while_processes_are_asleep(tmp_path: Path) -> None:
-    line, problems = run(tmp_path, partial(sleep_each, seconds=10), 1, kept_base())
+def test_nothing_is_lost_while_processes_are_asleep(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    disturb = partial(sleep_each, seconds=10)
+    line, problems = run(tmp_path, disturb, 1, kept_base(), undisturbed)
     assert not problems, "\n".join([line, *problems])
 
 
-def test_a_job_survives_many_restarts_within_one_epoch(
-    two_trainers: Server, client: OpenAI, tmp_path: Path
-) -> None:
-    long = {"rows": 2_400, "epochs": 1}
-    expected = Undisturbed(tmp_path / "undisturbed", kept_base(), **long)
-    job_id = start_job(client, two_trainers, **long)
-    for _ in range(5):
-        assert two_trainers.stop() == 0
-        two_trainers.start()
-        wait(two_trainers.note.exists, "the server did not start")
-        clients.find_server(client, two_trainers.note)
-        known = count_steps(client, job_id)
-        assert known < expected.steps, "the epoch was too short"
-        wait_for_steps(client, job_id, known + 1)
-    check_end(client, two_trainers, job_id, expected)
+@pytest.fixture
+def jumping(tmp_path: Path) -> Iterator[Server]:
+    """A server with the jumping clock, and with a second trainer that could take a job over."""
+    server = Server(tmp_path / "own", kept_base(), "--trainers", "2")
+    server.process.kill()
+    server.process.wait()
+    server.arguments[:2] = ["-c", JUMPING]
+    server.start()
+    yield server
+    server.process.kill()
+    server.process.wait()
+    assert server.orphans() == []
 
 
-def test_a_job_does_not_mind_a_clock_that_jumps(
-    two_trainers: Server, client: OpenAI, undisturbed: Undisturbed
-) -> None:
-    two_trainers.stop()
-    two_trainers.arguments[:2] = ["-c", JUMPING]
-    two_trainers.start()
-    settle(client, two_trainers)
-    job_id = start_job(client, two_trainers)
-    for _ in range(2):
-        two_trainers.process.send_signal(signal.SIGUSR1)
-        wait_for_steps(client, job_id, count_steps(client, job_id) + 3)
-    check_end(client, two_trainers, job_id, undisturbed)
+def test_a_job_does_not_mind_a_clock_that_jumps(jumping: Server, undisturbed: Undisturbed) -> None:
+    with clients.new_client(jumping.key) as client:
+        settle(client, jumping)
+        job_id = clients.upload_and_train(client, jumping.model)
+
+        def wait_for_three_more_steps() -> None:
+            count = count_steps(client, job_id) + 3
+            wait(lambda: count_steps(client, job_id) >= count, f"{job_id} makes no steps")
+
+        wait_for_three_more_steps()
+        for _ in range(2):
+            jumping.process.send_signal(signal.SIGUSR1)
+            wait_for_three_more_steps()
+        assert lost(client, jumping, Told(jobs={job_id: {}}), undisturbed) == []
 
 
 def test_one_of_two_servers_that_start_at_once_gets_the_state(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sandbox.store.database import Store
 from tests.support.api import Api
 from tests.support.rows import new_job, new_model
 from tests.support.server import chat_lines
+from tests.support.tiny_embedder import NAME as EMBEDDER
 
 
 @pytest.fixture
@@ -45,8 +46,9 @@ def test_an_unknown_model_gets_a_hint(
     client: OpenAI, base_model: str, tuned: Callable[[], str]
 ) -> None:
     tuned(), tuned()
-    own = [model.id for model in client.models.list() if model.id != base_model]
-    known = [base_model, *own[::-1]][:20]  # the newest of its own are the likeliest to be meant
+    bases = [base_model, EMBEDDER]
+    own = [model.id for model in client.models.list() if model.id not in bases]
+    known = [*bases, *own[::-1]][:20]  # the newest of its own are the likeliest to be meant
     for call in (client.models.retrieve, client.models.delete):
         with pytest.raises(NotFoundError) as caught:
             call("gpt-4o-mini")

@@ -28,6 +28,7 @@ from sandbox.engine.text.encoder import Encoder
 from tests.support.children import broken, echo, stubborn, what_it_sees
 from tests.support.generate import ask
 from tests.support.tiny import CONTEXT, make_base
+from tests.support.tiny_embedder import kept_embedder
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = RestartPolicy(first_wait=0.01, longest_wait=0.05, limit=3)
@@ -344,7 +345,7 @@ def test_embeddings_come_through_the_process_and_one_bad_request_harms_no_other(
     base: Path, with_client: Callable[[Body], None]
 ) -> None:
     async def body(client: SamplerClient) -> None:
-        wanted = Embed(str(base), [[5, 6, 7], [5, 6, 7], [9, 8]])
+        wanted = Embed(str(kept_embedder()), [[5, 6, 7], [5, 6, 7], [9, 8]])
         vectors, bad = await asyncio.gather(
             client.embed(wanted),
             client.embed(Embed(str(base / "nowhere"), [[5]])),

@@ -152,9 +152,10 @@ def kill(pid: int) -> None:
     psutil.Process(pid).kill()
 
 
-def test_cancel_pause_and_a_restart(
+def test_cancel_pause_and_more_restarts_than_a_job_may_crash(
     store: Store, base: Path, expected: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(parent, "MOST_CRASHES", 1)
     unwanted, job = submit(store), submit(store)
 
     async def ask(trainers: Trainers) -> None:
@@ -173,7 +174,13 @@ def test_cancel_pause_and_a_restart(
     with_trainers(store, base, ask)
     assert len(steps(store, unwanted)) < STEPS
     assert not (store.jobs_dir / unwanted.id).exists()
-    assert read(store, job).status == "running"
+    before = len(steps(store, job))
+
+    async def one_step(_: Trainers) -> None:
+        await until(lambda: len(steps(store, job)) > before)
+
+    with_trainers(store, base, one_step)
+    assert (read(store, job).status, read(store, job).crashes) == ("running", 0)
 
     async def finish(_: Trainers) -> None:
         await until(lambda: read(store, job).status in FINISHED)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from sandbox.store.database import Store
 from tests.support.scripted import ScriptedSampler
 from tests.support.server import PATIENCE
 from tests.support.tiny import kept_base
+from tests.support.tiny_embedder import NAME as EMBEDDER
 
 
 class NoSampler:
@@ -121,12 +122,18 @@ class Api:
         return httpx2.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
+def both_bases() -> tuple[Base, ...]:
+    """The tiny model, and under another name the same as one that embeds: nothing loads them."""
+    base = find_base(str(kept_base()))
+    return base, replace(base, name=EMBEDDER, embeds=True)
+
+
 @contextmanager
 def running_api(
     state: Path, sampler: SamplerClient | None = None, **settings: Any
 ) -> Iterator[Api]:
     """Serve the tiny model until the block ends; `settings` are those of the server."""
-    bases = (find_base(str(kept_base())),)
+    bases = both_bases()
     with Store(state) as store:
         other = keys.create_key(store, "other", "")[1]
     with running(Settings(state_dir=state, **settings), sampler or ScriptedSampler(), bases) as (

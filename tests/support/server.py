@@ -16,6 +16,7 @@ from openai.types.fine_tuning import FineTuningJob
 from sandbox.store import keys
 from sandbox.store.database import Store
 from tests.support.tiny import kept_base
+from tests.support.tiny_embedder import kept_embedder
 
 ROOT = Path(__file__).resolve().parents[2]
 # A test that fails waits so long. A busy machine takes its time: to load torch, even to drop it.
@@ -26,12 +27,14 @@ PATIENCE = 300.0
 class Server:
     """A running ``python -m sandbox`` with a state directory of its own and one trainer.
 
-    The tests' model is "tiny"; the shipped one, which every server offers, is there besides.
+    The tests' models are "tiny" and, for vectors, "tiny-embedder"; the shipped one, which every
+    server offers, is there besides.
     """
 
     def __init__(self, state: Path, *options: str) -> None:
         self.state = state
-        self.options = ["--base-model", str(kept_base()), "--trainers", "1", *options]
+        bases = [f"--base-model={folder}" for folder in (kept_base(), kept_embedder())]
+        self.options = [*bases, "--trainers", "1", *options]
         with Store(state) as store:
             self.key = keys.create_key(store, "learner", "tests")[1]
             self.other_key = keys.create_key(store, "other", "tests")[1]

@@ -14,12 +14,16 @@ BLOCK = 64  # rows grow by so many positions at a time
 
 
 class NewTokens:
-    """One new token in each of the first slots, after ``lengths`` [slots] others."""
+    """One new token in each of the first slots, after ``lengths`` [slots] others.
 
-    def __init__(self, lengths: torch.Tensor) -> None:
+    ``width`` is how many positions are looked at: up to the longest, or to the end of its block.
+    """
+
+    def __init__(self, lengths: torch.Tensor, whole_blocks: bool = False) -> None:
         self.lengths = lengths
         self.rows = torch.arange(len(lengths), device=lengths.device)
-        self.width = int(lengths.max()) + 1
+        longest = int(lengths.max()) + 1
+        self.width = -(-longest // BLOCK) * BLOCK if whole_blocks else longest
 
     def mask(self, dtype: torch.dtype) -> torch.Tensor:
         """What each slot may attend to: 0 on its own tokens, the lowest number beyond.

@@ -1,37 +1,72 @@
-"""Embeddings: one vector of unit length for each text, from the model's own numbers.
+"""Embeddings: one vector of unit length for each text, from a model made for that.
 
-The vector is the weighted mean of the text's token vectors (the hidden states before the first
-layer). Of what was measured, this found texts again best:
-
-- A token counts once, and the more, the later the tokenizer learned it and the less the model
-  expected it there: rare words say more about a text than common ones.
-- Directions that all token vectors share are scaled down (whitening), so that two texts are not
-  alike merely because both are English.
-
-The later layers, which serve to predict the next token, found fewer texts.
+The model is a text encoder in the form of sentence-transformers, such as all-MiniLM-L6-v2: the
+vector is the mean of the hidden states of the last layer over the text's tokens.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
+from tokenizers import Tokenizer
+from transformers import AutoModel
+from transformers.utils import logging
 
-from sandbox.engine.sampler.admission import PREFILL_TOKENS, check_tokens
-from sandbox.engine.sampler.cache import SlotCache
-from sandbox.engine.sampler.decode import NOT_FINITE
-from sandbox.engine.sampler.forward import Forward, Text
+from sandbox.engine.load import best_device
+from sandbox.engine.sampler.admission import check_tokens
 from sandbox.engine.sampler.messages import Embed, EngineError, Output, Usage
-from sandbox.engine.text.encoder import Encoder
 
 MOST_TOKENS = 300_000  # in one request
 CHARACTERS = 65_536  # that are encoded in one step
-SAMPLE = 8192  # token vectors that are enough to see what they share
-SHRINKAGE = 0.1  # keeps the weakest directions from being blown up
-SURPRISE_POWER = 0.1
-LATE = 100.0
+TOKEN_CHARACTERS = 100  # no tokenizer of words makes one token of more
+STEP_TOKENS = 4096  # with padding, in one forward pass
+
+
+class TextEncoder:
+    """A model that turns token ids into vectors, and its tokenizer."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load both from a folder. Raises OSError or ValueError if it holds no such model."""
+        logging.disable_progress_bar()
+        pooling = _read_json(folder / "1_Pooling" / "config.json")
+        if pooling.get("pooling_mode_mean_tokens") is False:
+            raise ValueError("its vectors are not means of its tokens' vectors")
+        self.model = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        self.model.eval().to(best_device())
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_truncation()  # too long a text is an error, not a shorter text
+        self.tokenizer.no_padding()
+        self.tokenizer.encode_special_tokens = True  # in a text they are text
+        # What stands before and after a text: [CLS] and [SEP].
+        frame = self.tokenizer.encode("a")
+        inner = [place for place, special in enumerate(frame.special_tokens_mask) if not special]
+        self.before, self.after = frame.ids[: inner[0]], frame.ids[inner[-1] + 1 :]
+        self.width = self.model.config.hidden_size
+        self.vocab_size = self.model.config.vocab_size
+        limits = _read_json(folder / "sentence_bert_config.json")
+        positions = self.model.config.max_position_embeddings
+        most = min(limits.get("max_seq_length") or positions, positions)
+        self.room = most - len(self.before) - len(self.after)  # for a text, in tokens
+
+    @torch.inference_mode()
+    def embed(self, texts: list[list[int]], dimensions: int | None) -> torch.Tensor:
+        """Token ids of B texts -> vectors of unit length [B, dimensions]."""
+        framed = [torch.tensor(self.before + ids + self.after) for ids in texts]
+        ids = torch.nn.utils.rnn.pad_sequence(framed, batch_first=True)  # [B, T]
+        lengths = torch.tensor([len(each) for each in framed])
+        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).to(self.model.device)
+        ids = ids.to(self.model.device)
+        hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        return torch.nn.functional.normalize(mean[:, :dimensions]).cpu()
 
 
 @dataclass(eq=False)
@@ -47,12 +82,9 @@ class _Running:
 class EmbedLoop:
     """Embeds texts with one model, a few at a time, so that answers being written go on."""
 
-    def __init__(self, forward: Forward, encoder: Encoder) -> None:
-        self._forward = forward
+    def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        self._start = encoder.encode_prompt("")
         self._running: deque[_Running] = deque()
-        self._common: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def busy(self) -> bool:
@@ -63,7 +95,7 @@ class EmbedLoop:
         """Queue a request. Raises EngineError when it cannot be answered."""
         if not request.inputs:
             raise EngineError("invalid_request", "There is no text: give at least one.")
-        width = self._forward.embedding.shape[1]
+        width = self._encoder.width
         if request.dimensions is not None and request.dimensions > width:
             raise EngineError(
                 "invalid_dimensions",
@@ -111,75 +143,45 @@ class EmbedLoop:
         return len(running.encoded) == len(inputs)
 
     def _encode(self, number: int, one: str | list[int]) -> list[int]:
-        room = self._encoder.context_length - len(self._start)
+        encoder = self._encoder
         if isinstance(one, str):
-            if len(one) > self._encoder.most_characters:
-                raise _wrong_length(room, number, f"has {len(one)} characters")
-            # A word at the start of a text gets the same token as in its middle.
-            ids = self._encoder.encode_text(one if one[:1].isspace() else f" {one}")
+            if len(one) > encoder.room * TOKEN_CHARACTERS:
+                raise _wrong_length(encoder.room, number, f"has {len(one)} characters")
+            ids = encoder.tokenizer.encode(one, add_special_tokens=False).ids
         else:
             ids = one
-        if not 0 < len(ids) <= room:
-            raise _wrong_length(room, number, f"resulted in {len(ids)} tokens")
-        check_tokens(self._encoder, ids)
+        if len(ids) > encoder.room:
+            raise _wrong_length(encoder.room, number, f"resulted in {len(ids)} tokens")
+        check_tokens(encoder, ids)
         return ids
 
-    @torch.inference_mode()
     def _advance(self, running: _Running) -> None:
         """Embed as many of the next texts as fit into one forward pass."""
         group: list[list[int]] = []
         longest = 0
         for ids in running.encoded[len(running.vectors) :]:
-            prompt = self._start + ids
-            longest = max(longest, len(prompt))
-            if group and (len(group) + 1) * longest > PREFILL_TOKENS:
+            longest = max(longest, len(ids))
+            if group and (len(group) + 1) * longest > STEP_TOKENS:
                 break
-            group.append(prompt)
-        texts = [Text(prompt, [slot], True) for slot, prompt in enumerate(group)]
-        all_read = self._forward.prefill(texts, SlotCache())
-        for prompt, read in zip(group, all_read, strict=True):
-            vector = self._pool(prompt, self._forward.logits(read))[: running.request.dimensions]
-            vector = vector / vector.norm().clamp_min(1e-12)
-            running.vectors.append(_dump(vector))
-
-    def _pool(self, prompt: list[int], logits: torch.Tensor) -> torch.Tensor:
-        """Token ids [T] with the start, logits [T, V] -> the text's vector [d]."""
-        if not bool(torch.isfinite(logits).all()):
-            raise NOT_FINITE
-        ids = torch.tensor(prompt, device=logits.device)
-        expected = logits.double().log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
-        if not self._start:  # nothing stands before the first token: any is equally likely
-            first = expected.new_full((1,), 1 / logits.shape[1]).log()
-            expected = torch.cat([first, expected])
-        text = prompt[len(self._start) :]
-        once = [place for place, token in enumerate(text) if text.index(token) == place]
-        ids, surprise = ids[len(self._start) :][once], -expected[once]
-        late = torch.log1p(LATE * (ids + 1) / logits.shape[1])
-        weights = late * surprise.clamp_min(1e-6) ** SURPRISE_POWER
-        mean, whiten = self._what_is_common()
-        return weights @ (self._forward.embedding[ids].double() - mean) @ whiten
-
-    def _what_is_common(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean of the token vectors [d], and the matrix that evens them out [d, d]."""
-        if self._common is None:
-            table = self._forward.embedding
-            rows = table[:: max(1, len(table) // SAMPLE)].double()
-            mean = rows.mean(0)
-            values, directions = torch.linalg.eigh((rows - mean).T.cov())
-            values = values.clamp_min(0)
-            scale = (values + SHRINKAGE * values.mean()).rsqrt()
-            self._common = mean, directions * scale @ directions.T
-        return self._common
+            group.append(ids)
+        vectors = self._encoder.embed(group, running.request.dimensions)
+        if not bool(torch.isfinite(vectors).all()):
+            raise EngineError("model_unavailable", "The model's vectors are not numbers (NaN).")
+        running.vectors += map(_dump, vectors)
 
 
 def _wrong_length(room: int, number: int, found: str) -> EngineError:
     return EngineError(
         "context_length_exceeded",
         f"This model's maximum context length is {room} tokens. However, input[{number}] {found}. "
-        f"Please give it 1 to {room} tokens.",
+        f"Please give it at most {room} tokens.",
     )
 
 
 def _dump(vector: torch.Tensor) -> str:
     """A vector as the API sends it: float32, little-endian, in base64."""
-    return base64.b64encode(vector.cpu().numpy().astype("<f4").tobytes()).decode()
+    return base64.b64encode(vector.numpy().astype("<f4").tobytes()).decode()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -35,7 +35,6 @@ class Forward(Protocol):
     bytes_per_token: int  # in the cache
     device: torch.device
     dtype: torch.dtype  # of the matrices
-    embedding: torch.Tensor  # the token vectors, [vocabulary, model width]
 
     def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
         """Read texts into their slots; return what ``logits`` takes for the last token of each."""
@@ -150,7 +149,8 @@ class LlamaForward:
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
-        new = NewTokens(lengths)
+        # oneDNN multiplies parts of a tensor in bfloat16 only after copying them.
+        new = NewTokens(lengths, whole_blocks=self.dtype is torch.bfloat16)
         mask = new.mask(self.dtype)
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -235,7 +235,6 @@ class GeneralForward:
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.device, self.dtype = model.device, model.dtype
-        self.embedding = model.get_input_embeddings().weight
         config = model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.embed import EmbedLoop
+from sandbox.engine.sampler.embed import EmbedLoop, TextEncoder
 from sandbox.engine.sampler.forward import make_forward
 from sandbox.engine.sampler.messages import EngineError
 from sandbox.engine.text.encoder import Encoder
@@ -30,17 +30,12 @@ Name = tuple[str, str | None]  # the folder of a model, and that of the adapter 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A model in memory and the two things it can do."""
+    """A model in memory, and the loop that answers with it."""
 
     stamp: tuple[int, ...]  # of its files, when they were read
     bytes: int  # that it shares with no other
     model: PreTrainedModel
     decode: DecodeLoop
-    embed: EmbedLoop
-
-    @property
-    def busy(self) -> bool:
-        return self.decode.busy or self.embed.busy
 
 
 class ModelCache:
@@ -49,6 +44,7 @@ class ModelCache:
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._models: OrderedDict[Name, _Loaded] = OrderedDict()
+        self._embedders: dict[str, EmbedLoop] = {}
 
     def get(self, folder: str, adapter: str | None = None) -> DecodeLoop:
         """The decode loop of a model, which is loaded the first time it is asked for.
@@ -59,25 +55,29 @@ class ModelCache:
 
     def embedder(self, folder: str) -> EmbedLoop:
         """What turns texts into vectors with the model of a folder. Raises EngineError."""
-        return self._find(folder, None).embed
+        if folder not in self._embedders:
+            with _unavailable(folder):
+                self._embedders[folder] = EmbedLoop(TextEncoder(Path(folder)))
+        return self._embedders[folder]
 
     def busy(self) -> list[DecodeLoop | EmbedLoop]:
         """The loops that have work to do."""
-        loops = [loop for model in self._models.values() for loop in (model.decode, model.embed)]
-        return [loop for loop in loops if loop.busy]
+        return [loop for loop in self._loops() if loop.busy]
 
     def cancel(self, request_id: int) -> None:
         """Stop a request, whichever model it runs on; unknown ones have ended already."""
-        for model in self._models.values():
-            model.decode.cancel(request_id)
-            model.embed.cancel(request_id)
+        for loop in self._loops():
+            loop.cancel(request_id)
+
+    def _loops(self) -> list[DecodeLoop | EmbedLoop]:
+        return [*(model.decode for model in self._models.values()), *self._embedders.values()]
 
     def _find(self, folder: str, adapter: str | None) -> _Loaded:
         base = None if adapter is None else self._find(folder, None)
         name, stamp = (folder, adapter), _stamp(folder, adapter)
         known = self._models.get(name)
         # A folder may be deleted and made again under the same name.
-        if known is None or (known.stamp != stamp and not known.busy):
+        if known is None or (known.stamp != stamp and not known.decode.busy):
             with _unavailable(adapter or folder):
                 if base is None or adapter is None:
                     self._models[name] = _load(folder, stamp)
@@ -94,7 +94,7 @@ class ModelCache:
             size = sum(each.bytes for each in self._models.values())
             if len(self._models) <= self._most and size <= self._most_bytes:
                 return
-            if not model.busy:
+            if not model.decode.busy:
                 del self._models[name]
 
 
@@ -132,7 +132,7 @@ def _load(folder: str, stamp: tuple[int, ...]) -> _Loaded:
     model, encoder = load_model(Path(folder)), Encoder(folder)
     forward = make_forward(model)
     size = sum(tensor.nbytes for tensor in model.parameters())
-    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder), EmbedLoop(forward, encoder))
+    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder))
 
 
 def _tuned(base: _Loaded, adapter: str, stamp: tuple[int, ...]) -> _Loaded:
@@ -150,4 +150,4 @@ def _tuned(base: _Loaded, adapter: str, stamp: tuple[int, ...]) -> _Loaded:
     forward, encoder = make_forward(model, like=base.decode.forward), base.decode.encoder
     known = {each.data_ptr() for each in base.model.parameters()}
     size = sum(each.nbytes for each in model.parameters() if each.data_ptr() not in known)
-    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder), EmbedLoop(forward, encoder))
+    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder))
