@@ -24,7 +24,7 @@ LINES = {
     "helpers": (3_524, 150),
     "course": (2_562, 230),
     "heroes": (3_600, 150),
-    "tools bench docs scripts": (3_753, 225),
+    "tools bench docs scripts": (3_754, 225),
     "sandbox": (12_555, 361),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
