@@ -28,8 +28,9 @@ pytestmark = [pytest.mark.slow, posix]
 
 # What has become of a job, and what is said of it.
 AGAIN = (
-    "INSERT INTO events SELECT NULL, id || 'x', job_id, created_at, level, type, message, data, "
-    "NULL FROM events WHERE job_id = :job AND "
+    "INSERT INTO events (id, job_id, created_at, level, type, message, data) "
+    "SELECT id || 'x', job_id, created_at, level, type, message, data FROM events "
+    "WHERE job_id = :job AND "
 )
 JOB_DAMAGES = {
     f"{AGAIN} message LIKE 'Checkpoint%50 %'": "events instead of",
