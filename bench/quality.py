@@ -12,7 +12,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, omit
 
 from course.grid import AGES, GENDERS, POWERS, PROMPT, VALIDATION_POWERS
 from course.judge import reason_counts, score
@@ -69,18 +69,31 @@ def measure(
         print(f"    {row.age}, {row.gender}, {row.power}: {row.reasons}\n      {row.text}")
 
 
-def fine_tune(multiplier: float | str, epochs: int | str, seed: int) -> tuple[str, int]:
-    """The course's own job on the 294 shipped rows; its model and its seconds."""
+def fine_tune(
+    multiplier: float | str,
+    epochs: int | str,
+    seed: int,
+    *,
+    base: str | None = None,
+    rows: int | None = None,
+    validate: bool = True,
+) -> tuple[str, int]:
+    """The course's own job on the shipped rows, or the first ``rows``; its model and its seconds.
+
+    ``base`` is the one of the settings if none is named.
+    """
     client = connect(announce=False).with_options(max_retries=0)
-    files = []
-    for name in ("train.jsonl", "validation.jsonl"):
-        with (DATA / name).open("rb") as file:
-            files.append(client.files.create(file=file, purpose="fine-tune").id)
+    files: dict[str, str] = {}
+    for name in ("train", "validation") if validate else ("train",):
+        lines = (DATA / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
+        content = b"".join(lines if name == "validation" else lines[:rows])
+        made = client.files.create(file=(f"{name}.jsonl", content), purpose="fine-tune")
+        files[name] = made.id
     numbers = {"n_epochs": epochs, "learning_rate_multiplier": multiplier, "batch_size": "auto"}
     job = client.fine_tuning.jobs.create(
-        model=load_settings().base_model,
-        training_file=files[0],
-        validation_file=files[1],
+        model=base or load_settings().base_model,
+        training_file=files["train"],
+        validation_file=files.get("validation", omit),
         suffix="quality",
         seed=seed,
         method={"type": "supervised", "supervised": {"hyperparameters": numbers}},

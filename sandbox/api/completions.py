@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from openai.types import Completion
+from openai.types import Completion, CompletionChoice
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
@@ -110,10 +110,9 @@ class CompletionShape(TextShape):
         """Return a completion, or a chunk of one."""
         # Unchecked: the SDK's type demands what chunks lack (a reason to finish), and the first
         # token of an echoed prompt (its logprob).
+        made = [CompletionChoice.construct(**choice) for choice in choices]
         counts = usage or self.no_usage
-        return Completion.construct(
-            **self.head, object="text_completion", choices=choices, **counts
-        )
+        return Completion(**self.head, object="text_completion", choices=made, **counts)
 
     def _choice(self, index: int, said: Choice | Delta, place: _Place) -> dict[str, Any]:
         logprobs = None

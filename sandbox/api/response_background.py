@@ -21,7 +21,7 @@ from sandbox.store import answers
 from sandbox.store.errors import StorageError
 
 log = logging.getLogger(__name__)
-MOST_ENDED = 100  # whose events can still be streamed
+MOST_ENDED = 20  # whose events are kept in memory, for streams that begin late
 RETRY_SECONDS = 5.0  # while the state folder cannot be written
 
 

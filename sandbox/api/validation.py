@@ -74,7 +74,7 @@ def _validate(context: Context, job: JobRow) -> None:
                 validate_training_file(files.file_path(context.store, file_id), base.path, kind)
         if job.fault is not None and job.fault["name"] == "moderation":
             message = FLAGGED_FILE.format(lines=job.fault["lines"])
-            raise TrainingFileError("invalid_training_file", message, "training_file")
+            raise TrainingFileError("invalid_training_file", message, "training")
     except (TrainingFileError, NotFound) as error:
         told = {"code": error.code, "message": error.message, "param": error.param}
         jobs.finish_failed(context.store, job.id, **told)

@@ -24,8 +24,8 @@ LINES = {
     "helpers": (3_526, 150),
     "course": (2_562, 230),
     "heroes": (3_600, 150),
-    "tools bench docs scripts": (3_556, 225),
-    "sandbox": (12_555, 361),
+    "tools bench docs scripts": (3_739, 225),
+    "sandbox": (12_314, 361),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_814  # in the modules of ours that notebook 00 loads

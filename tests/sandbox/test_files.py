@@ -152,8 +152,8 @@ def test_the_name_must_say_jsonl(client: OpenAI, purpose: str, reader: str) -> N
 
 
 def test_a_limit_of_none_gives_an_empty_page(client: OpenAI) -> None:
-    client.files.create(file=b"x", purpose="vision")
-    page = client.files.list(limit=0, after="file-unknown", purpose="vision")
+    client.files.create(file=b"x", purpose="assistants")
+    page = client.files.list(limit=0, after="file-unknown", purpose="assistants")
     assert (page.data, page.has_more, page.first_id, page.last_id) == ([], True, None, None)
 
 

@@ -18,7 +18,6 @@ GOOD: dict[str, dict[str, Any]] = {
     JOBS: {"model": "tiny", "training_file": "FILE"},
     BATCHES: {"input_file_id": "BATCH", "endpoint": "/v1/completions", "completion_window": "24h"},
 }
-PICTURE = {"role": "user", "content": [{"type": "image_url", "image_url": {}}]}
 # For each address: a parameter, and values that are wrong for it. `a.b` lies in an object `a`.
 WRONG: dict[str, dict[str, list[Any]]] = {
     CHAT: {
@@ -72,13 +71,15 @@ WRONG: dict[str, dict[str, list[Any]]] = {
 SPECIAL: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
     (CHAT, {"messages": [{"role": "user"}]}, "messages[0].content"),
-    (CHAT, {"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
-    (CHAT, {"messages": [PICTURE]}, "messages[0].content"),
-    (CHAT, {"messages": [*QUESTION, {"role": "user", "content": 5}]}, "messages[1].content"),
+    *(
+        (CHAT, {"messages": [*QUESTION, QUESTION[0] | {"content": odd}]}, "messages[1].content")
+        for odd in (None, 5, [], [5], [{"type": "text"}], [{"type": "image_url"}])
+    ),
     (CHAT, {"messages": [{"content": "x"}]}, "messages[0].role"),
     (CHAT, {"messages": [{"role": "hero", "content": "x"}]}, "messages[0].role"),
     (CHAT, {"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
     (CHAT, {"messages": [QUESTION[0] | {"mood": "good"}]}, "messages[0].mood"),
+    (CHAT, {"messages": [QUESTION[0] | {"tool_calls": [{}]}]}, "messages[0]"),
     (JOBS, {"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 0}}}},
      "method.supervised.hyperparameters.n_epochs"),
     (JOBS, {"method": {"type": "supervised", "supervised": {"epochs": 3}}},

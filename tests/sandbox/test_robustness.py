@@ -18,7 +18,8 @@ import uvicorn
 from filelock import FileLock
 from openai import InternalServerError, OpenAI
 
-from sandbox.api import app, connection, files, middleware, validation
+from sandbox.__main__ import main
+from sandbox.api import app, batch_runner, connection, files, middleware, validation
 from sandbox.api.connection import PatientProtocol
 from sandbox.api.serve import serve
 from sandbox.config import ConfigError, Settings
@@ -49,12 +50,14 @@ def assert_untouched(folder: Path) -> None:
     assert [(folder / name).read_text() for name in FOREIGN] == ["precious"] * len(FOREIGN)
 
 
-def test_a_start_that_fails_at_the_port_touches_nothing(foreign: Path) -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
-        pytest.raises(ConfigError, match="cannot listen"),
-    ):
-        serve(settings_for(foreign, port=taken.getsockname()[1]))
+def test_a_start_that_fails_at_the_port_touches_nothing(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main([f"--port={port}", f"--state={foreign}", f"--base-model={kept_base()}"]) == 1
+    told = capsys.readouterr()
+    assert f"port {port}" in told.err and "--port 0" in told.err and told.out == ""
     assert_untouched(foreign)
     assert not (foreign / "sandbox.db").exists()
 
@@ -218,3 +221,32 @@ def test_the_check_of_a_jobs_files_waits_for_room(
     job = client.fine_tuning.jobs.create(model="tiny", training_file=file.id)
     assert wait_for(client, job.id, "queued", "failed").status == "queued"
     client.fine_tuning.jobs.cancel(job.id)
+
+
+def test_an_error_that_nobody_foresaw_fails_the_job_or_the_batch(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(validation, "find_model", broken)
+    monkeypatch.setattr(batch_runner, "check_file", broken)
+    file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(model="tiny", training_file=file.id)
+    job = wait_for(client, job.id, "queued", "failed")
+    assert (job.error.code, job.error.message) == (
+        "server_error",
+        "The sandbox could not check the files (ZeroDivisionError).",
+    )
+    lines = client.files.create(file=("b.jsonl", b"{}"), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=lines.id, endpoint="/v1/completions", completion_window="24h"
+    )
+    deadline = time.monotonic() + PATIENCE
+    while batch.status == "validating":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+        batch = client.batches.retrieve(batch.id)
+    (error,) = batch.errors.data
+    assert (batch.status, error.code) == ("failed", "server_error")
+    assert "could not run the batch (ZeroDivisionError)" in error.message

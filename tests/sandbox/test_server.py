@@ -10,19 +10,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from openai import APIError, AuthenticationError, OpenAI
+from openai import APIError, AuthenticationError
 
 from sandbox.__main__ import main
 from sandbox.bases import find_base
 from sandbox.config import ConfigError
-from sandbox.store.database import Store
-from tests.support.server import PATIENCE, ROOT, Server, chat_lines, wait_for
+from tests.support.server import PATIENCE, ROOT, Server
 
 pytestmark = pytest.mark.slow
 
 QUESTION = [{"role": "user", "content": "Tell me about a hero."}]
 ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
-LINES = 400
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +42,6 @@ def test_a_server_says_where_it_is_and_keeps_its_state_to_itself(own_server: Ser
     assert own_server.ready_line == f"sandbox ready at {own_server.url} (pid {pid})"
     assert (note["url"], note["pid"]) == (own_server.url, pid)
     assert abs(note["started_at"] - time.time()) < PATIENCE
-    second = sandbox("--port", "0", "--state", str(own_server.state))
-    assert second.returncode == 1
-    assert "already using" in second.stderr and own_server.url in second.stderr
-    assert second.stdout == ""
 
 
 def test_the_api_process_loads_no_torch() -> None:
@@ -58,19 +52,21 @@ def test_the_api_process_loads_no_torch() -> None:
     assert answer.stdout.strip() == "False"
 
 
-def test_a_taken_port_is_explained(server: Server, tmp_path: Path) -> None:
-    port = server.url.rsplit(":", 1)[1].removesuffix("/v1")
-    answer = sandbox("--port", port, "--state", str(tmp_path))
-    assert answer.returncode == 1
-    assert f"port {port}" in answer.stderr and "--port 0" in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-@pytest.mark.parametrize("port", ["-1", "65536", "x", "1.5"])
-def test_a_bad_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main([f"--port={port}"])
-    assert "not a port" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "values", "what"),
+    [
+        ("--port", ["-1", "65536", "x", "1.5"], "a port from 0 to 65535"),
+        ("--requests-per-minute", ["0", "-1", "many", "1000001"], "a number of requests from 1"),
+        ("--trainers", ["0", "17"], "a number of trainers from 1 to 16"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(
+    option: str, values: list[str], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in values:
+        with pytest.raises(SystemExit):
+            main([f"{option}={value}"])
+        assert f"'{value}' is not {what}" in capsys.readouterr().err
 
 
 def test_a_missing_base_model_is_explained(tmp_path: Path) -> None:
@@ -135,21 +131,6 @@ def kill_worker(server: Server, name: str) -> None:
         worker.kill()
 
 
-def event_texts(client: OpenAI, job_id: str) -> list[str]:
-    """Return the texts of a job's events, oldest first."""
-    events = list(client.fine_tuning.jobs.list_events(job_id, limit=100))
-    return [event.message for event in events[::-1]]
-
-
-def wait_for_events(client: OpenAI, job_id: str, count: int) -> list[str]:
-    """Return the texts of a job's events once there are so many."""
-    deadline = time.monotonic() + PATIENCE
-    while len(texts := event_texts(client, job_id)) < count:
-        assert time.monotonic() < deadline, texts
-        time.sleep(0.02)
-    return texts
-
-
 def test_a_dead_sampler_is_told_in_the_stream_and_started_again(own_server: Server) -> None:
     with own_server.client() as client:
         fields = {"model": "tiny", "messages": QUESTION}
@@ -162,67 +143,6 @@ def test_a_dead_sampler_is_told_in_the_stream_and_started_again(own_server: Serv
                 pass
         short = {"max_completion_tokens": 2, "logit_bias": ENDLESS}
         assert client.chat.completions.create(**fields, **short).usage.completion_tokens == 2
-
-
-def test_jobs_and_batches_survive_kill_9_of_the_server_and_of_the_trainer(
-    own_server: Server,
-) -> None:
-    """Nothing that was acknowledged is lost, and nothing is done twice."""
-    lines = [
-        {
-            "custom_id": f"line-{number}",
-            "method": "POST",
-            "url": "/v1/completions",
-            "body": {"model": "tiny", "prompt": "x", "max_tokens": 100, "logit_bias": ENDLESS},
-        }
-        for number in range(LINES)
-    ]
-    with own_server.client() as client:
-        file = client.files.create(file=("a.jsonl", chat_lines(60)), purpose="fine-tune")
-        job = client.fine_tuning.jobs.create(
-            model="tiny",
-            training_file=file.id,
-            hyperparameters={"n_epochs": 30, "batch_size": 4},
-        )
-        # The batch begins when the trainer works: a process that has to load torch takes longer
-        # than a batch.
-        wait_for(client, job.id, "running")
-        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
-        batch = client.batches.create(
-            input_file_id=client.files.create(file=("b.jsonl", content), purpose="batch").id,
-            endpoint="/v1/completions",
-            completion_window="24h",
-        )
-        known = wait_for_events(client, job.id, 15)
-        while client.batches.retrieve(batch.id).request_counts.completed < 15:
-            time.sleep(0.02)
-    own_server.kill()
-    with Store(own_server.state) as store, store.read() as db:
-        rows = db.execute("SELECT line, content FROM batch_lines").fetchall()
-    kept = {row["line"]: row["content"] for row in rows}
-    assert 15 <= len(kept) < LINES
-    own_server.start()
-    with own_server.client() as client:
-        so_far = event_texts(client, job.id)
-        more = wait_for_events(client, job.id, len(so_far) + 15)
-        assert more[: len(known)] == known
-        kill_worker(own_server, "trainer")
-        job = wait_for(client, job.id, "succeeded", "failed")
-        assert job.status == "succeeded"
-        texts = event_texts(client, job.id)
-        assert texts[: len(more)] == more
-        steps = [int(text.split()[1].split("/")[0]) for text in texts if text.startswith("Step ")]
-        assert steps == list(range(1, 451))
-        answer = client.completions.create(model=job.fine_tuned_model, prompt="x", max_tokens=2)
-        assert answer.model == job.fine_tuned_model
-        while (batch := client.batches.retrieve(batch.id)).status != "completed":
-            assert batch.status in ("in_progress", "finalizing")
-            time.sleep(0.05)
-        output = client.files.content(batch.output_file_id).text.splitlines()
-    assert [json.loads(line)["custom_id"] for line in output] == [
-        line["custom_id"] for line in lines
-    ]
-    assert {number: output[number - 1] for number in kept} == kept
 
 
 def test_a_server_that_is_stopped_says_nothing_more_and_leaves_no_note(own_server: Server) -> None:

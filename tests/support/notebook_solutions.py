@@ -16,7 +16,7 @@ from jupyter_client import BlockingKernelClient
 from nbformat import NotebookNode
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-SECONDS = 120
+SECONDS = 300
 FENCE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 VERDICT = re.compile(r"^Exercise ([\d.]+) .*?: (done|not yet)", re.MULTILINE)
 

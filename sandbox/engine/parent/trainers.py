@@ -27,7 +27,7 @@ from sandbox.store.tables import JobRow
 logger = logging.getLogger("sandbox.engine")
 
 MOST_CRASHES = 4  # of the trainers of one job, without a new saved state
-IDLE_SECONDS = 60.0  # until a process that has trained is replaced by a fresh, small one
+IDLE_SECONDS = 10.0  # until a process that has trained is replaced by a fresh, small one
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds until a failed write is tried again
 # Never given up: a job that kills its trainers fails, and the jobs behind it need one.
 POLICY = RestartPolicy(limit=1_000_000)
