@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
@@ -90,18 +91,20 @@ def sandbox(base: str) -> Iterator[tuple[Server, str]]:
             server.stop()
 
 
-def measure(url: str, key: str, model: str, together: int) -> tuple[float, float]:
+def measure(url: str, key: str, model: str, together: int, **options: Any) -> tuple[float, float]:
     """New tokens a second over all clients, and the median seconds to the first one."""
 
     async def work() -> tuple[float, float]:
         http = DefaultAsyncHttpxClient(trust_env=False)
         async with AsyncOpenAI(api_key=key, base_url=url, http_client=http) as client:
-            return await _measure(client, model, together)
+            return await _measure(client, model, together, options)
 
     return asyncio.run(work())
 
 
-async def _measure(client: AsyncOpenAI, model: str, together: int) -> tuple[float, float]:
+async def _measure(
+    client: AsyncOpenAI, model: str, together: int, options: dict[str, Any]
+) -> tuple[float, float]:
     prompts = iter(superhero_grid()["prompt"].head(REQUESTS[together]))
     made, waited = 0, []
 
@@ -114,6 +117,7 @@ async def _measure(client: AsyncOpenAI, model: str, together: int) -> tuple[floa
                 messages=[{"role": "user", "content": prompt}],
                 max_tokens=NEW_TOKENS,
                 stream=True,
+                **options,
             )
             async for chunk in stream:
                 if chunk.choices and chunk.choices[0].delta.content:
@@ -167,13 +171,15 @@ def _against_the_loop(folder: Path, where: tuple[str, str, str], rounds: int) ->
     from sandbox.engine.sampler.models import ModelCache
 
     loop = ModelCache().get(str(folder))
+    never = {str(token): -100 for token in loop.encoder.stop_ids}  # all answers are equally long
     for together, count in REQUESTS.items():
         prompts = superhero_grid()["prompt"].head(count).tolist()
         pairs = []
         for _ in range(rounds):
             groups = [prompts[i : i + together] for i in range(0, len(prompts), together)]
             alone = [decoding.in_process(loop, group, NEW_TOKENS) for group in groups]
-            pairs.append((measure(*where, together)[0], median(alone)))
+            through = measure(*where, together, logit_bias=never)[0]
+            pairs.append((through, median(alone)))
         through, inside = (median(side) for side in zip(*pairs, strict=True))
         detail = f"{through:.1f} / {inside:.1f} tokens/s"
         name = f"{together} clients: through HTTP / in this process"

@@ -24,7 +24,7 @@ LINES = {
     "helpers": (3_524, 150),
     "course": (2_562, 230),
     "heroes": (3_590, 150),
-    "tools bench docs scripts": (3_754, 225),
+    "tools bench docs scripts": (3_760, 225),
     "sandbox": (12_351, 300),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
