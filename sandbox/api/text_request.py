@@ -1,6 +1,7 @@
 """What chats and completions share: their fields, what is refused of them, their answer's head."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -106,7 +107,7 @@ class TextRequest(Sampling):
         return Sampling.model_construct(**fields | changes)
 
 
-class TextShape:
+class TextShape(ABC):
     """The parent of what writes chats and completions."""
 
     def __init__(self, asked: TextRequest, answer_id: str) -> None:
@@ -129,6 +130,6 @@ class TextShape:
         if self.asked.usage_wanted:
             yield self.build([], usage=answer.usage)
 
+    @abstractmethod
     def build(self, choices: list[dict[str, Any]], **usage: Any) -> BaseModel:
         """Return a chunk with these choices."""
-        raise NotImplementedError
