@@ -1,4 +1,4 @@
-"""The album of errors met: the product of notebook 10."""
+"""The album of errors met: the product of notebook 11."""
 
 from __future__ import annotations
 

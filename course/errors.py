@@ -1,6 +1,6 @@
 """What an error means and what to do about it: `explain(error)`, from `errors.toml`.
 
-The one explainer: notebook 10, `heroes explain`, the commands' own error lines and the book's page
+The one explainer: notebook 11, `heroes explain`, the commands' own error lines and the book's page
 all read the same entries.
 """
 
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-NOTEBOOK = "10_when_things_go_wrong"
+NOTEBOOK = "11_when_things_go_wrong"
 UNKNOWN = (
     "This error is not in the list. Read its last line slowly: the type, then the words. Then "
     "search for these words, without your own names and numbers, in quotation marks."
@@ -79,7 +79,7 @@ def _content() -> dict[str, Any]:
 
 @cache
 def entries() -> tuple[ErrorEntry, ...]:
-    """Every error that is explained: those of notebook 10, in its order, then the others."""
+    """Every error that is explained: those of notebook 11, in its order, then the others."""
     return tuple(ErrorEntry(**row) for row in _content()["error"])
 
 
@@ -139,7 +139,7 @@ def _last_error(text: str) -> tuple[str, str]:
 
 
 def lookup_table() -> str:
-    """The errors of notebook 10 as a table in Markdown: section, the words, what they mean."""
+    """The errors of notebook 11 as a table in Markdown: section, the words, what they mean."""
     rows = ["| section | you see | it means |", "|---|---|---|"]
     # Two backticks: some messages have one inside.
     rows += [f"| {e.number} | ``{e.message}`` | {e.meaning} |" for e in entries() if e.cell]

@@ -27,8 +27,8 @@ STEPS = (
     Step("05", "Follow it", "the finished job and its loss curve"),
     Step("06", "Predict", "your own hero on a card", ("model.json",)),
     Step("07", "Evaluate", "a score, before and after", ("evaluation.csv",)),
-    Step("08", "Train by hand", "the same model without the API", ("loss_by_hand.csv",)),
-    Step("09", "Retrieve or tune", "a measured comparison", ("comparison.csv",)),
-    Step("10", "Mend errors", "every common error, repaired", ("errors_met.json",)),
-    Step("11", "Go beyond", "the same road at scale", ("plan.json",)),
+    Step("09", "Trainer by hand", "the same model without the API", ("loss_by_hand.csv",)),
+    Step("10", "RAG or fine-tune", "a measured comparison", ("comparison.csv",)),
+    Step("11", "Fix errors", "the common errors, repaired", ("errors_met.json",)),
+    Step("13", "Go beyond", "the same road at scale", ("plan.json",)),
 )

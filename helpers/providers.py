@@ -1,6 +1,6 @@
 """The providers that the course knows, and how they differ. The facts are in data/providers.toml.
 
-A provider is recognised by the key and the address in the settings. Notebook 11 compares them.
+A provider is recognised by the key and the address in the settings. Notebook 13 compares them.
 """
 
 from __future__ import annotations

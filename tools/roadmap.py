@@ -1,6 +1,6 @@
 """The course's road map: one drawing per notebook, with the step where we are lit.
 
-`python -m tools.roadmap` writes them to notebooks/images/road_00.svg … road_11.svg.
+`python -m tools.roadmap` writes them to notebooks/images/road_00.svg … road_13.svg.
 """
 
 from __future__ import annotations

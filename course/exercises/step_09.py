@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import pandas as pd
-
 from course.exercise import Expectations, exercise, expect, is_number
-from course.facts import card_text
-from helpers.data import find
 
-FIELDS = ("name", "age", "gender", "power", "home", "work")
+NOT_LEARNED = -100
+LOGITS = (2.0, 1.0, -1.0, 0.0)
 
 
 @exercise("9.1")
-def retrieval_prompt(hero: Mapping[str, Any], prompt: str) -> Expectations:
-    yield expect(isinstance(hero, Mapping), "a dict about your hero", type(hero).__name__)
-    lacking = [field for field in FIELDS if not hero.get(field)]
-    yield expect(not lacking, f"the fields {', '.join(FIELDS)}", f"no {', no '.join(lacking)}")
-    name = str(hero["name"])
-    taken = set(pd.read_csv(find("hero_facts.csv"))["name"])
-    yield expect(name not in taken, "a name that is on no card yet", name)
-    yield expect(isinstance(prompt, str), "the prompt as text", type(prompt).__name__)
-    yield expect(prompt.startswith("Facts:"), "a prompt that begins with the facts", prompt[:30])
-    cards = [line for line in prompt.splitlines() if line.startswith("- ")]
-    yield expect(len(cards) == 1, "one card in the prompt", f"{len(cards)} cards")
-    yield expect(cards[0] == f"- {card_text(hero)}", "your hero's own card", cards[0])
-    question = prompt.splitlines()[-1]
-    about = question.endswith("?") and name in question
-    yield expect(about, "a question about your hero at the end", question)
+def label_mask(labels: Sequence[int], example: dict[str, list[int]]) -> Expectations:
+    labels = [int(label) for label in labels]
+    ids, wanted = example["input_ids"], example["labels"]
+    yield expect(len(labels) == len(ids), f"{len(ids)} labels", f"{len(labels)}")
+    known = all(label in (NOT_LEARNED, token) for label, token in zip(labels, ids, strict=True))
+    yield expect(known, "each label to be the token itself or -100", "another number")
+    said, due = labels.count(NOT_LEARNED), wanted.count(NOT_LEARNED)
+    yield expect(said > 0, "labels of -100 where the note stands", "none")
+    yield expect(labels[-1] != NOT_LEARNED, "the end of the answer to be learned", "-100 there")
+    seen = f"-100 on {said} tokens instead of {due}" if said != due else "-100 in other places"
+    yield expect(labels == wanted, "-100 on the whole note and nowhere else", seen)
 
 
 @exercise("9.2")
-def break_even(
-    calls: float, training: float, retrieval_call: float, tuned_call: float
-) -> Expectations:
-    yield expect(calls is not None, "a number of calls", "nothing yet")
-    yield expect(is_number(calls) and calls > 0, "a number above zero", calls)
-    equal = abs(calls * (retrieval_call - tuned_call) - training) <= 0.01 * training
-    seen = f"bills that differ for {calls:,.0f}"
-    yield expect(equal, "as many calls as make both bills equal", seen)
+def sampling_temperature(chances: Callable[[Any, float], Any]) -> Expectations:
+    yield expect(callable(chances), "a function", type(chances).__name__)
+    import torch  # takes seconds, and the notebook sets up its libraries before it is loaded
+
+    found = {t: [float(c) for c in chances(torch.tensor(LOGITS), t)] for t in (1.0, 0.5, 2.0)}
+    total = sum(found[1.0])
+    yield expect(len(found[1.0]) == len(LOGITS), "a chance for every token", len(found[1.0]))
+    yield expect(abs(total - 1) < 1e-4, "chances that add up to 1", f"{total:.2f}")
+    yield expect(_close(found[1.0], 1.0), "the model's own chances at temperature 1", "others")
+    cold, warm = max(found[0.5]), max(found[2.0])
+    sharper = cold > max(found[1.0]) > warm
+    seen = f"{cold:.2f} at 0.5 and {warm:.2f} at 2"
+    yield expect(sharper, "the favourite to grow in the cold and to shrink in the warmth", seen)
+    yield expect(_close(found[0.5], 0.5), "the logits to be divided by the temperature", seen)
+
+
+def _close(found: Sequence[float], temperature: float) -> bool:
+    """Whether these are the probabilities of LOGITS at a temperature."""
+    weights = [math.exp(value / temperature) for value in LOGITS]
+    wanted = [weight / sum(weights) for weight in weights]
+    return all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
+
+
+@exercise("9.3")
+def adapter_size(number: int, matrices: int, width: int, rank: int) -> Expectations:
+    yield expect(is_number(number, int), "a whole number", repr(number))
+    seen = f"{number:,}"
+    full, due = matrices * width * width, matrices * 2 * rank * width
+    yield expect(number < full, "far fewer numbers than the matrices themselves have", seen)
+    yield expect(number % (rank * width) == 0, f"a multiple of {rank} times {width}", seen)
+    yield expect(number >= due, "both slim matrices of all adapters counted", seen)
+    yield expect(number <= due, "nothing counted twice", seen)

@@ -2,68 +2,99 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx2
+import openai
+from openai import OpenAI
+from openai.types.fine_tuning import FineTuningJob
+
 from course.exercise import Expectations, exercise, expect
+from course.practice import clear_faults, set_fault
+from helpers.jsonl import read_jsonl, write_jsonl
 
-URL = "/v1/chat/completions"
-FIELDS = ("custom_id", "method", "url", "body")
-PROMPTS = ("40, woman, Healing ->", "20, man, flight ->", "60, woman, telepathy ->")
-
-TODAY, LAST_DAY = date(2026, 11, 20), date(2027, 1, 14)
-# A shutdown date as a server gives it, a day, and whether the model still answers on that day.
-CASES: tuple[tuple[str | None, date, bool, str], ...] = (
-    ("2027-01-14", TODAY, True, "a model that ends in eight weeks"),
-    ("2026-09-28", TODAY, False, "a model that ended in September"),
-    ("2027-01-14", LAST_DAY, False, "a model on the day of its end"),
-    (None, LAST_DAY, True, "a model without a date"),
+REQUEST = httpx2.Request("POST", "http://sandbox/v1/chat/completions")
+SECONDS = 1.5  # the answer comes later than its client waits
+# What it is, the status and the code of the answer, and whether the same call may work later.
+CASES = (
+    ("too many calls (429)", 429, "rate_limit_exceeded", True),
+    ("a failing server (500)", 500, None, True),
+    ("an overloaded server (503)", 503, None, True),
+    ("a timeout", None, None, True),
+    ("a lost connection", None, None, True),
+    ("a wrong key (401)", 401, "invalid_api_key", False),
+    ("training that is not available (403)", 403, "training_not_available", False),
+    ("an unknown model (404)", 404, "model_not_found", False),
+    ("a mistake in the request (400)", 400, None, False),
+    ("money that is used up (429)", 429, "insufficient_quota", False),
 )
+KINDS: dict[int, type[openai.APIStatusError]] = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+}
 
 
-def broken_lines(model: str) -> list[dict[str, Any]]:
-    """Three requests of a batch, each with a mistake of its own."""
-    bodies = [{"model": model, "messages": [{"role": "user", "content": p}]} for p in PROMPTS]
-    lines: list[dict[str, Any]] = [
-        {"custom_id": f"hero-{number}", "method": "POST", "url": URL, "body": body}
-        for number, body in enumerate(bodies, 1)
-    ]
-    lines[0]["url"] = f"https://api.openai.com{URL}"
-    lines[1]["custom_id"] = "hero-1"
-    del lines[2]["body"]["model"]
-    return lines
+def _error(name: str, status: int | None, code: str | None) -> openai.APIError:
+    """The error that the openai package raises in this case."""
+    if status is None:
+        kind = openai.APITimeoutError if name == "a timeout" else openai.APIConnectionError
+        return kind(request=REQUEST)
+    answer = httpx2.Response(status, request=REQUEST)
+    body = {"message": "…", "code": code, "type": None, "param": None}
+    raised = KINDS.get(status, openai.InternalServerError)
+    return raised(f"Error code: {status}", response=answer, body=body)
 
 
 @exercise("11.1")
-def batch_lines(lines: Sequence[Mapping[str, Any]], model: str) -> Expectations:
-    yield expect(isinstance(lines, list), "a list of requests", type(lines).__name__)
-    yield expect(len(lines) == 3, "three requests", len(lines))
-    for number, line in enumerate(lines, 1):
-        missing = [name for name in FIELDS if not line.get(name)]
-        yield expect(not missing, f"all four fields in line {number}", f"no {', '.join(missing)}")
-        yield expect(line["method"] == "POST", f"POST in line {number}", line["method"])
-        wanted = (
-            f"an address in line {number} that is the endpoint of the batch, without the server"
-        )
-        yield expect(line["url"] == URL, wanted, line["url"])
-        body = line["body"]
-        yield expect("model" in body, f"a model in the body of line {number}", "none")
-        yield expect(body["model"] == model, "the same model in all lines", body["model"])
-        yield expect(body.get("messages"), f"messages in the body of line {number}", "none")
-    ids = Counter(line["custom_id"] for line in lines)
-    twice = [name for name, count in ids.items() if count > 1]
-    yield expect(not twice, "every custom_id once", f"{', '.join(map(str, twice))} twice")
-    asked = {line["body"]["messages"][0]["content"] for line in lines}
-    yield expect(asked == set(PROMPTS), "the same three heroes as before", "other notes")
+def retryable(may_work: Callable[[Exception], object]) -> Expectations:
+    yield expect(callable(may_work), "a function", type(may_work).__name__)
+    for name, status, code, wanted in CASES:
+        answer = may_work(_error(name, status, code))
+        seen = "nothing" if answer is None else answer
+        yield expect(answer in (True, False), f"True or False for {name}", seen)
+        yield expect(bool(answer) is wanted, f"{wanted} for {name}", answer)
 
 
 @exercise("11.2")
-def model_available(function: Callable[[str | None, date], bool]) -> Expectations:
-    yield expect(callable(function), "a function", type(function).__name__)
-    for shutdown_date, day, right, name in CASES:
-        said = function(shutdown_date, day)
-        kind = "nothing" if said is None else type(said).__name__
-        yield expect(isinstance(said, bool), f"True or False for {name}", kind)
-        yield expect(said == right, f"{right} for {name}", said)
+def create_once(
+    create: Callable[[OpenAI, dict[str, Any]], object], client: OpenAI, request: dict[str, Any]
+) -> Expectations:
+    yield expect(callable(create), "a function", type(create).__name__)
+
+    def jobs_made() -> list[FineTuningJob]:
+        return list(client.fine_tuning.jobs.list(metadata=request["metadata"]))
+
+    before = len(jobs_made())
+    set_fault(client, "timeout", seconds=SECONDS)
+    try:
+        # A client that gives up before the answer comes, and would send the request again.
+        job = create(client.with_options(timeout=SECONDS * 0.8, max_retries=1), request)
+    finally:
+        clear_faults(client)
+    jobs = jobs_made()
+    for each in jobs:
+        with suppress(openai.BadRequestError):  # it may have ended by now
+            client.fine_tuning.jobs.cancel(each.id)
+    count = len(jobs) - before
+    yield expect(count > 0, "the job on the server", "no job")
+    yield expect(count == 1, "one job for one order", f"{count} jobs")
+    yield expect(isinstance(job, FineTuningJob), "the job as the answer", type(job).__name__)
+    yield expect(job.id == jobs[0].id, "the job that was made", "another one")
+
+
+def job_request(client: OpenAI, model: str, examples: Path, folder: Path) -> dict[str, Any]:
+    """A small request for exercise 11.2: its file is uploaded, and its label is unique."""
+    path = write_jsonl(folder / "order.jsonl", read_jsonl(examples)[:12])
+    file = client.files.create(file=path, purpose="fine-tune")
+    return {
+        "model": model,
+        "training_file": file.id,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}},
+        "metadata": {"order": file.id},
+    }

@@ -77,7 +77,7 @@ class TheRoad(SphinxDirective):
 
 
 class ErrorsLookup(SphinxDirective):
-    """Every error that `explain` knows, a table for each section of notebook 10."""
+    """Every error that `explain` knows, a table for each section of notebook 11."""
 
     def run(self) -> list[nodes.Node]:
         return self.parse_text_to_nodes(errors_table(), allow_section_headings=True)

@@ -194,7 +194,7 @@ def test_the_album_keeps_what_fits(
     assert [page["id"] for page in stored()] == ["wrong-key", "server-down", "too-few"]
     assert key not in str(stored())
     with pytest.raises(KeyError, match="no-key"):
-        album.keep("socks-proxy", "x")  # explained, but not met in notebook 10
+        album.keep("socks-proxy", "x")  # explained, but not met in notebook 11
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"id": 1}', "null", '[{"id": "gone"}]'])

@@ -17,7 +17,7 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from course.exercise import NOTHING, TEXTS, Exercise, expect
-from course.exercises import step_02, step_03, step_07, step_10, step_11
+from course.exercises import step_02, step_03, step_07, step_11, step_13
 from course.facts import card_text
 from course.grid import superhero_grid
 from helpers.check_file import check_file
@@ -99,7 +99,7 @@ def ends(shutdown_date: str | None, day: date) -> bool:
 
 def lines(number: int = 0, drop: str = "", **body: Any) -> list[dict[str, Any]]:
     """The three requests of a batch without mistakes, but for what is changed in one of them."""
-    right = step_11.broken_lines("m")
+    right = step_13.broken_lines("m")
     right[0]["url"], right[1]["custom_id"] = "/v1/chat/completions", "hero-2"
     right[2]["body"]["model"] = "m"
     right[number]["body"].update(body)
@@ -210,69 +210,69 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("7.3", (0,), "a number of questions"),
     ("7.3", (137,), "enough questions for 80 of 100"),
     ("7.3", (2000,), "no more questions than needed"),
-    ("8.1", (ROW["labels"], ROW), None),
-    ("8.1", (np.array(ROW["labels"]), ROW), None),
-    ("8.1", (ROW["input_ids"], ROW), "saw none"),
-    ("8.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
-    ("8.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
-    ("8.1", masked(*[-100] * 5, 50, 51, -100), "the end of the answer"),
-    ("8.1", masked(*[-100] * 4, 3, 50, 51, 4), "on 4 tokens instead of 5"),
-    ("8.1", masked(*[-100] * 6, 51, 4), "on 6 tokens instead of 5"),
-    ("8.1", masked(0, *[-100] * 5, 51, 4), "in other places"),
-    ("8.2", (lambda logits, t: (logits / t).softmax(-1),), None),
-    ("8.2", (lambda logits, t: logits.softmax(-1),), "saw 0.64 at 0.5 and 0.64 at 2"),
-    ("8.2", (lambda logits, t: (logits * t).softmax(-1),), "in the cold"),
-    ("8.2", (lambda logits, t: (logits / t**2).softmax(-1),), "divided by the temperature"),
-    ("8.2", (lambda logits, t: logits / t,), "add up to 1"),
-    ("8.2", (lambda logits, t: [1.0],), "for every token"),
-    ("8.3", (24576, 16, 192, 4), None),
-    ("8.3", (True, 16, 192, 4), "a whole number"),
-    ("8.3", (16 * 192 * 192, 16, 192, 4), "far fewer"),
-    ("8.3", (1000, 16, 192, 4), "a multiple of 4 times 192"),
-    ("8.3", (16 * 4 * 192, 16, 192, 4), "both slim matrices"),
-    ("8.3", (16 * 4 * 4 * 192, 16, 192, 4), "nothing counted twice"),
-    ("9.1", (HERO, PROMPT), None),
-    ("9.1", (HERO, "How old is Ada?"), "begins with the facts"),
-    ("9.1", (changed(HERO, work=""), PROMPT), "no work"),
-    ("9.1", (changed(HERO, name="Zofia"), PROMPT), "no card yet"),
-    ("9.1", (HERO, None), "as text"),
-    ("9.1", (changed(HERO, age=37), PROMPT), "own card"),
-    ("9.1", (HERO, PROMPT.replace("\n\n", "\n- Bo is 20.\n\n")), "2 cards"),
-    ("9.1", (HERO, PROMPT.replace("is Ada?", "is Bo?")), "a question about your hero"),
-    ("9.2", (24_000, *BILLS), None),
-    ("9.2", (12 / (0.0009 - 0.0004), *BILLS), None),
-    ("9.2", (0, *BILLS), "above zero"),
-    ("9.2", (12 / 0.0009, *BILLS), "both bills equal"),
-    ("10.1", (may_work,), None),
-    ("10.1", (lambda error: True,), "False for a wrong key (401)"),
-    ("10.1", (lambda error: False,), "True for too many calls (429)"),
-    ("10.1", (lambda error: None,), "True or False for too many calls (429), saw nothing"),
-    ("10.1", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
-    ("10.1", (lambda e: isinstance(e, WAITS),), "False for money that is used up (429)"),
-    ("11.1", (lines(), "m"), None),
-    ("11.1", (step_11.broken_lines("m"), "m"), "an address in line 1"),
-    ("11.1", (lines()[:2], "m"), "three requests, saw 2"),
-    ("11.1", (line(0, url="/chat/completions"), "m"), "an address in line 1"),
-    ("11.1", (line(1, custom_id="hero-1"), "m"), "every custom_id once, saw hero-1 twice"),
-    ("11.1", (line(2, method="GET"), "m"), "POST in line 3"),
-    ("11.1", (line(2, body={}), "m"), "all four fields in line 3, saw no body"),
-    ("11.1", (lines(2, drop="model"), "m"), "a model in the body of line 3"),
-    ("11.1", (lines(2, model="other"), "m"), "the same model"),
-    ("11.1", (lines(2, messages=[NOTE]), "m"), "the same three heroes"),
-    ("11.2", (ends,), None),
-    ("11.2", (lambda end, day: True,), "False for a model that ended in September"),
-    ("11.2", (lambda end, day: False,), "True for a model that ends in eight weeks"),
-    ("11.2", (lambda end, day: None,), "True or False for a model that ends in eight weeks"),
-    ("11.2", (lambda end, day: end is None or f"{day}" <= end,), "on the day of its end"),
-    ("11.2", (lambda end, day: end is not None and ends(end, day),), "without a date"),
-    ("11.2", (lambda end, day: day < date.fromisoformat(end),), "could not be read"),
+    ("9.1", (ROW["labels"], ROW), None),
+    ("9.1", (np.array(ROW["labels"]), ROW), None),
+    ("9.1", (ROW["input_ids"], ROW), "saw none"),
+    ("9.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
+    ("9.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
+    ("9.1", masked(*[-100] * 5, 50, 51, -100), "the end of the answer"),
+    ("9.1", masked(*[-100] * 4, 3, 50, 51, 4), "on 4 tokens instead of 5"),
+    ("9.1", masked(*[-100] * 6, 51, 4), "on 6 tokens instead of 5"),
+    ("9.1", masked(0, *[-100] * 5, 51, 4), "in other places"),
+    ("9.2", (lambda logits, t: (logits / t).softmax(-1),), None),
+    ("9.2", (lambda logits, t: logits.softmax(-1),), "saw 0.64 at 0.5 and 0.64 at 2"),
+    ("9.2", (lambda logits, t: (logits * t).softmax(-1),), "in the cold"),
+    ("9.2", (lambda logits, t: (logits / t**2).softmax(-1),), "divided by the temperature"),
+    ("9.2", (lambda logits, t: logits / t,), "add up to 1"),
+    ("9.2", (lambda logits, t: [1.0],), "for every token"),
+    ("9.3", (24576, 16, 192, 4), None),
+    ("9.3", (True, 16, 192, 4), "a whole number"),
+    ("9.3", (16 * 192 * 192, 16, 192, 4), "far fewer"),
+    ("9.3", (1000, 16, 192, 4), "a multiple of 4 times 192"),
+    ("9.3", (16 * 4 * 192, 16, 192, 4), "both slim matrices"),
+    ("9.3", (16 * 4 * 4 * 192, 16, 192, 4), "nothing counted twice"),
+    ("10.1", (HERO, PROMPT), None),
+    ("10.1", (HERO, "How old is Ada?"), "begins with the facts"),
+    ("10.1", (changed(HERO, work=""), PROMPT), "no work"),
+    ("10.1", (changed(HERO, name="Zofia"), PROMPT), "no card yet"),
+    ("10.1", (HERO, None), "as text"),
+    ("10.1", (changed(HERO, age=37), PROMPT), "own card"),
+    ("10.1", (HERO, PROMPT.replace("\n\n", "\n- Bo is 20.\n\n")), "2 cards"),
+    ("10.1", (HERO, PROMPT.replace("is Ada?", "is Bo?")), "a question about your hero"),
+    ("10.2", (24_000, *BILLS), None),
+    ("10.2", (12 / (0.0009 - 0.0004), *BILLS), None),
+    ("10.2", (0, *BILLS), "above zero"),
+    ("10.2", (12 / 0.0009, *BILLS), "both bills equal"),
+    ("11.1", (may_work,), None),
+    ("11.1", (lambda error: True,), "False for a wrong key (401)"),
+    ("11.1", (lambda error: False,), "True for too many calls (429)"),
+    ("11.1", (lambda error: None,), "True or False for too many calls (429), saw nothing"),
+    ("11.1", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
+    ("11.1", (lambda e: isinstance(e, WAITS),), "False for money that is used up (429)"),
+    ("13.1", (lines(), "m"), None),
+    ("13.1", (step_13.broken_lines("m"), "m"), "an address in line 1"),
+    ("13.1", (lines()[:2], "m"), "three requests, saw 2"),
+    ("13.1", (line(0, url="/chat/completions"), "m"), "an address in line 1"),
+    ("13.1", (line(1, custom_id="hero-1"), "m"), "every custom_id once, saw hero-1 twice"),
+    ("13.1", (line(2, method="GET"), "m"), "POST in line 3"),
+    ("13.1", (line(2, body={}), "m"), "all four fields in line 3, saw no body"),
+    ("13.1", (lines(2, drop="model"), "m"), "a model in the body of line 3"),
+    ("13.1", (lines(2, model="other"), "m"), "the same model"),
+    ("13.1", (lines(2, messages=[NOTE]), "m"), "the same three heroes"),
+    ("13.2", (ends,), None),
+    ("13.2", (lambda end, day: True,), "False for a model that ended in September"),
+    ("13.2", (lambda end, day: False,), "True for a model that ends in eight weeks"),
+    ("13.2", (lambda end, day: None,), "True or False for a model that ends in eight weeks"),
+    ("13.2", (lambda end, day: end is None or f"{day}" <= end,), "on the day of its end"),
+    ("13.2", (lambda end, day: end is not None and ends(end, day),), "without a date"),
+    ("13.2", (lambda end, day: day < date.fromisoformat(end),), "could not be read"),
 ]
 
 
 @pytest.mark.parametrize(
     ("number", "artefacts", "problem"),
-    # Exercise 8.2 imports torch.
-    [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] == "8.2")) for case in CASES],
+    # Exercise 9.2 imports torch.
+    [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] == "9.2")) for case in CASES],
 )
 def test_right_passes_and_a_mistake_is_named(
     number: str, artefacts: tuple[Any, ...], problem: str | None
@@ -396,7 +396,7 @@ def test_the_numbers_that_are_wanted() -> None:
     assert step_07.break_even_tokens() == pytest.approx(70, abs=5)
     assert step_07.break_even_tokens(130) > 500, "with long answers the prompt must be long as well"
     assert step_07.power_of_test(137, 0.95, 0.85) == pytest.approx(0.8, abs=0.01)
-    assert EXERCISES["10.1"].grade(may_work).met == 1 + 2 * len(step_10.CASES)
+    assert EXERCISES["11.1"].grade(may_work).met == 1 + 2 * len(step_11.CASES)
 
 
 def create_once(client: OpenAI, request: dict[str, Any]) -> Any:
@@ -429,9 +429,9 @@ def test_a_job_is_created_once(
     problem: str | None,
 ) -> None:
     with live_sandbox.client(max_retries=0) as client:
-        request = step_10.job_request(client, live_model, find("train.jsonl"), tmp_path)
+        request = step_11.job_request(client, live_model, find("train.jsonl"), tmp_path)
         for _ in range(2 if problem is None else 1):  # the check may be run again
-            outcome = EXERCISES["10.2"].grade(create, client, request)
+            outcome = EXERCISES["11.2"].grade(create, client, request)
             assert bool(outcome) is (problem is None), outcome.problem
             assert (problem or "") in str(outcome.problem)
         assert client.get("/sandbox/faults", cast_to=object)["data"] == []  # type: ignore[index]

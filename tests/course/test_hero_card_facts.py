@@ -1,4 +1,4 @@
-"""Hero cards for any text; passages, questions and marks of notebook 09."""
+"""Hero cards for any text; passages, questions and marks of notebook 10."""
 
 from __future__ import annotations
 
