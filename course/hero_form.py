@@ -8,7 +8,7 @@ from html import escape
 import ipywidgets
 
 from course.hero_card import hero_card
-from course.judge import judge
+from course.judge import fair
 from course.powers import power_names
 from helpers.display import show
 from helpers.playground import WIDE, fill, labelled
@@ -22,7 +22,7 @@ class HeroForm:
 
     def __init__(self, write: Callable[[int, str, str], str], power: str = "Healing") -> None:
         self.write = write
-        self.age = ipywidgets.IntSlider(40, min=16, max=99, **labelled("age"))
+        self.age = ipywidgets.IntSlider(40, min=1, max=120, **labelled("age"))
         self.gender = ipywidgets.ToggleButtons(options=("woman", "man"), **labelled("gender"))
         any_power = {"options": power_names(), "placeholder": "a power of your own"}
         self.power = ipywidgets.Combobox(value=power, **any_power, **labelled("power"))
@@ -37,7 +37,7 @@ class HeroForm:
         if not wanted[2]:
             return "<p>Give your hero a power first.</p>"
         text = self.write(*wanted)
-        verdict = escape(str(judge(text, *wanted)))
+        verdict = escape(str(fair(text, *wanted)))
         return f"{hero_card(text, *wanted).svg}<p><strong>The judge:</strong> {verdict}</p>"
 
     def _ipython_display_(self) -> None:

@@ -11,7 +11,7 @@ import functools
 import inspect
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -67,19 +67,27 @@ def _display(figure: Figure, sentence: str) -> None:
 
 
 @chart
-def next_word_chart(axes: Axes, top_logprobs: Iterable[Any], title: str = "The next word") -> str:
-    """Bars of the most likely next tokens, from `choice.logprobs.content[0].top_logprobs`."""
-    found = sorted(top_logprobs, key=lambda candidate: -candidate.logprob)
-    if not found:
-        raise ValueError("There are no logprobs: ask with logprobs=True and top_logprobs=5.")
+def next_token_chart(
+    axes: Axes, top_logprobs: Mapping[str, float] | Iterable[Any], title: str = "The next token"
+) -> str:
+    """Bars of the most likely next tokens.
+
+    Takes what the API gives: `logprobs.top_logprobs[0]` of a completion (token: logprob), or
+    `logprobs.content[0].top_logprobs` of a chat's choice.
+    """
+    if not isinstance(top_logprobs, Mapping):
+        top_logprobs = {candidate.token: candidate.logprob for candidate in top_logprobs}
+    if not top_logprobs:
+        raise ValueError("There are no logprobs: ask with logprobs=5, or top_logprobs=5 in a chat.")
+    found = sorted(top_logprobs.items(), key=lambda candidate: -candidate[1])
     # Spaces and line ends made visible.
-    labels = [repr(c.token)[1:-1].replace(" ", "␣") or "(nothing)" for c in found]
-    shares = [100 * math.exp(candidate.logprob) for candidate in found]
+    labels = [repr(token)[1:-1].replace(" ", "␣") or "(nothing)" for token, _ in found]
+    shares = [100 * math.exp(logprob) for _, logprob in found]
     axes.figure.set_figheight(0.9 + 0.45 * len(found))
     bars = axes.barh(range(len(found)), shares, color=TRAIN_COLOUR, height=0.62)
     axes.bar_label(bars, fmt="{:.0f} %", padding=5, fontsize=11)
     axes.set_yticks(range(len(found)), labels)
     axes.invert_yaxis()
-    axes.set(xlim=(0, max(100.0, *shares)), xlabel="chance in %", title=title)
+    axes.set(xlim=(0, max(100.0, *shares)), xlabel="probability in %", title=title)
     listed = [f"{label} {share:.0f} %" for label, share in zip(labels, shares, strict=True)]
-    return f"Chances of the next token: {', '.join(listed)}."
+    return f"Probabilities of the next token: {', '.join(listed)}."

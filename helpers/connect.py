@@ -90,4 +90,4 @@ def _announcement(settings: Settings) -> str:
         who = "a shared sandbox (free)"
     else:
         who = f"{settings.title} ({urlsplit(settings.base_url).hostname}; calls cost money)"
-    return f"Connected to {who}. Model: {settings.generator_model}"
+    return f"Connected to {who}. Base model: {settings.base_model}"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from dotenv import dotenv_values
 
 from helpers.providers import OTHER, PROVIDERS, find_provider
+from sandbox.bases import fetched
 
 ROOT = Path(__file__).resolve().parent.parent
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u00a0"
@@ -68,7 +69,10 @@ def load_settings() -> Settings:
         )
     provider = find_provider(key, base_url)
     generator = read_variable("HEROES_GENERATOR_MODEL") or provider.generator_model
-    base = read_variable("HEROES_BASE_MODEL") or provider.base_model or generator
+    usual = provider.base_model
+    if provider.name == "sandbox" and base_url is None and usual not in fetched():
+        usual = None  # no registry could be reached: the course goes on with the generator
+    base = read_variable("HEROES_BASE_MODEL") or usual or generator
     if generator is None or base is None:
         raise SettingsError(
             f"Which model should {provider.title} use? Set HEROES_GENERATOR_MODEL (writes the "

@@ -23,6 +23,8 @@ from helpers.sandbox import stop_sandbox
 from helpers.settings import load_settings
 from tools.conditions import own_environment
 
+SEED = 7  # of the sixty rows of notebook 00
+
 
 async def write_rows(name: str, grid: pd.DataFrame, seed: int, folder: Path) -> pd.DataFrame:
     """A table with a description for each row of the grid, as notebook 02 makes it."""
@@ -44,6 +46,8 @@ def main() -> None:
                 rows = asyncio.run(write_rows(name, grid, seed, folder))
                 write_jsonl(DATA / f"{purpose}.jsonl", to_chat(rows))
                 write_jsonl(DATA / f"{purpose}_completions.jsonl", to_completions(rows))
+                if purpose == "train":
+                    write_jsonl(DATA / "sixty.jsonl", to_chat(rows.sample(60, random_state=SEED)))
         finally:
             stop_sandbox()
 

@@ -44,10 +44,10 @@ def road_svg(step: int) -> str:
 
 
 def _position(number: int) -> tuple[int, int]:
-    """Where a stop is drawn: three rows of four, there and back like a ribbon."""
-    row, column = divmod(number, 4)
-    column = column if row % 2 == 0 else 3 - column
-    return 100 + 160 * column, 92 + 140 * row + (0, 14, -8, 6)[column]
+    """Where a stop is drawn: rows of five, there and back like a ribbon."""
+    row, column = divmod(number, 5)
+    column = column if row % 2 == 0 else 4 - column
+    return 88 + 126 * column, 92 + 140 * row + (0, 14, -8, 6, -4)[column]
 
 
 def _road() -> str:

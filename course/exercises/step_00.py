@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
-from course.exercise import Expectations, exercise, expect
+from openai import OpenAI
+
+from course.exercise import Expectations, exercise, expect, is_number
 from course.grid import GENDERS
+from course.judge import fair
+from helpers.check_example import check_example
+
+NOTE = re.compile(r"([1-9][0-9]{0,2}), (\w+), (\S.*) ->")
+STRETCH_ROWS = 30
 
 
 @exercise("0.1")
-def least_probable(piece: Any, pieces: Sequence[Any]) -> Expectations:
-    whole = hasattr(piece, "logprob") and hasattr(piece, "token")
-    yield expect(whole, "one of the pieces, with its token and its logprob", type(piece).__name__)
-    inside = any(piece is other for other in pieces)
-    yield expect(inside, "a piece of this answer", "a piece of another one")
-    unsurer = sum(other.logprob < piece.logprob for other in pieces)
-    seen = f"one with {unsurer} of the {len(pieces)} pieces below it"
-    yield expect(unsurer == 0, "the piece with the smallest chance", seen)
+def training_example(example: Any) -> Expectations:
+    yield expect(isinstance(example, dict), "a dictionary in braces", type(example).__name__)
+    problems = check_example(example)
+    yield expect(not problems, "one example as the API wants it", "; ".join(map(str, problems)))
+    roles = [message["role"] for message in example["messages"]]
+    yield expect(roles == ["user", "assistant"], "a user's message, then an assistant's", roles)
+    note, description = (message["content"] for message in example["messages"])
+    parts = NOTE.fullmatch(note)
+    yield expect(parts, "a note such as 40, woman, Healing ->", repr(note))
+    age, gender, power = parts.groups()
+    yield expect(int(age) <= 120, "an age of at most 120", age)
+    yield expect(gender in GENDERS, f"{' or '.join(GENDERS)} as the second part", repr(gender))
+    for reason in fair(description, int(age), gender, power).reasons:
+        yield expect(False, "a description that fits its note", f"one that {reason}")
 
 
 @exercise("0.2")
-def prompt(note: str) -> Expectations:
-    yield expect(isinstance(note, str), "a text in quotes", type(note).__name__)
-    yield expect(note.endswith(" ->"), "a blank and an arrow (->) at the very end", repr(note[-8:]))
-    parts = note.removesuffix(" ->").split(", ")
-    seen = f"{len(parts)}: {parts}"
-    yield expect(len(parts) == 3, "three parts with a comma and a blank between them", seen)
-    age, gender, power = parts
-    is_age = re.fullmatch(r"[1-9][0-9]{0,2}", age) and int(age) <= 120
-    yield expect(is_age, "an age in digits, at most 120, as the first part", repr(age))
-    yield expect(gender in GENDERS, f"{' or '.join(GENDERS)} as the second part", repr(gender))
-    named = re.search(r"[^\W\d_]", power) and power == power.strip()
-    yield expect(named, "the name of a power as the third part", repr(power))
+def half_the_examples(right: Any, client: OpenAI) -> Expectations:
+    yield expect(is_number(right, int) and 0 <= right <= 10, "a number from 0 to 10", repr(right))
+    lines = {
+        client.files.content(job.training_file).read().count(b"\n")
+        for job in client.fine_tuning.jobs.list(limit=20)
+        if job.status == "succeeded"
+    }
+    seen = f"jobs on {', '.join(map(str, sorted(lines))) or 'no'} lines"
+    yield expect(STRETCH_ROWS in lines, f"a finished job on {STRETCH_ROWS} lines", seen)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers import charts
-from helpers.charts import next_word_chart
+from helpers.charts import next_token_chart
 from helpers.charts_scores import before_after, learning_curve, mark_bars, score_chart
 from helpers.charts_training import (
     length_histogram,
@@ -41,7 +41,7 @@ MARKS = {
 }
 BY_HAND = "By hand the loss goes from 0.26 to 0.14"
 SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
-    (next_word_chart, (CANDIDATES,), r"Chances of the next token: ␣hero 62 %, $ 30 %, \n 5 %."),
+    (next_token_chart, (CANDIDATES,), r"Chances of the next token: ␣hero 62 %, $ 30 %, \n 5 %."),
     (
         loss_curve,
         (LOSSES,),
@@ -126,7 +126,7 @@ def test_a_chart_says_what_it_shows(
 @pytest.mark.parametrize(
     ("chart", "arguments", "message"),
     [
-        (next_word_chart, ([],), "logprobs=True"),
+        (next_token_chart, ([],), "logprobs=True"),
         (loss_curve, (LOSSES[:0],), "no training loss"),
         (length_histogram, (TEXTS[:0],), "holds no text"),
     ],

@@ -42,10 +42,20 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_nothing_configured_is_the_sandbox() -> None:
     found = load_settings()
     assert (found.endpoint, found.provider, found.base_url) == ("sandbox", "sandbox", None)
-    assert found.generator_model == found.base_model == "superhero-mini"
+    assert found.generator_model == "superhero-mini"
+    assert found.base_model == "smollm2-135m-instruct"
     assert found.embedding_model == "all-minilm-l6-v2"
     assert (found.concurrency, found.seeds, found.chat_options) == (64, True, {})
     assert found.options_for("gpt-6-luna") == {}
+
+
+def test_without_the_fetched_model_the_course_goes_on_with_mini(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SANDBOX_MODELS", str(tmp_path))
+    assert load_settings().base_model == "superhero-mini"
+    monkeypatch.setenv("HEROES_BASE_MODEL", "a-model-of-my-own")
+    assert load_settings().base_model == "a-model-of-my-own"
 
 
 def test_a_hosted_key_is_openai_and_not_in_the_settings(env_file: Path) -> None:
