@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
-from typing import Any
 
-from openai.resources.chat.completions import Completions
+from openai.types.chat import ChatCompletion
 
 from course.env_file import check_env_file
 from course.exercise import Expectations, exercise, expect
@@ -21,7 +19,7 @@ def env_file(path: Path) -> Expectations:
     # What the learner's own system has set is not part of the exercise.
     found = [f for f in check_env_file(path) if "system's environment" not in f.problem]
     seen = str(found[0]).rstrip(".?") if found else ""
-    yield expect(not found, "a file with nothing to mend", seen)
+    yield expect(not found, "a file without problems", seen)
     values = read_env_file(path)
     names = sorted(values)
     yield expect(names == ["OPENAI_API_KEY"], "a line for the key, and no other", names)
@@ -44,19 +42,15 @@ def conversation(messages: list[dict[str, str]]) -> Expectations:
 
 
 @exercise("1.3")
-def request(request: dict[str, Any]) -> Expectations:
-    yield expect(isinstance(request, dict), "a dictionary", type(request).__name__)
-    known = set(inspect.signature(Completions.create).parameters)
-    strange = sorted(set(request) - known)
-    yield expect(not strange, "only names that the openai package knows", ", ".join(strange))
-    asked = request.get("model") and request.get("messages")
-    yield expect(asked, "a model and some messages", ", ".join(request) or "an empty request")
-    n = request.get("n", 1)
-    yield expect(n == 3, "3 answers from one call", n)
-    yield expect("max_tokens" not in request, "today's name for the limit", "max_tokens")
-    limit = request.get("max_completion_tokens", "no limit")
-    yield expect(limit == 40, "at most 40 tokens an answer", limit)
-    stop = request.get("stop", "nothing")
-    yield expect(stop in (".", ["."]), "a full stop as the place to end", repr(stop))
-    varied = request.get("temperature", 1) >= 0.5
-    yield expect(varied, "answers that may differ", f"temperature {request.get('temperature')}")
+def five_sentences(answer: ChatCompletion) -> Expectations:
+    is_answer = isinstance(answer, ChatCompletion)
+    yield expect(is_answer, "the answer object of a chat request", type(answer).__name__)
+    choices = answer.choices
+    yield expect(len(choices) == 5, "5 answers from one call", len(choices))
+    texts = [choice.message.content or "" for choice in choices]
+    yield expect(all(texts), "a text in every answer", texts)
+    yield expect(len(set(texts)) == 5, "5 different texts", f"{len(set(texts))} of them")
+    reasons = [choice.finish_reason for choice in choices]
+    yield expect("length" not in reasons, "no answer that was cut", ", ".join(reasons))
+    used = answer.usage.completion_tokens if answer.usage else 0
+    yield expect(used <= 5 * 30, "at most 30 tokens an answer", f"{used} tokens in all")
