@@ -17,7 +17,7 @@ from nbval.plugin import IPyNbCell
 from sandbox.fetch import FetchError
 from tests.support.notebook_solutions import Solution, with_solutions
 from tools.conditions import conditions, own_environment
-from tools.trained import options_for, state_for
+from tools.trained import state_for
 
 # The files that take longest, in this order before all others: else one process works on the last
 # of them while the other has nothing left to do.
@@ -76,7 +76,7 @@ class NotebookConditions:
             self.end()
             self._notebook = notebook
             try:
-                self._stack.enter_context(conditions(state_for(notebook), *options_for(notebook)))
+                self._stack.enter_context(conditions(state_for(notebook)))
             except (OSError, RuntimeError, FetchError) as error:
                 self._failure = str(error)
         if self._failure:

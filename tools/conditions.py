@@ -85,7 +85,7 @@ def conditions(copied_state: Path | None = None, *options: str) -> Iterator[None
 
 
 def _start(state: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state)]
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state), "--fetched"]
     with (state / "sandbox.log").open("wb") as log:
         return subprocess.Popen(
             [*command, "--seed", str(SEED), *options],

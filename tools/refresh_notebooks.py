@@ -38,7 +38,7 @@ from tools.notebooks import (
     tags,
     write,
 )
-from tools.trained import options_for, state_for
+from tools.trained import state_for
 
 SANITIZE = ROOT / "tests" / "sanitize.cfg"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -73,7 +73,7 @@ def refresh(path: Path, check: bool = False) -> bool:
     before = read(path)
     notebook = copy.deepcopy(before)
     try:
-        with conditions(state_for(path), *options_for(path)):
+        with conditions(state_for(path)):
             execute(notebook, path)
     except NotebookFailed as error:
         print(f"{path.name}: failed in code cell {error.cell}: {error.error}")

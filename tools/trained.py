@@ -25,11 +25,13 @@ from sandbox.bases import NAMED
 from sandbox.fetch import fetch
 from tools.conditions import conditions
 
-EMBEDDER = "all-minilm-l6-v2"
 KEPT = ROOT / "build" / "trained"
 FIRST = 6  # the first notebook that starts with the finished jobs
 # Not the store: a newer one migrates an older state.
-MAKERS = ("sandbox/engine", "sandbox/base_model/weights", "helpers/jobs.py", "tools/conditions.py")
+MAKERS = (
+    *("sandbox/engine", "sandbox/base_model/weights", "sandbox/bases.toml"),
+    *("helpers/jobs.py", "tools/conditions.py"),
+)
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft")
 LEFT_BEHIND = shutil.ignore_patterns("*.log", "*.lock", "sandbox.json")
 
@@ -37,21 +39,13 @@ LEFT_BEHIND = shutil.ignore_patterns("*.log", "*.lock", "sandbox.json")
 def state_for(notebook: Path) -> Path | None:
     """The state that a notebook's sandbox starts from, trained now if need be; None: an empty one.
 
-    Raises RuntimeError if a job does not succeed.
+    Fetches the models that the notebooks use, if they are not here. Raises RuntimeError if a job
+    does not succeed, FetchError if a model cannot be had.
     """
+    for base in NAMED.values():
+        fetch(base)
     number = notebook.name[:2]
     return trained_state() if number.isdecimal() and int(number) >= FIRST else None
-
-
-def options_for(notebook: Path) -> tuple[str, ...]:
-    """What the sandbox of a notebook is started with: 09 needs a model for embeddings.
-
-    Raises FetchError if it is not here and cannot be fetched.
-    """
-    if not notebook.name.startswith("09"):
-        return ()
-    fetch(NAMED[EMBEDDER])
-    return "--base-model", EMBEDDER
 
 
 def trained_state() -> Path:
