@@ -154,7 +154,7 @@ def allow(estimate: Estimate, max_usd: float | None = None) -> None:
 
 
 def agree(estimate: Estimate) -> None:
-    """Before a paid step in a notebook: print its price and wait for a yes. A free step just passes.
+    """Before a paid step in a notebook: print its price and wait for a yes. A free step passes.
 
     HEROES_MAX_USD says yes in advance to each step that can't cost more. Raises BudgetExceeded for
     one that can, and NotAgreed for any other answer than yes.
