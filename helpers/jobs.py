@@ -17,8 +17,9 @@ from openai import OpenAI
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 
+from helpers.agree import agree
 from helpers.data import find
-from helpers.money import agree, estimate_training
+from helpers.money import estimate_training
 from helpers.settings import Settings
 
 COURSE = "superheroes"
