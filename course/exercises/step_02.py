@@ -44,9 +44,8 @@ def damaged_table(heroes: pd.DataFrame) -> pd.DataFrame:
     Columns: age, gender, power, response_txt, finish_reason. Raises ValueError for fewer rows.
     """
     long = heroes["response_txt"].str.split().str.len() >= LEAST_WORDS
-    right = [
-        str(age) in text for age, text in zip(heroes["age"], heroes["response_txt"], strict=True)
-    ]
+    pairs = zip(heroes["age"], heroes["response_txt"], strict=True)
+    right = pd.Series([str(age) in text for age, text in pairs], index=heroes.index)
     sound = heroes[long & right & (heroes["finish_reason"] == "stop")]
     sound = sound.drop_duplicates("response_txt")
     if len(sound) < ROWS:
