@@ -39,18 +39,18 @@ def own_table(table: pd.DataFrame) -> Expectations:
 
 
 def damaged_table(heroes: pd.DataFrame) -> pd.DataFrame:
-    """The first 12 sound rows of `heroes`, five of them damaged as in real data sets.
+    """The first 12 good rows of `heroes`, five of them damaged as in real data sets.
 
     Columns: age, gender, power, response_txt, finish_reason. Raises ValueError for fewer rows.
     """
     long = heroes["response_txt"].str.split().str.len() >= LEAST_WORDS
     pairs = zip(heroes["age"], heroes["response_txt"], strict=True)
     right = pd.Series([str(age) in text for age, text in pairs], index=heroes.index)
-    sound = heroes[long & right & (heroes["finish_reason"] == "stop")]
-    sound = sound.drop_duplicates("response_txt")
-    if len(sound) < ROWS:
-        raise ValueError(f"The table has {len(sound)} sound rows; {ROWS} are needed.")
-    table = sound[COLUMNS].head(ROWS).reset_index(drop=True)
+    good = heroes[long & right & (heroes["finish_reason"] == "stop")]
+    good = good.drop_duplicates("response_txt")
+    if len(good) < ROWS:
+        raise ValueError(f"The table has {len(good)} good rows; {ROWS} are needed.")
+    table = good[COLUMNS].head(ROWS).reset_index(drop=True)
     text = table["response_txt"].tolist()
     table.loc[2, ["response_txt", "finish_reason"]] = [text[2][: len(text[2]) // 2], "length"]
     table.loc[5, "response_txt"] = text[4]
@@ -72,7 +72,7 @@ def clean_table(table: pd.DataFrame) -> Expectations:
     wrong = sum(str(age) not in text for age, text in zip(table["age"], texts, strict=True))
     yield expect(wrong == 0, "the row's own age in every description", f"{wrong} without it")
     left = len(table)
-    yield expect(left == ROWS - 5, f"all {ROWS - 5} sound rows still there", f"{left} rows")
+    yield expect(left == ROWS - 5, f"all {ROWS - 5} good rows still there", f"{left} rows")
 
 
 @exercise("2.3")

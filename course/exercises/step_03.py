@@ -20,15 +20,15 @@ from helpers.jsonl import leaks, read_jsonl
 HERE = Path(__file__).parent
 NOTE = ["age", "gender", "power"]
 HELD_OUT = 14  # notes: a seventh of them, as when one power of seven is held out
-SOUND = json.dumps(
+EXAMPLE = json.dumps(
     {"messages": [{"role": "user", "content": "7"}, {"role": "assistant", "content": "8"}]}
 )
 # What exercise 3.3 tries beside the lines of damaged.jsonl: each with the words for it.
 MORE_LINES = {
-    "a list around the example": f"[{SOUND}]",
-    "single quotes": SOUND.replace('"', "'"),
-    "two examples on one line": SOUND + SOUND,
-    "an empty answer": SOUND.replace('"8"', '""'),
+    "a list around the example": f"[{EXAMPLE}]",
+    "single quotes": EXAMPLE.replace('"', "'"),
+    "two examples on one line": EXAMPLE + EXAMPLE,
+    "an empty answer": EXAMPLE.replace('"8"', '""'),
     "no message at all": '{"messages": []}',
     "a message without content": '{"messages": [{"role": "user"}, {"role": "assistant"}]}',
     "a bare number": "7",
@@ -75,26 +75,26 @@ def split_by_note(train: pd.DataFrame, valid: pd.DataFrame) -> Expectations:
 
 
 @exercise("3.3")
-def own_checker(is_sound: Callable[[str], bool]) -> Expectations:
-    sound, damaged = (
+def own_checker(is_valid: Callable[[str], bool]) -> Expectations:
+    intact, damaged = (
         (HERE / name).read_text(encoding="utf-8").splitlines()
         for name in ("repaired.jsonl", "damaged.jsonl")
     )
-    for number, line in enumerate(sound, start=1):
-        seen = _answer(is_sound, line)
-        yield expect(seen is True, f"True for line {number} of a sound file", seen)
+    for number, line in enumerate(intact, start=1):
+        seen = _answer(is_valid, line)
+        yield expect(seen is True, f"True for line {number} of an intact file", seen)
     for number, line in enumerate(damaged, start=1):
-        if line not in sound:
-            seen = _answer(is_sound, line)
+        if line not in intact:
+            seen = _answer(is_valid, line)
             yield expect(seen is False, f"False for line {number} of damaged.jsonl", seen)
     for what, line in MORE_LINES.items():
-        seen = _answer(is_sound, line)
+        seen = _answer(is_valid, line)
         yield expect(seen is False, f"False for {what}", seen)
 
 
-def _answer(is_sound: Callable[[str], bool], line: str) -> object:
+def _answer(is_valid: Callable[[str], bool], line: str) -> object:
     """What the learner's function says; an exception that it raises is told as well."""
     try:
-        return is_sound(line)
+        return is_valid(line)
     except Exception as error:  # noqa: BLE001
         return f"{type(error).__name__}: {error}"

@@ -119,7 +119,7 @@ def line(number: int, **fields: Any) -> list[dict[str, Any]]:
     return found
 
 
-def is_sound(line: str) -> bool:
+def is_valid(line: str) -> bool:
     try:
         example = json.loads(line)
     except json.JSONDecodeError:
@@ -175,10 +175,10 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("2.3", (TEMPLATE, DRAFTS.drop(columns="response_txt")), "no response_txt"),
     ("2.3", (TEMPLATE, DRAFTS.head(6)), "7 rows, saw 6"),
     ("2.3", (TEMPLATE, DRAFTS.assign(prompt=grid.PROMPT)), "7 others"),
-    ("3.3", (is_sound,), None),
+    ("3.3", (is_valid,), None),
     ("3.3", (lambda line: True,), "False for line 2 of damaged.jsonl"),
-    ("3.3", (lambda line: None,), "True for line 1 of a sound file, saw None"),
-    ("3.3", (json.loads,), "True for line 1 of a sound file"),
+    ("3.3", (lambda line: None,), "True for line 1 of an intact file, saw None"),
+    ("3.3", (json.loads,), "True for line 1 of an intact file"),
     ("3.3", (lambda line: json.loads(line) != [],), "False for line 2 of damaged.jsonl, saw True"),
     ("4.1", (JOB,), None),
     ("4.1", (changed(JOB, validation_file="other", extra_body={}),), None),
