@@ -26,10 +26,6 @@ class BudgetExceeded(RuntimeError):
     """It could cost more than the ceiling allows. Nothing was called."""
 
 
-class NotAgreed(RuntimeError):
-    """The price was not agreed to. Nothing was called."""
-
-
 @dataclass(frozen=True)
 class Estimate:
     """Tokens and dollars, likely and at most; the dollars are None if the price is not known."""
@@ -151,23 +147,3 @@ def allow(estimate: Estimate, max_usd: float | None = None) -> None:
                 f"{estimate.what} with {estimate.model} can cost up to {money(estimate.most_usd)}, "
                 f"above {name}={most:g}. Nothing was called. Raise the ceiling, or ask for less."
             )
-
-
-def agree(estimate: Estimate) -> None:
-    """Before a paid step in a notebook: print its price and wait for a yes. A free step just passes.
-
-    HEROES_MAX_USD says yes in advance to each step that can't cost more. Raises BudgetExceeded for
-    one that can, and NotAgreed for any other answer than yes.
-    """
-    if estimate.most_usd == 0:
-        return
-    allow(estimate)
-    print(estimate)
-    if read_variable("HEROES_MAX_USD"):
-        return
-    try:
-        answer = input("Go on? Type yes: ")
-    except (EOFError, NotImplementedError):  # nobody is there to answer
-        answer = ""
-    if answer.strip().casefold() not in ("y", "yes"):
-        raise NotAgreed("Nothing was created. Answer yes, or set HEROES_MAX_USD in .env.")
