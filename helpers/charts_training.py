@@ -73,8 +73,10 @@ def draw_losses(axes: Axes, frame: pd.DataFrame) -> str:
 
 
 @chart
-def length_histogram(axes: Axes, df: pd.DataFrame, column: str = "response_txt") -> str:
-    """How many words the texts of a column have."""
+def length_histogram(
+    axes: Axes, df: pd.DataFrame, column: str = "response_txt", limit: int | None = None
+) -> str:
+    """How many words the texts of a column have; `limit` draws the number that was asked for."""
     lengths = df[column].dropna().astype(str).str.split().str.len()
     if lengths.empty:
         raise ValueError(f"The column {column!r} holds no text.")
@@ -84,7 +86,12 @@ def length_histogram(axes: Axes, df: pd.DataFrame, column: str = "response_txt")
     axes.hist(lengths, bins=bins, color=TRAIN_COLOUR, edgecolor="white")
     axes.axvline(middle, color=VALID_COLOUR, linestyle="--")
     axes.set(xlabel="words", ylabel="texts", title="How long the texts are")
-    return f"{len(lengths)} texts have {low} to {high} words; the middle one has {middle:.0f}."
+    told = f"{len(lengths)} texts have {low} to {high} words; the middle one has {middle:.0f}."
+    if limit is not None:
+        axes.axvline(limit, color="#555555", label=f"asked for: at most {limit}")
+        axes.legend()
+        told += f" {(lengths > limit).sum()} have more than {limit}."
+    return told
 
 
 @chart

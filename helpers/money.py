@@ -122,7 +122,7 @@ def _training(
     price = price_of(model, provider)
     rate = price.training if price else None
     usd, most_usd = (None if rate is None else n * rate / MILLION for n in (tokens * epochs, most))
-    what = f"{epochs} epochs of training"
+    what = f"{epochs} epoch{'' if epochs == 1 else 's'} of training"
     return Estimate(what, model, tokens * epochs, 0, usd, most_usd, exact)
 
 

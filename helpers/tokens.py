@@ -14,8 +14,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from helpers.settings import ROOT
+from sandbox.bases import fetched, models_dir
 
-# The sandbox's models, and the folders that hold their tokenizers: plain Hugging Face folders.
+# Shipped models and the folders of their tokenizers, in Hugging Face's format. What was fetched is
+# found by its name.
 FOLDERS = {"superhero-mini": ROOT / "sandbox" / "base_model" / "weights"}
 CHARS_PER_TOKEN = 4
 LAST_LATIN = "\u024f"
@@ -109,7 +111,7 @@ class TokenCounter:
 def counter_for(model: str) -> TokenCounter | None:
     """The exact counter for a model or one tuned from it; None if its tokenizer is not here."""
     base = model.split(":")[1] if model.startswith("ft:") else model
-    folder = FOLDERS.get(base)
+    folder = FOLDERS.get(base) or (models_dir() / base if base in fetched() else None)
     return _counter(folder) if folder and (folder / "tokenizer.json").is_file() else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
+import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -17,14 +18,15 @@ import pytest
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
+from course import grid
 from course.exercise import NOTHING, TEXTS, Exercise, expect
 from course.exercises import step_02, step_03, step_07, step_11, step_13
 from course.facts import card_text
 from course.grid import superhero_grid
+from helpers.check_example import check_example
 from helpers.check_file import check_file
 from helpers.data import find
-from helpers.jsonl import SUB_PROMPT, read_jsonl, split_by, to_completions, write_jsonl
-from helpers.pairs import add_separator, add_stop, drop_duplicates, leading_space
+from helpers.jsonl import SUB_PROMPT, read_jsonl, split_by, write_jsonl
 from tests.support.server import Server
 
 MODULES = [importlib.import_module(f"course.exercises.step_{step:02}") for step in range(12)]
@@ -81,6 +83,10 @@ HERO: dict[str, Any] = {
 PROMPT = f"Facts:\n- {card_text(HERO)}\n\nQuestion: How old is Ada?"
 BILLS = (12, 0.0009, 0.0004)
 GRID = superhero_grid(powers=["Ice", "Cheese"], repeats=1)
+TABLE = GRID.assign(response_txt="Meet Ada.", finish_reason="stop")
+TEMPLATE = "Describe a {gender} of {age} with {power}."
+DRAFTS = superhero_grid(repeats=1).head(7).assign(response_txt="Meet Ada.", finish_reason="stop")
+DRAFTS["prompt"] = [TEMPLATE.format(**row) for row in DRAFTS.to_dict("records")]
 WAITS = openai.RateLimitError | openai.APIConnectionError | openai.InternalServerError
 
 
@@ -157,6 +163,14 @@ def line(number: int, **fields: Any) -> list[dict[str, Any]]:
     return found
 
 
+def is_valid(line: str) -> bool:
+    try:
+        example = json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return isinstance(example, dict) and not check_example(example)
+
+
 def masked(*labels: int) -> tuple[list[int], dict[str, list[int]]]:
     return list(labels), ROW
 
@@ -191,13 +205,25 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("1.3", (changed(CHAT, stop="!"),), "a full stop"),
     ("1.3", (changed(CHAT, temperature=0),), "may differ"),
     ("1.3", (changed(CHAT, engine="davinci"),), "engine"),
-    ("2.1", (GRID,), None),
-    ("2.1", (GRID.drop(columns="prompt"),), "no prompt"),
-    ("2.1", (GRID[GRID["power"] == "Ice"],), "two powers"),
-    ("2.1", (pd.concat([GRID, GRID]),), "28 rows"),
-    ("2.1", (pd.concat([GRID.iloc[1:], GRID.tail(1)]),), "every hero once"),
-    ("2.1", (GRID.assign(prompt=GRID["prompt"][0]),), "27 prompts"),
-    ("2.1", (superhero_grid(powers=["INVISIBILITY", "Ice"], repeats=1),), "saw INVISIBILITY"),
+    ("2.1", (TABLE,), None),
+    ("2.1", (GRID,), "no response_txt, finish_reason"),
+    ("2.1", (TABLE[TABLE["power"] == "Ice"],), "two powers"),
+    ("2.1", (pd.concat([TABLE, TABLE]),), "28 rows"),
+    ("2.1", (pd.concat([TABLE.iloc[1:], TABLE.tail(1)]),), "every hero once"),
+    ("2.1", (TABLE.assign(prompt=TABLE["prompt"][0]),), "27 prompts"),
+    ("2.1", (TABLE.assign(response_txt=""),), "28 rows without one"),
+    ("2.1", (TABLE.replace({"power": {"Ice": "INVISIBILITY"}}),), "saw INVISIBILITY"),
+    ("2.3", (TEMPLATE, DRAFTS), None),
+    ("2.3", ("Describe a {gender}.", DRAFTS), "no age, power"),
+    ("2.3", (grid.PROMPT, DRAFTS), "another request"),
+    ("2.3", (TEMPLATE, DRAFTS.drop(columns="response_txt")), "no response_txt"),
+    ("2.3", (TEMPLATE, DRAFTS.head(6)), "7 rows, saw 6"),
+    ("2.3", (TEMPLATE, DRAFTS.assign(prompt=grid.PROMPT)), "7 others"),
+    ("3.3", (is_valid,), None),
+    ("3.3", (lambda line: True,), "False for line 2 of damaged.jsonl"),
+    ("3.3", (lambda line: None,), "True for line 1 of an intact file, saw None"),
+    ("3.3", (json.loads,), "True for line 1 of an intact file"),
+    ("3.3", (lambda line: json.loads(line) != [],), "False for line 2 of damaged.jsonl, saw True"),
     ("4.1", (JOB,), None),
     ("4.1", (changed(JOB, validation_file="other", extra_body={}),), None),
     ("4.1", ({},), "the parameter model"),
@@ -372,11 +398,12 @@ def test_an_env_file(
 @pytest.fixture
 def heroes() -> pd.DataFrame:
     """The whole grid with a different text of 45 words in every row."""
-    texts = [f"{number} capes " + "word " * 42 + "end." for number in range(294)]
-    return superhero_grid().assign(response_txt=texts, finish_reason="stop", completion_tokens=60)
+    frame = superhero_grid()
+    texts = [f"{n} capes of {age} " + "word " * 42 + "end." for n, age in enumerate(frame["age"])]
+    return frame.assign(response_txt=texts, finish_reason="stop", completion_tokens=60)
 
 
-def test_the_damaged_table_has_four_accidents_and_each_is_missed(heroes: pd.DataFrame) -> None:
+def test_the_damaged_table_has_five_damaged_rows_and_each_is_missed(heroes: pd.DataFrame) -> None:
     grade = EXERCISES["2.2"].grade
     table = step_02.damaged_table(heroes)
     assert "2 that it did not" in str(grade(table).problem)
@@ -384,15 +411,17 @@ def test_the_damaged_table_has_four_accidents_and_each_is_missed(heroes: pd.Data
     assert "1 shorter" in str(grade(finished).problem)
     whole = finished[finished["response_txt"].str.split().str.len() >= 40]
     assert "1 repeated" in str(grade(whole).problem)
-    sound = whole.drop_duplicates("response_txt")
+    unique = whole.drop_duplicates("response_txt")
+    assert "1 without it" in str(grade(unique).problem)
+    sound = unique[unique["age"] == 18]
     assert grade(sound)
-    assert "7 rows" in str(grade(sound.head(7)).problem)
+    assert "6 rows" in str(grade(sound.head(6)).problem)
     with pytest.raises(ValueError, match="12 are needed"):
         step_02.damaged_table(heroes.head(11))
 
 
 def test_the_damaged_file_has_six_mistakes_and_is_written_once(tmp_path: Path) -> None:
-    path = step_03.write_damaged_file(tmp_path / "patient.jsonl")
+    path = step_03.write_damaged_file(tmp_path / "damaged.jsonl")
     errors = {p.line for p in check_file(path).problems if p.severity == "error"}
     assert errors == {2, 4, 6, 8, 10, 12}
     assert "7 errors, the first in line 2" in str(EXERCISES["3.1"].grade(path).problem)
@@ -403,38 +432,25 @@ def test_the_damaged_file_has_six_mistakes_and_is_written_once(tmp_path: Path) -
 def test_a_repaired_file_has_every_hero_and_every_word(tmp_path: Path) -> None:
     grade = EXERCISES["3.1"].grade
     whole = read_jsonl(step_03.HERE / "repaired.jsonl")
-    path = write_jsonl(tmp_path / "patient.jsonl", whole)
+    path = write_jsonl(tmp_path / "damaged.jsonl", whole)
     assert grade(path)
     assert "11 examples" in str(grade(write_jsonl(path, whole[:11])).problem)
     whole[3]["messages"][1]["content"] = "Something else."
     assert "20, woman, invisibility ->" in str(grade(write_jsonl(path, whole)).problem)
 
 
-def test_a_split_holds_two_ages_out(heroes: pd.DataFrame) -> None:
+def test_a_split_holds_whole_notes_out(heroes: pd.DataFrame) -> None:
     grade = EXERCISES["3.2"].grade
-    train, valid = split_by(heroes, "age", [18, 60])
+    notes = heroes["sub_prompt"].drop_duplicates().sample(14, random_state=1)
+    held_out = heroes["sub_prompt"].isin(notes)
+    train, valid = heroes[~held_out], heroes[held_out]
     assert grade(train, valid)
-    assert "252 rows" in str(grade(*split_by(heroes, "age", [18])[::-1]).problem)
-    assert "378 rows" in str(grade(heroes, valid).problem)
-    drawn = heroes.sample(84, random_state=1)
-    assert "two whole ages" in str(grade(heroes.drop(drawn.index), drawn).problem)
-    swapped = pd.concat([valid.iloc[1:], valid.tail(1)])
-    leaky = pd.concat([train, valid.head(1)]).iloc[1:]
-    assert "leak" in str(grade(leaky, swapped).problem)
-
-
-def test_a_separator_and_a_stop_sequence_of_ones_own(heroes: pd.DataFrame, tmp_path: Path) -> None:
-    grade, path = EXERCISES["3.3"].grade, tmp_path / "marks.jsonl"
-    plain = pd.DataFrame({"prompt": heroes["sub_prompt"], "completion": heroes["response_txt"]})
-
-    def problem(rows: Any) -> str:
-        return str(grade(write_jsonl(path, rows)).problem)
-
-    assert "no_separator" in problem(plain.to_dict("records"))
-    assert "a separator other than" in problem(to_completions(heroes))
-    pairs = plain.pipe(drop_duplicates).pipe(add_separator, " =>").pipe(leading_space)
-    assert "a stop sequence other than" in problem(pairs.pipe(add_stop).to_dict("records"))
-    assert problem(pairs.pipe(add_stop, " ***").to_dict("records")) == "None"
+    assert "13 of them" in str(grade(train, valid.iloc[3:]).problem)
+    assert "all 42 rows" in str(grade(train, valid.iloc[1:]).problem)
+    assert "that leak" in str(grade(heroes, valid).problem)
+    assert "293 rows" in str(grade(train.iloc[1:], valid).problem)
+    by_power = grade(*split_by(heroes, "power", ["flight"]))
+    assert "every power" in str(by_power.problem) and "no flight" in str(by_power.problem)
 
 
 def test_the_numbers_that_are_wanted() -> None:

@@ -72,6 +72,11 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
     (epoch_curves, ([epoch_frame(EPOCHS[:0])],), NO_LOSSES),
     (length_histogram, (TEXTS,), "4 texts have 1 to 4 words; the middle one has 3."),
     (
+        length_histogram,
+        (TEXTS, "response_txt", 3),
+        "4 texts have 1 to 4 words; the middle one has 3. 1 have more than 3.",
+    ),
+    (
         two_curves,
         (CURVES,),
         BY_HAND + ", the job's from 0.26 to 0.14. In 2 steps they lie on each other.",
