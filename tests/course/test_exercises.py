@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -65,10 +66,8 @@ JOB: dict[str, Any] = {
     "method": METHOD,
     "metadata": LABELS,
 }
-EVENTS = [FineTuningJobEvent.construct(id=f"event-{n}") for n in range(1, 31)]
-CURVE = pd.DataFrame(
-    {"step": [1, 2, 3, 4, 5, 6], "full_valid_loss": [None, 0.5, None, 0.3, None, 0.4]}
-)
+ENDS = ("succeeded", "failed", "cancelled", "paused")
+LABELS_OF_CHAT = {"course": "superheroes", "format": "chat"}
 NOTE = {"role": "user", "content": "33, man, Super Hearing ->"}
 PROMPTS = [f"A {age}-year-old woman who plays chess." for age in range(20, 30)]
 ROW = {"input_ids": [0, 2, 7, 4, 3, 50, 51, 4], "labels": [-100] * 5 + [50, 51, 4]}
@@ -86,8 +85,53 @@ GRID = superhero_grid(powers=["Ice", "Cheese"], repeats=1)
 WAITS = openai.RateLimitError | openai.APIConnectionError | openai.InternalServerError
 
 
-def a_job(status: str = "cancelled", job_id: str = "one") -> FineTuningJob:
-    return FineTuningJob.construct(id=job_id, status=status)
+def newest(client: Any, labels: dict[str, str], most: int | None = None) -> Any:
+    for job in list(client.fine_tuning.jobs.list())[:most]:
+        fits = labels.items() <= (job.metadata or {}).items()
+        if fits and job.status not in ("failed", "cancelled"):
+            return job
+    return None
+
+
+def first_of(client: Any, status: str = "cancelled") -> Any:
+    return next(job for job in client.fine_tuning.jobs.list() if job.status == status)
+
+
+def polling(*ends: str, once: bool = False) -> Callable[..., Any]:
+    """A loop that knows these states; without "paused" it does not know the time either."""
+
+    def wait(client: Any, job_id: str, seconds: float, every: float) -> Any:
+        stop_at = time.monotonic() + (seconds if "paused" in ends else 60)
+        job = client.fine_tuning.jobs.retrieve(job_id)
+        while job.status not in ends and time.monotonic() < stop_at and not once:
+            time.sleep(every)
+            job = client.fine_tuning.jobs.retrieve(job_id)
+        return job
+
+    return wait
+
+
+def trained(
+    name: str, n_epochs: int, status: str = "succeeded", file: str = "few"
+) -> FineTuningJob:
+    numbers = SimpleNamespace(n_epochs=n_epochs)
+    files = {"training_file": file, "validation_file": "others"}
+    return FineTuningJob.construct(id=name, status=status, hyperparameters=numbers, **files)
+
+
+LONG_JOB = trained("long", 12)
+
+
+def stopped(job: FineTuningJob, loss: float = 0.3) -> tuple[FineTuningJob, FineTuningJob, Any]:
+    """What is handed in: this job, the long one with a loss of 0.4, and their account."""
+    losses = {"long": 0.4, job.id: loss}
+
+    def list_events(job_id: str, **asked: Any) -> list[FineTuningJobEvent]:
+        data = {"step": 1, "train_loss": 0.1, "full_valid_loss": losses[job_id]}
+        return [FineTuningJobEvent.construct(id="1", data=data)]
+
+    jobs = SimpleNamespace(retrieve=lambda job_id: job, list_events=list_events)
+    return job, LONG_JOB, SimpleNamespace(fine_tuning=SimpleNamespace(jobs=jobs))
 
 
 def may_work(error: Exception) -> bool:
@@ -183,7 +227,7 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("2.1", (superhero_grid(powers=["INVISIBILITY", "Ice"], repeats=1),), "saw INVISIBILITY"),
     ("4.1", (JOB,), None),
     ("4.1", (changed(JOB, validation_file="other", extra_body={}),), None),
-    ("4.1", ({},), "the setting model"),
+    ("4.1", ({},), "the parameter model"),
     ("4.1", (changed(JOB, suffix="hero"),), "my-hero"),
     ("4.1", (changed(JOB, seed="7"),), "the seed 7"),
     ("4.1", (changed(JOB, hyperparameters={"n_epochs": 2}),), "as in 2023"),
@@ -193,21 +237,22 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("4.1", (changed(JOB, metadata={"course": "superheroes"}),), "one more"),
     ("4.1", (changed(JOB, metadata=changed(LABELS, made_by=1)),), "are texts"),
     ("4.1", (changed(JOB, epochs=2),), "saw epochs"),
-    ("4.2", (a_job(), "one"), None),
-    ("4.2", (None, "one"), "nothing yet"),
-    ("4.2", (a_job("failed"), "one"), "saw one that is failed"),
-    ("4.2", (a_job(job_id="two"), "one"), "another cancelled"),
-    ("5.1", (EVENTS, EVENTS), None),
-    ("5.1", (EVENTS[-20:], EVENTS), "all 30 entries, saw 20"),
-    ("5.1", (EVENTS[::-1], EVENTS), "the oldest entry first"),
-    ("5.1", ([*EVENTS, EVENTS[0]], EVENTS), "every entry once"),
-    ("5.1", (EVENTS, EVENTS[:5]), "another job"),
-    ("5.2", (4, CURVE), None),
-    ("5.2", (CURVE["step"][3], CURVE), None),
-    ("5.2", (True, CURVE), "one whole number"),
-    ("5.2", (4.0, CURVE), "one whole number"),
-    ("5.2", (3, CURVE), "the whole exam was held"),
-    ("5.2", (6, CURVE), "a loss of 0.40"),
+    ("4.2", (newest,), None),
+    ("4.2", (lambda client, labels: newest(client, labels, 20),), "a job, saw None"),
+    ("4.2", (lambda client, labels: first_of(client),), "saw the cancelled one"),
+    ("4.2", (lambda client, labels: first_of(client, "running"),), "all of the labels"),
+    ("4.2", (lambda client, labels: newest(client, LABELS_OF_CHAT),), "None if no job fits"),
+    ("4.2", (lambda client, labels: newest(client, labels)["id"],), "could not be read"),
+    ("5.1", (polling(*ENDS),), None),
+    ("5.1", (polling(*ENDS, once=True),), "saw one that is validating_files"),
+    ("5.1", (polling(*ENDS[:3]),), "stays paused, saw a loop that goes on"),
+    ("5.1", (lambda *given: None,), "the job as the answer, saw None"),
+    ("5.2", stopped(trained("short", 2)), None),
+    ("5.2", stopped(LONG_JOB), "a new job"),
+    ("5.2", stopped(trained("short", 2, "running")), "is running"),
+    ("5.2", stopped(trained("short", 2, file="another")), "same two files"),
+    ("5.2", stopped(trained("short", 12)), "fewer than 12"),
+    ("5.2", stopped(trained("short", 2), 0.5), "below 0.40, saw 0.50"),
     ("6.1", (checked,), None),
     ("6.1", (lambda message: message,), "'40, woman, Healing ->' for the message '40, woman, Hea"),
     ("6.1", (lambda message: None,), "None, which is no text"),
