@@ -76,7 +76,8 @@ async def ask_many(
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         if missing:
-            new = grid.iloc[missing]
+            front = "".join(f"{message['content']}\n" for message in before)
+            new = grid.iloc[missing].assign(prompt=[front + prompts[index] for index in missing])
             # On the sandbox, a hosted model's name still has its price: a rehearsal costs nothing.
             provider = settings.provider if settings.endpoint == "hosted" else None
             estimate = estimate_generation(new, model, max_tokens=max_tokens, provider=provider)
