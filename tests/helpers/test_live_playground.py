@@ -145,9 +145,7 @@ def test_the_form_draws_the_hero_and_judges_it(shown: list[dict[str, Any]]) -> N
 
 
 def test_the_judge_reads_a_text_while_it_is_edited(shown: list[dict[str, Any]]) -> None:
-    good = (
-        "Ada is a 40-year-old woman who heals. " + "She helps anyone who knocks at her door. " * 2
-    )
+    good = "Ada is a 40-year-old woman who heals. " + "She helps all who knock at her door. " * 2
     form = JudgeForm(good, 40, "woman", "healing")
     form._ipython_display_()
     assert "40, woman, healing" in shown[0]["text/plain"]
