@@ -22,6 +22,16 @@ MODEL_NAME = re.compile(r"(ft:|gpt-|chatgpt-|o\d(-|$)|text-davinci|davinci|babba
 NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
 KNOWN_TAGS = NOT_COMPARED | {"raises-exception", "re-entry"}
 MEDIAN_LINES, NINETIETH_LINES = 8, 20
+MOST_WORDS, MOST_IMPORTS = 1_600, 6
+# A number or a quotation in prose, and the cell whose output it comes from.
+CLAIM = re.compile(r"(.*?)<!-- cell: ([\w-]+) -->", re.DOTALL)
+CLAIMED = re.compile(r"(?:[\"“*`]([^\"“”*`]+)[\"”*`]+|(\d[\d,.]*\d|\d)(?: ?%)?)[\s.,;:)*]*$")
+# Words that had replaced the field's terms, or make a text sound translated.
+ODD_WORDS = re.compile(
+    r"\b(diary|exam|exams|cram|crammer|cramming|by heart|recites?|draws? lots|purse|shall|mend|"
+    r"mended|whoever|be it ever|honesty is due|stands? in the)\b",
+    re.IGNORECASE,
+)
 
 Rule = Callable[[NotebookNode, Path], Iterator[str]]
 
@@ -141,6 +151,39 @@ def parse(source: str) -> ast.Module:
     return compile(source, "<cell>", "exec", flags=flags, dont_inherit=True)
 
 
+def it_is_short(notebook: NotebookNode, path: Path) -> Iterator[str]:
+    words = sum(len(text.split()) for text in markdown(notebook))
+    if words > MOST_WORDS:
+        yield f"it has {words} words of prose, at most {MOST_WORDS} are wanted"
+    for cell in list(code_cells(notebook))[:1]:
+        nodes = parse(cell.source).body
+        imports = sum(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes)
+        if imports > MOST_IMPORTS:
+            yield f"its first cell has {imports} imports, at most {MOST_IMPORTS} are wanted"
+
+
+def its_words_are_the_fields_own(notebook: NotebookNode, path: Path) -> Iterator[str]:
+    for cell in notebook.cells:
+        for word in ODD_WORDS.findall(CODE.sub("", cell.source)):
+            yield f"cell {cell.id} says {word!r}"
+
+
+def its_prose_says_what_its_outputs_say(notebook: NotebookNode, path: Path) -> Iterator[str]:
+    """A number or a quotation with a marker occurs in the output of the cell that it names."""
+    said = {
+        cell.id: " ".join(" ".join(map(output_text, cell.outputs)).split())
+        for cell in code_cells(notebook)
+    }
+    for text in markdown(notebook):
+        for before, cell in CLAIM.findall(text):
+            found = CLAIMED.search(before)
+            claim = found and " ".join((found[1] or found[2]).split())
+            if not claim:
+                yield f"nothing is claimed in front of the marker of cell {cell}: {before[-40:]!r}"
+            elif claim not in said.get(cell, ""):
+                yield f"{claim!r} is not in the output of cell {cell}"
+
+
 def its_pictures_have_words(notebook: NotebookNode, path: Path) -> Iterator[str]:
     for text in markdown(notebook):
         for alt, target in IMAGE.findall(text):
@@ -180,6 +223,9 @@ RULES: tuple[Rule, ...] = (
     its_exercises_are_open,
     its_cells_are_small,
     its_code_is_plain,
+    it_is_short,
+    its_words_are_the_fields_own,
+    its_prose_says_what_its_outputs_say,
     its_pictures_have_words,
     its_links_lead_somewhere,
     its_metadata_is_plain,
