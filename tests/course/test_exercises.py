@@ -20,10 +20,12 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from course import grid
 from course.exercise import NOTHING, TEXTS, Exercise, expect
-from course.exercises import step_02, step_03, step_07, step_11, step_13
+from course.exercises import step_02, step_03, step_11, step_13
 from course.facts import card_text
 from course.grid import superhero_grid
 from helpers.check_example import check_example
+from course.judge import fair
+from course.wording import sentences
 from helpers.check_file import check_file
 from helpers.data import find
 from helpers.jsonl import SUB_PROMPT, read_jsonl, split_by, write_jsonl
@@ -69,8 +71,7 @@ JOB: dict[str, Any] = {
 ENDS = ("succeeded", "failed", "cancelled", "paused")
 LABELS_OF_CHAT = {"course": "superheroes", "format": "chat"}
 NOTE = {"role": "user", "content": "33, man, Super Hearing ->"}
-PAIR = {"model": "m", "prompt": "50, woman, flight ->", "stop": " END", "max_tokens": 150}
-LONG = "Meet Amara, a woman of 40 from a town by the sea, who has the power of flight."
+PROMPTS = [f"A {age}-year-old woman who plays chess." for age in range(20, 30)]
 ROW = {"input_ids": [0, 2, 7, 4, 3, 50, 51, 4], "labels": [-100] * 5 + [50, 51, 4]}
 HERO: dict[str, Any] = {
     "name": "Ada",
@@ -169,6 +170,30 @@ def is_valid(line: str) -> bool:
     except json.JSONDecodeError:
         return False
     return isinstance(example, dict) and not check_example(example)
+def checked(message: str, told: str = "Not a note.") -> str:
+    """The note in a message, in the form of the training file."""
+    parts = [part.strip() for part in message.strip().removesuffix("->").split(",", 2)]
+    age, gender, power = parts if len(parts) == 3 else ("", "", "")
+    known = age.isdecimal() and 1 <= int(age) <= 120 and gender.lower() in ("man", "woman")
+    if not known or not power:
+        raise ValueError(told)
+    return f"{age}, {gender.lower()}, {power} ->"
+
+
+def stricter(text: str, age: int, gender: str, power: str) -> list[str]:
+    reasons = list(fair(text, age, gender, power).reasons)
+    parts = [sentence.lower() for sentence in sentences(text)]
+    stems = [word[:-3] for word in power.split() if len(word) > 3]
+    used = sum(any(stem in part for stem in stems) for part in parts)
+    return reasons + ["twice"] * (len(set(parts)) < len(parts)) + ["once"] * (used < 2)
+
+
+def account(*lines: int) -> Any:
+    """Stands in for a client whose jobs trained on files of so many lines."""
+    jobs = [SimpleNamespace(training_file=n, status="succeeded") for n in lines]
+    listed = SimpleNamespace(list=lambda limit: jobs)
+    content = SimpleNamespace(content=lambda n: SimpleNamespace(read=lambda: b"{}\n" * n))
+    return SimpleNamespace(fine_tuning=SimpleNamespace(jobs=listed), files=content)
 
 
 def masked(*labels: int) -> tuple[list[int], dict[str, list[int]]]:
@@ -252,35 +277,28 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("5.2", stopped(trained("short", 2, file="another")), "same two files"),
     ("5.2", stopped(trained("short", 12)), "fewer than 12"),
     ("5.2", stopped(trained("short", 2), 0.5), "below 0.40, saw 0.50"),
-    ("6.1", ([NOTE],), None),
-    ("6.1", ([SYSTEM, NOTE],), "system, user"),
-    ("6.1", ([changed(NOTE, content="man, Super Hearing ->")],), "age 33"),
-    ("6.1", ([changed(NOTE, content="33, man, Super Hearing")],), "an arrow"),
-    ("6.1", ([changed(NOTE, content="33, man, Super Hearing -> ")],), "to the letter"),
-    ("6.2", (PAIR,), None),
-    ("6.2", (changed(PAIR, stop=[" END"], temperature=0),), None),
-    ("6.2", (changed(PAIR, model=""),), "a model"),
-    ("6.2", (changed(PAIR, prompt="50, woman, flight"),), "training file"),
-    ("6.2", (changed(PAIR, prompt="50, man, flight ->"),), "a woman of 50"),
-    ("6.2", (changed(PAIR, stop="END"),), "the stop sign"),
-    ("6.2", (changed(PAIR, max_tokens=200),), "at most 150"),
-    ("6.2", (changed(PAIR, messages=[NOTE]),), "saw messages"),
-    ("7.1", ("At 40 she is still waiting for her flight.",), None),
-    ("7.1", ("Once upon a time there was a hero.",), "finds the age 40"),
-    ("7.1", ("At 40, Amara is waiting for a flight.",), "finds the pronoun"),
-    ("7.1", ("At 40 she is waiting.",), "finds the power"),
-    ("7.1", ("",), "1 to 15 words, saw 0"),
-    ("7.1", (LONG,), "1 to 15 words"),
-    ("7.2", (67,), None),
-    ("7.2", (70.0,), None),
-    ("7.2", (True,), "a number of tokens"),
-    ("7.2", (40,), "too small"),
-    ("7.2", (100,), "too large"),
-    ("7.3", (430,), None),
-    ("7.3", (450,), None),
-    ("7.3", (0,), "a number of questions"),
-    ("7.3", (137,), "enough questions for 80 of 100"),
-    ("7.3", (2000,), "no more questions than needed"),
+    ("6.1", (checked,), None),
+    ("6.1", (lambda message: message,), "'40, woman, Healing ->' for the message '40, woman, Hea"),
+    ("6.1", (lambda message: None,), "None, which is no text"),
+    ("6.1", (lambda message: checked(message.replace("robot", "man")),), "for the gender robot"),
+    ("6.1", (lambda message: checked(message.replace("-4", "4")),), "for a negative age"),
+    ("6.1", (lambda message: checked(message, ""),), "says what is wrong"),
+    ("6.2", (PROMPTS, ["A hero."] * 10), None),
+    ("6.2", (PROMPTS[1:], ["A hero."] * 10), "10 prompts, saw 9"),
+    ("6.2", (PROMPTS, ["A hero."] * 9 + [" "]), "answers that are texts"),
+    ("6.2", ([*PROMPTS[1:], "40, woman, chess ->"], ["A hero."] * 10), "another form"),
+    ("6.2", ([*PROMPTS[1:], "A woman plays chess."], ["A hero."] * 10), "the age in every prompt"),
+    ("6.2", (PROMPTS[:1] * 10, ["A hero."] * 10), "a different prompt"),
+    ("6.2", (PROMPTS, PROMPTS), "answers of the model"),
+    ("7.1", (stricter,), None),
+    ("7.1", (lambda *given: list(fair(*given).reasons),), "says the same sentence twice"),
+    ("7.1", (lambda *given: stricter(*given)[:0],), "a reason against a text that says"),
+    ("7.1", (lambda *given: [*stricter(*given), "no"],), "no reason against a text that names"),
+    ("7.1", (lambda *given: not stricter(*given),), "a list of reasons, saw bool"),
+    ("7.2", (3, 20, account(294, 148)), "job on 100 lines, saw jobs on 148, 294 lines"),
+    ("7.2", (3, 20, account(148, 100)), None),
+    ("7.2", (21, 20, account(100)), "a number from 0 to 20"),
+    ("7.2", (3, True, account(100)), "a number from 0 to 40"),
     ("9.1", (ROW["labels"], ROW), None),
     ("9.1", (np.array(ROW["labels"]), ROW), None),
     ("9.1", (ROW["input_ids"], ROW), "saw none"),
@@ -454,9 +472,6 @@ def test_a_split_holds_whole_notes_out(heroes: pd.DataFrame) -> None:
 
 
 def test_the_numbers_that_are_wanted() -> None:
-    assert step_07.break_even_tokens() == pytest.approx(70, abs=5)
-    assert step_07.break_even_tokens(130) > 500, "with long answers the prompt must be long as well"
-    assert step_07.power_of_test(137, 0.95, 0.85) == pytest.approx(0.8, abs=0.01)
     assert EXERCISES["11.1"].grade(may_work).met == 1 + 2 * len(step_11.CASES)
 
 
