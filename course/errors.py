@@ -1,6 +1,7 @@
 """What an error means and what to do about it: `explain(error)`, from `errors.toml`.
 
-Notebook 11, `heroes explain`, the commands' own error lines and docs/errors.md read the same entries.
+The same entries are behind notebook 11, `heroes explain`, the commands' error lines and
+docs/errors.md.
 """
 
 from __future__ import annotations
