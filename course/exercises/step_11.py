@@ -30,7 +30,7 @@ CASES = (
     ("too many requests (429)", 429, "rate_limit_exceeded", True),
     ("a failing server (500)", 500, None, True),
     ("an overloaded server (503)", 503, None, True),
-    ("a time-out", None, None, True),
+    ("a timeout", None, None, True),
     ("a lost connection", None, None, True),
     ("a wrong key (401)", 401, "invalid_api_key", False),
     ("training that is not available (403)", 403, "training_not_available", False),
@@ -77,7 +77,7 @@ def old_script(hero: Callable[[OpenAI, str], object], client: OpenAI, model: str
 def _error(name: str, status: int | None, code: str | None) -> openai.APIError:
     """The error that the openai package raises in this case."""
     if status is None:
-        kind = openai.APITimeoutError if name == "a time-out" else openai.APIConnectionError
+        kind = openai.APITimeoutError if name == "a timeout" else openai.APIConnectionError
         return kind(request=REQUEST)
     answer = httpx2.Response(status, request=REQUEST)
     body = {"message": "…", "code": code, "type": None, "param": None}
