@@ -1,7 +1,7 @@
 """What an error means and what to do about it: `explain(error)`, from `errors.toml`.
 
-The one explainer: notebook 11, `heroes explain`, the commands' own error lines and the book's page
-all read the same entries.
+The same entries are behind notebook 11, `heroes explain`, the commands' error lines and
+docs/errors.md.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 NOTEBOOK = "11_when_things_go_wrong"
 UNKNOWN = (
-    "This error is not in the list. Read its last line slowly: the type, then the words. Then "
-    "search for these words, without your own names and numbers, in quotation marks."
+    "This error is not in the list. Read its last line: the type, then the message. Search the web "
+    "for the message in quotation marks, without your own names and numbers."
 )
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\).*$", re.MULTILINE)
-# What a traceback shows besides the error: places, lines of code, arrows.
+# What a traceback shows besides the errors: files, lines of code, arrows.
 FRAME = re.compile(r"\s|File |Cell In|-+>|---|\.\.\.|Input In")
 
 
@@ -31,21 +31,21 @@ class ErrorEntry:
     """One error: how to recognise it, what it means, what to do (its fields: see errors.toml)."""
 
     id: str
-    number: str
+    section: str
     title: str
+    message: str
     pattern: str
     meaning: str
     remedy: str
-    cell: str = ""
-    message: str = ""
+    met: str = ""
     cause: str = ""
     fallback: str = ""
     shell: str = ""
 
     def __str__(self) -> str:
         rows = {"means:": self.meaning, "do:": self.remedy}
-        if self.cell:
-            rows["see:"] = f"notebook {NOTEBOOK[:2]}, section {self.number}"
+        if self.met:
+            rows["see:"] = f"notebook {NOTEBOOK[:2]}, section {self.met}"
         return "\n".join([self.title, *(_indented(name, text) for name, text in rows.items())])
 
 
@@ -79,20 +79,19 @@ def _content() -> dict[str, Any]:
 
 @cache
 def entries() -> tuple[ErrorEntry, ...]:
-    """Every error that is explained: those of notebook 11, in its order, then the others."""
+    """Every error that is explained, section by section."""
     return tuple(ErrorEntry(**row) for row in _content()["error"])
 
 
-def section_titles() -> dict[str, str]:
-    """The sections that the errors are sorted into: the number before the dot, and the title."""
+def sections() -> dict[str, str]:
+    """The sections that the errors are sorted into: number and title."""
     return _content()["sections"]
 
 
 def explain(error: BaseException | str) -> Explanation:
     """What an error means: for an exception, or for a message or a whole traceback as text.
 
-    An exception is the better question, since it also knows what lies behind it: "Connection
-    error." alone can be four things.
+    An exception says more than its message: only its cause tells which "Connection error." it is.
     """
     if isinstance(error, BaseException):
         # A traceback shows the message; the code of an API's error is a field beside it.
@@ -136,11 +135,3 @@ def _last_error(text: str) -> tuple[str, str]:
         for block in TRACEBACK.split(text)
     ]
     return blocks[-1], "\n".join(blocks)
-
-
-def lookup_table() -> str:
-    """The errors of notebook 11 as a table in Markdown: section, the words, what they mean."""
-    rows = ["| section | you see | it means |", "|---|---|---|"]
-    # Two backticks: some messages have one inside.
-    rows += [f"| {e.number} | ``{e.message}`` | {e.meaning} |" for e in entries() if e.cell]
-    return "\n".join(rows)

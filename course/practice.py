@@ -1,7 +1,7 @@
-"""Steps 10 and 11: projects of their own in the learner's sandbox, and faults on request.
+"""Notebooks 11 and 13: projects of their own in the learner's sandbox, and faults on request.
 
 A project has a key of its own: it sees none of the learner's files, jobs and models, and a fault
-that is set for it happens to no other project. Each is emptied when it is opened and closed.
+that is set for it happens to no other project. Opening one empties it.
 
     set_fault(client, "rate_limit", times=2, retry_after=1)
     clear_faults(client)
@@ -12,24 +12,44 @@ Only a sandbox can do this; a hosted provider answers such calls with 404 (and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import openai
 from openai import OpenAI
 
+from helpers.connect import connect
 from helpers.sandbox import run_keys
 
-PRACTICE = "laboratory"
+PRACTICE = "practice"
 CLASSROOM = "classroom"
-# It has ended, is gone, or is needed at this very moment: the next emptying will find it.
+# It has ended, is gone, or is in use: the next emptying finds it.
 NOT_NOW = (openai.BadRequestError, openai.NotFoundError, openai.ConflictError)
 
 
 class NoSandboxError(RuntimeError):
     """The client talks to a provider that has no faults for practice."""
+
+
+def open_lab() -> tuple[OpenAI, Path]:
+    """A client of an empty practice project, and an empty folder that is deleted at the end.
+
+    It is always the sandbox on this machine: this process forgets the key, the address and the
+    `.env` file that are configured. Raises SandboxError if the sandbox cannot be started.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="heroes-lab-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["HEROES_ENV_FILE"] = str(folder / ".env")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        os.environ.pop(name, None)
+    return open_practice(connect()), folder
 
 
 def open_practice(client: OpenAI) -> OpenAI:
@@ -38,11 +58,6 @@ def open_practice(client: OpenAI) -> OpenAI:
     `client` must be one of the sandbox on this machine. Raises SandboxError if no key can be made.
     """
     return _open(client.with_options(max_retries=0), [PRACTICE], PRACTICE)[PRACTICE]
-
-
-def close_practice(client: OpenAI) -> None:
-    """Delete all that is in the practice project, and revoke its key."""
-    _close([client], PRACTICE)
 
 
 def open_classroom(client: OpenAI, names: Sequence[str]) -> dict[str, OpenAI]:
@@ -55,7 +70,9 @@ def open_classroom(client: OpenAI, names: Sequence[str]) -> dict[str, OpenAI]:
 
 def close_classroom(students: Mapping[str, OpenAI]) -> None:
     """Delete all that the students have made, and revoke their keys."""
-    _close(students.values(), CLASSROOM)
+    for each in students.values():
+        _empty(each)
+    _revoke(CLASSROOM)
 
 
 def _open(client: OpenAI, projects: Sequence[str], label: str) -> dict[str, OpenAI]:
@@ -70,12 +87,6 @@ def _open(client: OpenAI, projects: Sequence[str], label: str) -> dict[str, Open
     for each in clients.values():
         _empty(each)
     return clients
-
-
-def _close(clients: Iterable[OpenAI], label: str) -> None:
-    for each in clients:
-        _empty(each)
-    _revoke(label)
 
 
 def _revoke(label: str) -> None:

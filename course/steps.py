@@ -30,7 +30,7 @@ STEPS = (
     Step("08", "Experiment", "curves: rows, epochs, learning rate", ("experiments.csv",)),
     Step("09", "Trainer by hand", "the same model without the API", ("loss_by_hand.csv",)),
     Step("10", "RAG or tuning", "a measured comparison", ("comparison.csv",)),
-    Step("11", "Fix errors", "the common errors, repaired", ("errors_met.json",)),
+    Step("11", "Fix errors", "the common errors, repaired"),
     Step("12", "Your own model", "a model of your own data", ("my_model.json",)),
     Step("13", "Go beyond", "the same road at scale", ("plan.json",)),
 )

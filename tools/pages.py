@@ -1,4 +1,4 @@
-"""The book's pages that are made from something else: old calls, commands, glossary.
+"""The book's pages that are made from something else: old calls, errors, commands, glossary.
 
 They are stored like any page, so that every site that shows Markdown shows them;
 `python tools/build_docs.py` brings them up to date first.
@@ -14,12 +14,27 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from course.errors import NOTEBOOK, ErrorEntry, entries, sections
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 GLOSSARY = ROOT / "docs" / "glossary.md"
 COMMANDS = ROOT / "docs" / "heroes.md"
 OLD_CALLS = ROOT / "docs" / "old_and_new.toml"
 OLD_AND_NEW = ROOT / "docs" / "old_and_new.md"
+ERRORS = ROOT / "docs" / "errors.md"
+ERRORS_OPENING = """\
+<!-- Made from course/errors.toml by `python tools/build_docs.py`: change it there. -->
+
+# All errors
+
+Search this page for a few words of your message (Ctrl + F, or ⌘ + F), without your own names and \
+numbers. `…` marks what was left out.
+
+In a notebook, `explain(error)` from `course.errors` finds the row for you; in a terminal, \
+`heroes explain "MESSAGE"` does. [Notebook 11](../notebooks/11_when_things_go_wrong.ipynb) causes \
+and repairs the most common ones.
+"""
 OPENING = """\
 <!-- Made from old_and_new.toml by `python tools/build_docs.py`: change it there. -->
 
@@ -37,7 +52,8 @@ TERM = re.compile(r"^## (?P<term>.+)\n\n(?P<told>.+?) First met in (?P<where>.+)
 
 
 def write_all() -> None:
-    """Bring the three pages up to date."""
+    """Bring the four pages up to date."""
+    ERRORS.write_text(errors(), encoding="utf-8", newline="\n")
     OLD_AND_NEW.write_text(old_and_new(old_calls()), encoding="utf-8", newline="\n")
     glossary = with_notebooks(GLOSSARY.read_text(encoding="utf-8"))
     GLOSSARY.write_text(glossary, encoding="utf-8", newline="\n")
@@ -95,6 +111,25 @@ def _code(text: str) -> str:
     """A call as code, a phrase as words."""
     is_call = any(mark in text for mark in "(=.{[") or text.startswith(("openai ", "heroes "))
     return f"`{text}`" if is_call else text
+
+
+# All errors
+
+
+def errors() -> str:
+    """The page of errors, as Markdown: a table for each section."""
+    lines = [ERRORS_OPENING]
+    for number, title in sections().items():
+        lines += [f"\n## {title}\n", "| you see | it means | do this |", "|---|---|---|"]
+        lines += [_error(entry) for entry in entries() if entry.section == number]
+    return "\n".join(lines) + "\n"
+
+
+def _error(entry: ErrorEntry) -> str:
+    """An error's row. Two backticks: some messages have one inside."""
+    where = f" [11, section {entry.met}](../notebooks/{NOTEBOOK}.ipynb)" if entry.met else ""
+    cells = (f"**{entry.title}**<br>`` {entry.message} ``", entry.meaning, entry.remedy + where)
+    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
 
 
 # Glossary: a notebook links a term where it explains it, and the first one that does is named

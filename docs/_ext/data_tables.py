@@ -1,4 +1,4 @@
-"""Parts of pages that are made of data: hero, road, errors, measured seconds."""
+"""Parts of pages that are made of data: hero, road, measured seconds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from course.errors import NOTEBOOK, ErrorEntry, entries, section_titles
 from course.steps import STEPS
 
 PREDICTION = "notebooks/06_prediction.ipynb"
 MEASURED = "docs/measured.json"
-# A regular expression's wild cards, which a reader wants to see as an ellipsis.
-WILD = re.compile(r"(?:\[\^?[^\]]*\]|\\d|\.)(?:[*+]|\{[\d,]+\})|\[[^\]]*\]|(?:\\d)+")
 
 
 class BeforeAndAfter(SphinxDirective):
@@ -76,35 +73,6 @@ class TheRoad(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-class ErrorsLookup(SphinxDirective):
-    """Every error that `explain` knows, a table for each section of notebook 11."""
-
-    def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes(errors_table(), allow_section_headings=True)
-
-
-def errors_table() -> str:
-    """The errors as MyST, grouped by section."""
-    lines = []
-    for number, title in section_titles().items():
-        lines += [f"\n## {title}\n", "| error | what it means | what to do |", "|---|---|---|"]
-        for entry in entries():
-            if entry.number[0] == number:
-                texts = (error_name(entry), entry.meaning, entry.remedy)
-                lines.append("| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |")
-    return "\n".join(lines)
-
-
-def error_name(entry: ErrorEntry) -> str:
-    """An error's name, linked to its cell, and the words by which a search finds it."""
-    # The first way in which the pattern can be met, without a regular expression's signs.
-    first = re.split(r"(?<!\\)\||\(\?", entry.pattern)[0]
-    words = re.sub(r"\\(.)", r"\1", WILD.sub("…", first)).replace("`", "'")
-    # The anchors of cells are the book's own, so Markdown's links don't know them.
-    link = f'<a href="../notebooks/{NOTEBOOK}.html#cell-{entry.cell}">{entry.title}</a>'
-    return f"{link if entry.cell else entry.title}<br>`` {words} ``"
-
-
 class MeasuredSeconds(SphinxDirective):
     """The table of measured seconds, from docs/measured.json."""
 
@@ -139,6 +107,5 @@ def seconds_table(measured: dict[str, Any]) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("before-and-after", BeforeAndAfter)
     app.add_directive("the-road", TheRoad)
-    app.add_directive("errors-lookup", ErrorsLookup)
     app.add_directive("measured-seconds", MeasuredSeconds)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

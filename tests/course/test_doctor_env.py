@@ -232,7 +232,7 @@ def test_the_shipped_example_is_fine_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"# a\n\nOPENAI_API_KEY=“{KEY}”\n", "fail .env, line 3: the key stands in curly quotes."),
+        (f"# a\n\nOPENAI_API_KEY=“{KEY}”\n", "fail .env, line 3: the key is in curly quotes."),
         (f"OPENAI_API_KEY={KEY}—x", "fail .env, line 1: the key contains a long dash."),
         (f"OPENAI_API_KEY={KEY[:9]} {KEY[9:]}", "there is a blank or a line break inside the key."),
         (f"OPENAI_API_KEY='{KEY}'x\n", "fail .env, line 1: cannot be read."),

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from pathlib import Path
 
 import httpx2
 import openai
 import pytest
-from nbformat import NotebookNode
 
-from course.album import Album
-from course.errors import NOTEBOOK, UNKNOWN, ErrorEntry, entries, explain, lookup_table
-from helpers.data import my
+from course.errors import NOTEBOOK, UNKNOWN, ErrorEntry, entries, explain, sections
 from sandbox.api.errors import ApiError
 from tools.notebooks import NOTEBOOKS, output_text, read
 
-BY_ID = {entry.id: entry for entry in entries()}
-IN_NOTEBOOK = [entry for entry in entries() if entry.cell]
 # An entry's id, a tab, a message of it: from the sandbox, the openai package, Python, pip, Jupyter.
 MESSAGES = [
     line.split("\t")
@@ -56,9 +49,10 @@ def test_every_message_has_the_right_entry(wanted: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
-def test_every_entry_is_met_and_says_what_to_do(entry: ErrorEntry) -> None:
-    met = {wanted for wanted, _ in MESSAGES}
-    assert entry.id in met or (entry.message and entry.id in ids(entry.message))
+def test_every_entry_is_found_by_its_message_and_says_what_to_do(entry: ErrorEntry) -> None:
+    assert ids(entry.message) == [entry.id]
+    assert entry.section in sections()
+    assert len(entry.message) < 120
     for text in (entry.meaning, entry.remedy, entry.shell or entry.remedy):
         assert re.search(r"[.…]$", text)
         assert 20 < len(text) < 130
@@ -142,63 +136,15 @@ def test_an_error_that_caused_itself_ends() -> None:
     assert not explain(one)
 
 
-def said(notebook: NotebookNode, cell_id: str) -> str:
-    """What a cell's stored output says: the type and the words of an error, or what it printed."""
-    cell = next(cell for cell in notebook.cells if cell.get("id") == cell_id)
-    return "\n".join(
-        f"{output.ename}: {output.evalue}" if output.output_type == "error" else output_text(output)
-        for output in cell.outputs
-    )
-
-
-def test_notebook_10_shows_what_its_entries_say() -> None:
-    notebook = read(NOTEBOOKS / f"{NOTEBOOK}.ipynb")
-    headings = re.findall(
-        r"^### (.+)$", "\n".join(c.source for c in notebook.cells), flags=re.MULTILINE
-    )
-    assert [f"{entry.number} {entry.title}" for entry in IN_NOTEBOOK] == headings[
-        : len(IN_NOTEBOOK)
-    ]
-    for entry in IN_NOTEBOOK:
-        shown = said(notebook, entry.cell)
-        kept = said(notebook, f"{entry.id}-read")
-        assert f"Kept: {entry.title}\n" in kept
-        assert entry.id == "rambling" or entry.id in ids(f"{shown}\n{kept.split('Kept:')[0]}")
-    assert lookup_table().count("\n") == len(IN_NOTEBOOK) + 1
-
-
-@pytest.fixture
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEROES_MY", str(tmp_path / "my"))
-
-
-def stored() -> list[dict[str, str]]:
-    return json.loads(my("errors_met.json").read_text(encoding="utf-8"))
-
-
-def test_the_album_keeps_what_fits(
-    own_folder: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = "sk-" + "sandbox-" + "k" * 40
-    album = Album()
-    album.keep("too-few", "must have at least 10 examples")
-    assert capsys.readouterr().out == f"Kept: {BY_ID['too-few']}\n"
-    album.keep("quota", "It rains.")
-    assert capsys.readouterr().out.startswith("Not kept: run the cell above first")
-    refused = connection_error(httpx2.ConnectError("refused"))
-    monkeypatch.setattr(sys, "last_value", refused, raising=False)
-    album.keep("broken-stream")
-    album.keep("server-down")
-    assert (len(album), len(album.missing())) == (2, len(IN_NOTEBOOK) - 2)
-    Album().keep("wrong-key", f"Incorrect API key provided: {key}")
-    assert [page["id"] for page in stored()] == ["wrong-key", "server-down", "too-few"]
-    assert key not in str(stored())
-    with pytest.raises(KeyError, match="no-key"):
-        album.keep("socks-proxy", "x")  # explained, but not met in notebook 11
-
-
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"id": 1}', "null", '[{"id": "gone"}]'])
-def test_a_damaged_album_is_begun_anew(own_folder: None, content: str) -> None:
-    my("errors_met.json").write_text(content, encoding="utf-8")
-    Album().keep("job-twice", "2 jobs for one order")
-    assert [page["id"] for page in stored()] == ["job-twice"]
+def test_notebook_11_shows_the_errors_that_it_is_named_for() -> None:
+    shown: dict[str, str] = {}
+    section = ""
+    for cell in read(NOTEBOOKS / f"{NOTEBOOK}.ipynb").cells:
+        if cell.cell_type == "markdown":
+            section = "".join(re.findall(r"^## (\d+)\.", cell.source, re.MULTILINE)) or section
+        else:
+            shown[section] = shown.get(section, "") + "\n".join(map(output_text, cell.outputs))
+    met = [entry for entry in entries() if entry.met]
+    assert {entry.met for entry in met} == set(shown) - {""}
+    for entry in met:
+        assert str(entry) in shown[entry.met], entry.id

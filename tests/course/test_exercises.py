@@ -144,6 +144,18 @@ def may_work(error: Exception) -> bool:
     return isinstance(error, WAITS) and getattr(error, "code", None) != "insufficient_quota"
 
 
+def shorten(messages: list[dict[str, str]], limit: int, first: str = "user") -> Any:
+    system = [message for message in messages if message["role"] == "system"]
+    talk = [message for message in messages if message["role"] != "system"]
+    while talk and (words(system + talk) > limit or first not in ("", talk[0]["role"])):
+        talk = talk[1:]
+    return system + talk
+
+
+def words(messages: list[dict[str, str]]) -> int:
+    return sum(len(message["content"].split()) for message in messages)
+
+
 def ends(shutdown_date: str | None, day: date) -> bool:
     return shutdown_date is None or day < date.fromisoformat(shutdown_date)
 
@@ -332,12 +344,19 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("10.2", (12 / (0.0009 - 0.0004), *BILLS), None),
     ("10.2", (0, *BILLS), "above zero"),
     ("10.2", (12 / 0.0009, *BILLS), "both bills equal"),
-    ("11.1", (may_work,), None),
-    ("11.1", (lambda error: True,), "False for a wrong key (401)"),
-    ("11.1", (lambda error: False,), "True for too many calls (429)"),
-    ("11.1", (lambda error: None,), "True or False for too many calls (429), saw nothing"),
-    ("11.1", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
-    ("11.1", (lambda e: isinstance(e, WAITS),), "False for money that is used up (429)"),
+    ("11.2", (may_work,), None),
+    ("11.2", (lambda error: True,), "False for a wrong key (401)"),
+    ("11.2", (lambda error: False,), "True for too many requests (429)"),
+    ("11.2", (lambda error: None,), "True or False for too many requests (429), saw nothing"),
+    ("11.2", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
+    ("11.2", (lambda e: isinstance(e, WAITS),), "False for credit that is used up (429)"),
+    ("11.5", (shorten,), None),
+    ("11.5", (lambda messages, limit: messages,), "30 words at most for 8 messages"),
+    ("11.5", (lambda messages, limit: messages[:1],), "as many messages as fit"),
+    ("11.5", (lambda messages, limit: messages[-1:],), "the system message first"),
+    ("11.5", (lambda messages, limit: messages.pop() and messages,), "to stay as it was"),
+    ("11.5", (lambda messages, limit: shorten(messages, limit)[:-2],), "the newest messages"),
+    ("11.5", (lambda messages, limit: shorten(messages, limit, ""),), "the user to speak first"),
     ("13.1", (lines(), "m"), None),
     ("13.1", (step_13.broken_lines("m"), "m"), "an address in line 1"),
     ("13.1", (lines()[:2], "m"), "three requests, saw 2"),
@@ -473,6 +492,55 @@ def test_a_split_holds_whole_notes_out(heroes: pd.DataFrame) -> None:
 
 def test_the_numbers_that_are_wanted() -> None:
     assert EXERCISES["11.1"].grade(may_work).met == 1 + 2 * len(step_11.CASES)
+    assert step_07.break_even_tokens() == pytest.approx(70, abs=5)
+    assert step_07.break_even_tokens(130) > 500, "with long answers the prompt must be long as well"
+    assert step_07.power_of_test(137, 0.95, 0.85) == pytest.approx(0.8, abs=0.01)
+    assert EXERCISES["11.2"].grade(may_work).met == 1 + 2 * len(step_11.CASES)
+
+
+def test_a_colleagues_file_is_repaired(tmp_path: Path) -> None:
+    good = read_jsonl(find("train.jsonl"))[: step_11.EXAMPLES]
+    rest = good[: step_11.UNANSWERED] + good[step_11.UNANSWERED + 1 :]
+
+    def problem(rows: Any) -> str | None:
+        return EXERCISES["11.3"].grade(write_jsonl(tmp_path / "mine.jsonl", rows)).problem
+
+    assert problem(rest) is problem(good) is None
+    unanswered = {"messages": good[step_11.UNANSWERED]["messages"][:1]}
+    assert "a file that a job accepts" in str(problem([*rest, unanswered]))
+    assert "saw 1 of them changed or missing" in str(problem(rest[1:]))
+    assert "no more than 12 examples, saw 22" in str(problem(rest * 2))
+    as_sent = tmp_path / "as_sent.jsonl"
+    as_sent.write_text(json.dumps(good), encoding="utf-8")
+    assert "JSON array" in str(EXERCISES["11.3"].grade(as_sent).problem)
+
+
+def repaired_script(client: OpenAI, model: str) -> str:
+    try:
+        client.files.list()  # instead of a chat, which takes longer
+        return f"A hero, told by {model}."
+    except openai.RateLimitError:
+        return step_11.TOO_MANY
+
+
+@pytest.mark.parametrize(
+    ("hero", "problem"),
+    [
+        (repaired_script, None),
+        (lambda client, model: None, "the text of the answer, saw NoneType"),
+        (lambda client, model: step_11.TOO_MANY, "saw the words for too many requests"),
+        (lambda client, model: "A hero.", "'Too many requests.' at a rate limit, saw 'A hero.'"),
+        (lambda client, model: str(client.files.list()), "could not be read: RateLimitError"),
+        (lambda client, model: openai.error, "has no attribute 'error'"),  # type: ignore[attr-defined]
+    ],
+)
+@pytest.mark.slow
+def test_an_old_script_is_repaired(live_sandbox: Server, hero: Any, problem: str | None) -> None:
+    with live_sandbox.client(max_retries=0) as client:
+        outcome = EXERCISES["11.1"].grade(hero, client, "some-model")
+        assert bool(outcome) is (problem is None), outcome.problem
+        assert (problem or "") in str(outcome.problem)
+        assert client.get("/sandbox/faults", cast_to=object)["data"] == []  # type: ignore[index]
 
 
 def create_once(client: OpenAI, request: dict[str, Any]) -> Any:
@@ -492,7 +560,7 @@ def create_and_give_up(client: OpenAI, request: dict[str, Any]) -> Any:
         (create_once, None),
         (lambda client, request: client.fine_tuning.jobs.create(**request), "saw 2 jobs"),
         (create_and_give_up, "could not be read: APITimeoutError"),
-        (lambda *given: [create_once(*given)], "the job as the answer, saw list"),
+        (lambda *given: [create_once(*given)], "the job to be returned, saw list"),
         (lambda client, request: None, "the job on the server, saw no job"),
     ],
 )
@@ -500,14 +568,13 @@ def create_and_give_up(client: OpenAI, request: dict[str, Any]) -> Any:
 def test_a_job_is_created_once(
     live_sandbox: Server,
     live_model: str,
-    tmp_path: Path,
     create: Callable[..., Any],
     problem: str | None,
 ) -> None:
     with live_sandbox.client(max_retries=0) as client:
-        request = step_11.job_request(client, live_model, find("train.jsonl"), tmp_path)
+        request = step_11.job_request(client, live_model)
         for _ in range(2 if problem is None else 1):  # the check may be run again
-            outcome = EXERCISES["11.2"].grade(create, client, request)
+            outcome = EXERCISES["11.4"].grade(create, client, request)
             assert bool(outcome) is (problem is None), outcome.problem
             assert (problem or "") in str(outcome.problem)
         assert client.get("/sandbox/faults", cast_to=object)["data"] == []  # type: ignore[index]

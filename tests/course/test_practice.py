@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -13,10 +15,10 @@ from course.practice import (
     NoSandboxError,
     clear_faults,
     close_classroom,
-    close_practice,
     known_faults,
     list_faults,
     open_classroom,
+    open_lab,
     open_practice,
     set_fault,
 )
@@ -56,7 +58,7 @@ def leave_a_job_behind(practice: OpenAI) -> None:
         time.sleep(0.05)
 
 
-def test_a_practice_project_from_open_to_close(client: OpenAI) -> None:
+def test_a_practice_project_is_apart_from_all_others_and_emptied(client: OpenAI) -> None:
     mine = client.files.create(file=("mine.txt", b"mine"), purpose="user_data")
     practice = open_practice(client)
     assert practice.max_retries == 0
@@ -72,10 +74,23 @@ def test_a_practice_project_from_open_to_close(client: OpenAI) -> None:
     assert {model.owned_by for model in again.models.list()} == {"sandbox"}
     with pytest.raises(openai.AuthenticationError):
         practice.models.list()
-
-    close_practice(again)
-    assert live_keys("laboratory") == []
+    assert len(live_keys("practice")) == 1
     assert mine.id in [file.id for file in client.files.list()]
+
+
+def test_the_lab_is_the_sandbox_on_this_machine_whatever_is_configured(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("OPENAI_API_KEY=sk-hosted\n", encoding="utf-8")
+    monkeypatch.setenv("HEROES_ENV_FILE", str(env_file))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hosted")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://provider.example/v1")
+    lab, folder = open_lab()
+    assert lab.base_url == client.base_url
+    assert (lab.max_retries, lab.files.list().data, list(folder.iterdir())) == (0, [], [])
+    assert "OPENAI_API_KEY" not in os.environ
+    assert env_file.read_text(encoding="utf-8") == "OPENAI_API_KEY=sk-hosted\n"
 
 
 def test_students_have_projects_of_their_own(client: OpenAI) -> None:
