@@ -12,13 +12,13 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
 from sandbox.engine.load import LARGE
 from sandbox.engine.sampler.cache import NewTokens, SlotCache
 from sandbox.engine.sampler.choose import CANDIDATES
+from sandbox.engine.sampler.matrix import Matrix
 
 
 class Text(NamedTuple):
@@ -45,11 +45,14 @@ class Forward(Protocol):
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot, each after ``lengths[slot]`` others; the next logits."""
 
+    def sizes(self) -> dict[int, int]:
+        """Bytes of its weights, under numbers that are the same where two models share one."""
+
 
 def make_forward(model: PreTrainedModel, like: Forward | None = None) -> Forward:
     """The fastest forward pass that fits the model. It shares what it can with one it is like."""
     if not _is_plain_llama(model):
-        return GeneralForward(model)
+        return GeneralForward(model, like if isinstance(like, GeneralForward) else None)
     small = model.device.type == "cpu" and model.num_parameters() <= LARGE
     dtype = torch.float64 if small else model.dtype
     return LlamaForward(model, dtype, like if isinstance(like, LlamaForward) else None)
@@ -64,6 +67,17 @@ def _is_plain_llama(model: PreTrainedModel) -> bool:
         and not config.attention_bias
         and not config.mlp_bias
     )
+
+
+class Layer(NamedTuple):
+    """The weights of a layer: matrices, and the scales of its norms."""
+
+    norm_attention: torch.Tensor
+    qkv: Matrix
+    out: Matrix
+    norm_mlp: torch.Tensor
+    gate_up: Matrix
+    down: Matrix
 
 
 # Matrices with the same input are one: a single large product is faster than several small ones.
@@ -91,42 +105,51 @@ class LlamaForward:
         dtype: torch.dtype = torch.float64,
         like: LlamaForward | None = None,
     ) -> None:
-        """Take a model's weights, and those that are equal from the pass it is ``like``."""
+        """Take a model's weights, and those that are equal from the pass it is ``like``.
+
+        The model itself is not needed any more.
+        """
         config = model.config
         self.device, self.dtype = model.device, dtype
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.size, self.eps = config.head_dim, config.rms_norm_eps
         # bfloat16 is for the matrices. What adds up from layer to layer stays finer.
         self.wide = torch.promote_types(dtype, torch.float32)
-        weights = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
-        self.embedding = weights["model.embed_tokens.weight"]  # [V, d]
-        self.head = weights["lm_head.weight"].T  # [d, V]
+        weights = model.state_dict()
+        self.embedding = weights["model.embed_tokens.weight"].to(dtype)  # [V, d]
+        if like is not None and torch.equal(self.embedding, like.embedding):
+            self.embedding = like.embedding
+        self.rows = weights["lm_head.weight"].to(dtype)  # of the head
+        if torch.equal(self.rows, self.embedding):
+            self.rows = self.embedding
+        self.head = _matrix(self.rows, like and like.head)
         self.norm = weights["model.norm.weight"].to(self.wide)
-        self.layers: list[dict[str, torch.Tensor]] = []
-        for number, module in enumerate(model.model.layers):
-            layer = self._layer(weights, f"model.layers.{number}.")
-            if like is not None:
-                _share(layer, like.layers[number])
-            if dtype is model.dtype:
-                _lend(layer, module)
-            self.layers.append(layer)
+        self.layers = [
+            self._layer(weights, f"model.layers.{number}.", like and like.layers[number])
+            for number in range(config.num_hidden_layers)
+        ]
         angles = torch.arange(config.max_position_embeddings, device=self.device)[:, None]
         angles = angles.to(self.wide) * model.model.rotary_emb.inv_freq.to(self.wide)
         self.cos = torch.cat([angles.cos(), angles.cos()], -1).to(dtype)  # [positions, D]
         self.sin = torch.cat([-angles.sin(), angles.sin()], -1).to(dtype)
         self.bytes_per_token = 2 * len(self.layers) * self.groups * self.size * dtype.itemsize
 
-    def _layer(self, weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-        """The matrices of one layer as [in, out], and the scales of its norms."""
-        layer = {
-            "norm_attention": weights[prefix + "input_layernorm.weight"].to(self.wide),
-            "norm_mlp": weights[prefix + "post_attention_layernorm.weight"].to(self.wide),
-        }
+    def _layer(self, weights: dict[str, torch.Tensor], prefix: str, like: Layer | None) -> Layer:
+        matrices = {}
         for name, parts in JOINED.items():
-            matrix = torch.cat([weights.pop(f"{prefix}{part}.weight") for part in parts]).T
-            # Each precision has a layout in which it is faster.
-            layer[name] = matrix.contiguous() if self.dtype is torch.float64 else matrix
-        return layer
+            weight = torch.cat([weights[f"{prefix}{part}.weight"] for part in parts])
+            matrices[name] = _matrix(weight.to(self.dtype), like and getattr(like, name))
+        return Layer(
+            norm_attention=weights[prefix + "input_layernorm.weight"].to(self.wide),
+            norm_mlp=weights[prefix + "post_attention_layernorm.weight"].to(self.wide),
+            **matrices,
+        )
+
+    def sizes(self) -> dict[int, int]:
+        """Bytes of its matrices."""
+        matrices = [part for layer in self.layers for part in layer if isinstance(part, Matrix)]
+        weights = [self.embedding, self.rows, self.head, *matrices]
+        return {id(weight): weight.nbytes for weight in weights}
 
     @torch.inference_mode()
     def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
@@ -169,15 +192,15 @@ class LlamaForward:
         cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]
         rotated = self.heads + self.groups
         for number, layer in enumerate(self.layers):
-            h = self._normalize(x, layer["norm_attention"])
-            qkv = _product(h, layer["qkv"]).view(len(x), -1, self.size)
+            h = self._normalize(x, layer.norm_attention)
+            qkv = layer.qkv(h).view(len(x), -1, self.size)
             qk, v = qkv[:, :rotated], qkv[:, rotated:]
             qk = qk * cos + qk.roll(self.size // 2, -1) * sin  # rotate by position
             seen = attend(number, qk[:, : self.heads], qk[:, self.heads :], v)
-            x = x + _product(seen.flatten(1), layer["out"])
-            h = self._normalize(x, layer["norm_mlp"])
-            gate, up = _product(h, layer["gate_up"]).chunk(2, -1)
-            x = x + _product(F.silu(gate) * up, layer["down"])
+            x = x + layer.out(seen.flatten(1))
+            h = self._normalize(x, layer.norm_mlp)
+            gate, up = layer.gate_up(h).chunk(2, -1)
+            x = x + layer.down(F.silu(gate) * up)
         return F.rms_norm(x, self.norm.shape, self.norm, self.eps)
 
     def _normalize(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -186,23 +209,12 @@ class LlamaForward:
     @torch.inference_mode()
     def logits(self, read: torch.Tensor) -> torch.Tensor:
         """Hidden states [N, d] -> logits [N, V]; of bfloat16, the likeliest ones more finely."""
-        logits = _product(read.to(self.dtype), self.head).to(self.wide)
+        logits = self.head(read.to(self.dtype)).to(self.wide)
         if self.dtype is not self.wide:
             likeliest = logits.topk(min(CANDIDATES, logits.shape[1]), sorted=False).indices
-            finer = (self.head.T[likeliest].to(self.wide) * read[:, None]).sum(-1)
+            finer = (self.rows[likeliest].to(self.wide) * read[:, None]).sum(-1)
             logits.scatter_(1, likeliest, finer)
         return logits
-
-
-def _product(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """x [N, in] times a matrix [in, out].
-
-    A single row of bfloat16 is multiplied twice: a product of one row is summed up in another
-    order than that of many, and its text alone would not be the one in company.
-    """
-    if len(x) == 1 and x.dtype is torch.bfloat16:
-        return (x.expand(2, -1) @ matrix)[:1]
-    return x @ matrix
 
 
 def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -213,27 +225,21 @@ def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     return seen[0]
 
 
-def _share(layer: dict[str, torch.Tensor], like: dict[str, torch.Tensor]) -> None:
-    """Take the matrices of another layer where they are equal."""
-    for name in JOINED:
-        if torch.equal(layer[name], like[name]):
-            layer[name] = like[name]
-
-
-def _lend(layer: dict[str, torch.Tensor], module: nn.Module) -> None:
-    """Let the model's own layer use these matrices, so that none is in memory twice."""
-    for name, parts in JOINED.items():
-        linears = [module.get_submodule(part) for part in parts]
-        pieces = layer[name].T.split([linear.out_features for linear in linears])
-        for linear, piece in zip(linears, pieces, strict=True):
-            linear.weight.data = piece
+def _matrix(weight: torch.Tensor, like: Matrix | None) -> Matrix:
+    """A matrix of a weight [out, in], or the one it would be like, if it is equal."""
+    return like if like is not None and like.equals(weight) else Matrix(weight)
 
 
 class GeneralForward:
     """Any decoder-only model of transformers, through its own forward pass."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, like: GeneralForward | None = None) -> None:
+        """Take a model; what is equal in the one it is ``like`` shall be in memory once."""
         self.model = model
+        known = {} if like is None else dict(like.model.named_parameters())
+        for name, weight in model.named_parameters():
+            if name in known and torch.equal(weight, known[name]):
+                weight.data = known[name].data
         self.device, self.dtype = model.device, model.dtype
         config = model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -263,6 +269,10 @@ class GeneralForward:
         layers = [_StepLayer(cache, number, new) for number in range(self.n_layers)]
         positions = lengths[:, None]
         return self._run(tokens[:, None], layers, position_ids=positions, attention_mask=mask)[:, 0]
+
+    def sizes(self) -> dict[int, int]:
+        """Bytes of its parameters."""
+        return {weight.data_ptr(): weight.nbytes for weight in self.model.parameters()}
 
     def _run(self, ids: torch.Tensor, layers: list[DynamicLayer], **options: Any) -> torch.Tensor:
         cache = Cache(layers=layers)
