@@ -27,6 +27,7 @@ class Text(NamedTuple):
     ids: Sequence[int]
     slots: list[int]
     full: bool = False  # whether the logits of all its tokens will be asked for
+    start: int = 0  # tokens before these that the slots hold already
 
 
 class Forward(Protocol):
@@ -156,13 +157,24 @@ class LlamaForward:
         """Read texts into their slots: one after another in a row, each attends to itself."""
         lengths = [len(text.ids) for text in texts]
         ids = torch.tensor([token for text in texts for token in text.ids], device=self.device)
-        positions = torch.cat([torch.arange(length, device=self.device) for length in lengths])
+        starts = [text.start for text in texts]
+        positions = torch.cat(
+            [
+                torch.arange(start, start + length, device=self.device)
+                for start, length in zip(starts, lengths, strict=True)
+            ]
+        )
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             parts = zip(*(x.transpose(0, 1).split(lengths, 1) for x in (q, k, v)), strict=True)
             seen = []
             for text, (queries, keys, values) in zip(texts, parts, strict=True):
-                cache.store(layer, text.slots, keys, values)
+                cache.store(layer, text.slots, text.start, keys, values)
+                if text.start:
+                    past = cache.read(layer, text.slots[0], text.start)
+                    keys, values = (
+                        torch.cat(pair, 1) for pair in zip(past, (keys, values), strict=True)
+                    )
                 seen.append(_causal(queries, keys, values))
             return torch.cat(seen, 1).transpose(0, 1)
 
@@ -172,7 +184,7 @@ class LlamaForward:
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
-        # oneDNN multiplies parts of a tensor in bfloat16 only after copying them.
+        # Over whole blocks of bfloat16, sums are the same however long the longest text is.
         new = NewTokens(lengths, whole_blocks=self.dtype is torch.bfloat16)
         mask = new.mask(self.dtype)
 
@@ -180,9 +192,8 @@ class LlamaForward:
             keys, values = cache.append(layer, new, k, v)
             # The heads of a group look at the same keys: to them, they are so many queries.
             q = q.view(len(q), self.groups, -1, self.size)
-            scores = (q * self.size**-0.5) @ keys.mT + mask  # [slots, G, H / G, positions]
-            shares = scores.softmax(-1, dtype=self.wide).to(values.dtype)
-            return (shares @ values).view(len(q), self.heads, self.size)
+            seen = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+            return seen.view(len(q), self.heads, self.size)
 
         return self.logits(self._hidden(tokens, lengths, attend))
 
@@ -218,9 +229,13 @@ class LlamaForward:
 
 
 def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Queries [H, T, D], keys and values [G, T, D] of one text -> what each token sees of it."""
+    """Queries [H, T, D] of the last of S tokens, keys and values [G, S, D] -> what they see."""
+    new, whole = q.shape[1], k.shape[1]
+    mask = None
+    if new < whole:
+        mask = torch.ones(new, whole, dtype=torch.bool, device=q.device).tril(whole - new)
     seen = F.scaled_dot_product_attention(
-        q[None], k[None], v[None], is_causal=True, enable_gqa=True
+        q[None], k[None], v[None], mask, is_causal=mask is None, enable_gqa=True
     )
     return seen[0]
 
@@ -253,7 +268,7 @@ class GeneralForward:
         logits = []
         for text in texts:
             ids = torch.tensor([text.ids], device=self.device)
-            layers = [_PromptLayer(cache, number, text.slots) for number in range(self.n_layers)]
+            layers = [_PromptLayer(cache, number, text) for number in range(self.n_layers)]
             logits.append(self._run(ids, layers, logits_to_keep=0 if text.full else 1)[0])
         return logits
 
@@ -283,15 +298,19 @@ class GeneralForward:
 class _PromptLayer(DynamicLayer):
     """One layer of a SlotCache, as transformers wants to see it while it reads a prompt."""
 
-    def __init__(self, cache: SlotCache, number: int, slots: list[int]) -> None:
+    def __init__(self, cache: SlotCache, number: int, text: Text) -> None:
         super().__init__()
-        self._cache, self._number, self._slots = cache, number, slots
+        self._cache, self._number, self._text = cache, number, text
+        if text.start:
+            keys, values = cache.read(number, text.slots[0], text.start)
+            super().update(keys[None], values[None])
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        self._cache.store(self._number, self._slots, key_states[0], value_states[0])
-        return key_states, value_states
+        new = key_states[0], value_states[0]
+        self._cache.store(self._number, self._text.slots, self._text.start, *new)
+        return super().update(key_states, value_states)
 
 
 class _StepLayer(DynamicLayer):
