@@ -24,8 +24,8 @@ LINES = {
     "helpers": (3_524, 150),
     "course": (2_589, 230),
     "heroes": (3_590, 150),
-    "tools bench docs scripts": (3_807, 225),
-    "sandbox": (12_357, 300),
+    "tools bench docs scripts": (3_837, 225),
+    "sandbox": (12_385, 300),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_814  # in the modules of ours that notebook 00 loads
