@@ -18,9 +18,10 @@ from transformers import PreTrainedModel
 from sandbox.engine.load import load_model
 from sandbox.engine.sampler import admission, decode, naive
 from sandbox.engine.sampler.admission import Admission
-from sandbox.engine.sampler.cache import SlotCache
+from sandbox.engine.sampler.cache import SlotCache, Text
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, Text, make_forward
+from sandbox.engine.sampler.forward import Forward, LlamaForward, make_forward
+from sandbox.engine.sampler.general import GeneralForward
 from sandbox.engine.sampler.matrix import Matrix
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
 from sandbox.engine.sampler.text_stream import TextStream

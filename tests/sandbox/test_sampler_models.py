@@ -12,7 +12,8 @@ import torch
 from sandbox.engine.load import load_model
 from sandbox.engine.sampler import forward, naive
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.forward import GeneralForward, LlamaForward
+from sandbox.engine.sampler.forward import LlamaForward
+from sandbox.engine.sampler.general import GeneralForward
 from sandbox.engine.sampler.matrix import Matrix
 from sandbox.engine.sampler.messages import EngineError, Generate
 from sandbox.engine.sampler.models import ModelCache

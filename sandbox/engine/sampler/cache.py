@@ -7,10 +7,20 @@ it. So a choice keeps its row from the first token to the last, whatever the oth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 BLOCK = 64  # rows grow by so many positions at a time
+
+
+class Text(NamedTuple):
+    """What is read at once, and where to: equal texts share the work."""
+
+    ids: Sequence[int]
+    slots: list[int]
+    full: bool = False  # whether the logits of all its tokens will be asked for
+    start: int = 0  # tokens before these that the slots hold already
 
 
 class NewTokens:

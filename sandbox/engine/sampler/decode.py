@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from sandbox.engine.sampler.admission import PART, Admission, Choice, Running
-from sandbox.engine.sampler.cache import SlotCache
+from sandbox.engine.sampler.cache import SlotCache, Text
 from sandbox.engine.sampler.choose import Floats, likeliest, log_probabilities, sample
-from sandbox.engine.sampler.forward import Forward, Text
+from sandbox.engine.sampler.forward import Forward
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Output, TokenInfo, Usage
 from sandbox.engine.text.encoder import Encoder
 
