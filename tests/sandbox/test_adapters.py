@@ -89,7 +89,7 @@ def test_a_tuned_large_model_is_an_adapter_and_nothing_else(
     assert model.adapter == model.path == folder.name
     names = {"adapter_config.json", "adapter_model.safetensors", "README.md"}
     assert {path.name for path in folder.iterdir()} == names
-    assert "A LoRA adapter" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "library_name: peft" in (folder / "README.md").read_text(encoding="utf-8")
     weights = adapter_of(store, model)
     assert all(tensor.dtype == FP32 for tensor in weights.values())
     said = [event.message for event in events.list_events(store, model.job_id, limit=99).rows][::-1]

@@ -84,14 +84,15 @@ def load_state(job_folder: Path, run: TrainingRun) -> None:
 
 def save_model(folder: Path, model: PreTrainedModel, start: Path) -> None:
     """Write a plain Hugging Face folder: weights, and the tokenizer and template of ``start``."""
+    write_folder(folder, lambda target: write_model(target, model, start))
 
-    def fill(target: Path) -> None:
-        model.save_pretrained(target)
-        for pattern in TEXT_FILES:
-            for path in start.glob(pattern):
-                shutil.copyfile(path, target / path.name)
 
-    write_folder(folder, fill)
+def write_model(target: Path, model: PreTrainedModel, start: Path) -> None:
+    """Write what ``save_model`` does into a folder that is there."""
+    model.save_pretrained(target)
+    for pattern in TEXT_FILES:
+        for path in start.glob(pattern):
+            shutil.copyfile(path, target / path.name)
 
 
 def save_adapter(folder: Path, model: PeftModel) -> None:
