@@ -23,7 +23,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINES = {
     "helpers": (3_524, 150),
     "course": (2_562, 230),
-    "heroes": (3_590, 150),
+    "heroes": (3_622, 165),
     "tools bench docs scripts": (3_760, 225),
     "sandbox": (12_351, 300),
 }
