@@ -24,8 +24,8 @@ LINES = {
     "helpers": (3_524, 150),
     "course": (2_562, 230),
     "heroes": (3_622, 165),
-    "tools bench docs scripts": (3_760, 225),
-    "sandbox": (12_351, 300),
+    "tools bench docs scripts": (3_773, 230),
+    "sandbox": (12_700, 300),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_814  # in the modules of ours that notebook 00 loads
