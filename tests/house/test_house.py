@@ -23,9 +23,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINES = {
     "helpers": (3_524, 150),
     "course": (2_589, 230),
-    "heroes": (3_622, 165),
-    "tools bench docs scripts": (3_820, 230),
-    "sandbox": (12_710, 300),
+    "heroes": (3_621, 165),
+    "tools bench docs scripts": (3_850, 230),
+    "sandbox": (12_731, 300),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_839  # in the modules of ours that notebook 00 loads
