@@ -24,8 +24,8 @@ LINES = {
     "helpers": (3_524, 150),
     "course": (2_589, 230),
     "heroes": (3_621, 165),
-    "tools bench docs scripts": (3_880, 230),
-    "sandbox": (12_900, 300),
+    "tools bench docs scripts": (3_850, 230),
+    "sandbox": (12_856, 300),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
 FIRST_NOTEBOOK_LINES = 1_839  # in the modules of ours that notebook 00 loads
