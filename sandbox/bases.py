@@ -154,9 +154,9 @@ def find_base(source: str) -> Base:
         return _describe(named.path, {"name": source, "created": created}, named.advice)
     folder = Path(source)
     if folder.is_dir():
-        return _describe(_complete(folder.resolve()), {"name": folder.resolve().name})
+        return _complete(_describe(folder.resolve(), {"name": folder.resolve().name}))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        return _describe(_complete(from_hub(source)), {"name": source})
+        return _complete(_describe(from_hub(source), {"name": source}))
     raise ConfigError(
         f"There is no base model at {source}. Give a name ({', '.join(NAMED)}), a Hugging Face "
         "folder (with config.json and model.safetensors) or an id such as "
@@ -164,15 +164,15 @@ def find_base(source: str) -> Base:
     )
 
 
-def _complete(folder: Path) -> Path:
-    """The folder, if it has what a model needs. Raises ConfigError."""
+def _complete(base: Base) -> Base:
+    """The base, if its folder has what a model needs. Raises ConfigError."""
     for pattern, maker in NEEDED.items():
-        if not any(folder.glob(pattern)):
+        if not any(base.path.glob(pattern)):
             raise ConfigError(
-                f"{folder} has no {pattern}. Where transformers can load it all the same, this "
+                f"{base.path} has no {pattern}. Where transformers can load it all the same, this "
                 f"writes it: {maker}.from_pretrained(FOLDER).save_pretrained(FOLDER)"
             )
-    return folder
+    return base
 
 
 def _describe(

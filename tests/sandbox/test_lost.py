@@ -5,6 +5,7 @@ The jobs are copies of one healthy job; each gets a damage of its own.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -57,6 +58,19 @@ def upload(client: OpenAI, told: Told, content: bytes, purpose: str = "user_data
     file = client.files.create(file=("lost.jsonl", content), purpose=purpose)
     told.files[file.id] = content
     return file.id
+
+
+OTHER_OUTPUT = json.dumps(
+    [
+        {
+            "id": "msg_other",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "other", "annotations": []}],
+        }
+    ]
+)
 
 
 def use(client: OpenAI, model: str) -> Told:
@@ -147,9 +161,9 @@ def damage_files_and_more(
     lost, other, failed = told.responses
     db.execute("DELETE FROM responses WHERE id = ?", [lost])
     yield lost, "is gone"
-    change = "UPDATE responses SET answer = json_set(answer, '$.output', json('[]')) WHERE id = ?"
-    db.execute(change, [other])
-    yield other, ": ' and was"
+    change = "UPDATE responses SET answer = json_set(answer, '$.output', json(?)) WHERE id = ?"
+    db.execute(change, [OTHER_OUTPUT, other])
+    yield other, ": other' and was"
     change = "UPDATE responses SET answer = json_set(answer, '$.status', 'failed') WHERE id = ?"
     db.execute(change, [failed])
     yield failed, "is 'failed: "
