@@ -6,7 +6,7 @@ Each answer is written down at once, so an interrupted run goes on where it stop
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ async def ask_many(
     temperature: float = 1.0,
     max_tokens: int = 300,
     seed: int = 0,
+    before: Sequence[Mapping[str, str]] = (),
     concurrency: int | None = None,
     max_usd: float | None = None,
     progress: bool = True,
@@ -52,9 +53,10 @@ async def ask_many(
 
     The rows that an earlier run finished are taken from the file beside it (`….rows.jsonl`), not
     bought again; `fresh=True` forgets them. The CSV is written when all rows are there: the grid,
-    with COLUMNS added. Where the endpoint takes seeds, row i gets `seed` + i. Raises
-    BudgetExceeded before the first call if the missing rows can cost more than `max_usd` dollars,
-    and GenerationError if some failed. `agree` is called with the estimate before the first call.
+    with COLUMNS added. `before` are messages in front of every prompt, such as examples. Where the
+    endpoint takes seeds, row i gets `seed` + i. Raises BudgetExceeded before the first call if the
+    missing rows can cost more than `max_usd` dollars, and GenerationError if some failed. `agree`
+    is called with the estimate before the first call.
     """
     if not isinstance(client, AsyncOpenAI):
         raise TypeError("ask_many() needs an AsyncOpenAI client: use connect_async().")
@@ -64,8 +66,9 @@ async def ask_many(
     prompts = grid["prompt"].tolist()
     counted = grid.groupby("prompt").cumcount().tolist()  # tells repeated prompts apart
     first_seed = seed if settings.seeds else None
+    asked = {"call": call, "before": list(before)} if before else {"call": call}
     keys = [
-        row_key(prompt=prompt, number=number, seed=first_seed, call=call)
+        row_key(prompt=prompt, number=number, seed=first_seed, **asked)
         for prompt, number in zip(prompts, counted, strict=True)
     ]
     with open_ledger(path.with_name(path.stem + ".rows.jsonl")) as ledger:
@@ -73,7 +76,8 @@ async def ask_many(
             ledger.clear()
         missing = [index for index, key in enumerate(keys) if key not in ledger.rows]
         if missing:
-            new = grid.iloc[missing]
+            front = "".join(f"{message['content']}\n" for message in before)
+            new = grid.iloc[missing].assign(prompt=[front + prompts[index] for index in missing])
             # On the sandbox, a hosted model's name still has its price: a rehearsal costs nothing.
             provider = settings.provider if settings.endpoint == "hosted" else None
             estimate = estimate_generation(new, model, max_tokens=max_tokens, provider=provider)
@@ -93,7 +97,7 @@ async def ask_many(
                 bar.update()
 
             requests = {
-                index: {"messages": [{"role": "user", "content": prompts[index]}], **call}
+                index: {"messages": [*before, {"role": "user", "content": prompts[index]}], **call}
                 | ({"seed": seed + index} if settings.seeds else {})
                 for index in missing
             }

@@ -33,13 +33,13 @@ def before_after(axes: Axes, rates: Groups, title: str = "Right descriptions") -
     axes.figure.set_figheight(1.2 + 0.6 * len(rates))
     shares = [100 * rate.share for rate in rates.values()]
     colours = [VALID_COLOUR, *[TRAIN_COLOUR] * (len(shares) - 1)]
-    axes.barh(range(len(shares)), shares, color=colours, height=0.55, alpha=0.75)
+    axes.barh(range(len(shares)), shares, color=colours, height=0.55, alpha=0.45)
     for place, (share, rate) in enumerate(zip(shares, rates.values(), strict=True)):
         low, high = 100 * rate.low, 100 * rate.high
         axes.plot([low, high], [place, place], color="#222222", lw=2)
         axes.text(high + 2, place, f"{share:.0f} %", va="center", fontsize=11)
     axes.set_yticks(range(len(rates)), list(rates))
-    axes.invert_yaxis()
+    axes.set_ylim(len(rates) - 0.4, -0.7)
     axes.set_xticks(range(0, 101, 20))
     axes.set(xlim=(0, 112), xlabel="% of texts", title=title)
     listed = [f"{name} {share:.0f} %" for name, share in zip(rates, shares, strict=True)]

@@ -16,7 +16,39 @@ from helpers.display import TRAIN_COLOUR, VALID_COLOUR
 @chart
 def loss_curve(axes: Axes, frame: pd.DataFrame) -> str:
     """Training and validation loss over the steps, from `loss_frame` or `result_frame`."""
+    if frame["train_loss"].isna().all():
+        axes.set_axis_off()
+        return "This server reports no losses, so there is nothing to draw."
     return draw_losses(axes, frame)
+
+
+@chart
+def epoch_curves(axes: Axes, frames: Sequence[pd.DataFrame]) -> str:
+    """Training and validation loss over the epochs, from several `epoch_frame`s: the means of the
+    trainings, and bands from the lowest to the highest."""
+    whole = pd.concat(frames, ignore_index=True)
+    if whole.empty:
+        axes.set_axis_off()
+        return "This server reports no losses, so there is nothing to draw."
+    styles = {
+        "train_loss": {"color": TRAIN_COLOUR, "label": "training"},
+        "full_valid_loss": {"color": VALID_COLOUR, "label": "validation", "linestyle": "--"},
+    }
+    by_epoch = whole.groupby("epoch")
+    for column, style in styles.items():
+        losses = by_epoch[column]
+        axes.plot(losses.mean().index, losses.mean(), **style)
+        band = losses.min().index, losses.min(), losses.max()
+        axes.fill_between(*band, color=style["color"], alpha=0.2, linewidth=0)
+    axes.set_ylim(bottom=0)
+    axes.set(xlabel="epoch", title="Loss, epoch by epoch")
+    axes.legend()
+    train, valid = by_epoch["train_loss"].mean(), by_epoch["full_valid_loss"].mean()
+    return (
+        f"Mean of {len(frames)} trainings: training loss goes from {train.iloc[0]:.2f} to "
+        f"{train.iloc[-1]:.2f}. Validation loss is lowest after epoch {valid.idxmin()} "
+        f"({valid.min():.2f}) and ends at {valid.iloc[-1]:.2f}."
+    )
 
 
 def draw_losses(axes: Axes, frame: pd.DataFrame) -> str:

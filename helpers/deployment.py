@@ -59,6 +59,19 @@ def model_to_call(
     return job.fine_tuned_model
 
 
+def stages_to_call(provider: Provider, client: OpenAI, job: FineTuningJob) -> dict[int, str]:
+    """The models that a finished job saved on its way, by the step at which each was saved.
+
+    Only the last one where a model answers no request before it is deployed. Raises as
+    `model_to_call`, which deploys it.
+    """
+    saved = client.fine_tuning.jobs.checkpoints.list(job.id).data
+    if provider.deploy == "nothing" and saved:
+        return {each.step_number: each.fine_tuned_model_checkpoint for each in saved[::-1]}
+    last = max((each.step_number for each in saved), default=1)
+    return {last: model_to_call(provider, client, job)}
+
+
 def _deploy(client: OpenAI, job: FineTuningJob, name: str, every: float, patience: float) -> str:
     """Ask for a deployment of the newest checkpoint and wait until it answers."""
     newest = client.fine_tuning.jobs.checkpoints.list(job.id).data[0]

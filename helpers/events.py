@@ -60,6 +60,22 @@ def loss_frame(events: Iterable[FineTuningJobEvent]) -> pd.DataFrame:
     return frame.astype(columns)
 
 
+def epoch_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per epoch of a job with a validation file: epoch, train_loss (the mean of its steps)
+    and full_valid_loss, from `loss_frame`."""
+    ends = frame.dropna(subset="full_valid_loss")
+    epochs = ends["step"].searchsorted(frame["step"]) + 1
+    means = frame.groupby(epochs)["train_loss"].mean()
+    numbers = range(1, len(ends) + 1)
+    return pd.DataFrame(
+        {
+            "epoch": list(numbers),
+            "train_loss": means.reindex(numbers).to_list(),
+            "full_valid_loss": ends["full_valid_loss"].to_list(),
+        }
+    )
+
+
 @dataclass
 class Progress:
     """What was seen of a job so far; `job` is None before the first look."""

@@ -17,8 +17,9 @@ from openai import OpenAI
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 
+from helpers.agree import agree
 from helpers.data import find
-from helpers.money import allow, estimate_training
+from helpers.money import estimate_training
 from helpers.settings import Settings
 
 COURSE = "superheroes"
@@ -110,23 +111,23 @@ def find_job(
 def ensure_job(client: OpenAI, settings: Settings, format: str = "chat") -> FineTuningJob:
     """The course's job of this format: the newest usable one, or else a new one.
 
-    A new one trains on the files of step 03, the learner's own if there are any. The job may
-    still be running: `helpers.follow.follow` waits for it.
+    On the sandbox, pairs train the generator, which takes seconds; all else trains the base model.
+    A new job reads the files of step 03, the learner's own if there are any. One that costs money
+    is created only after a yes. The job may still be running: `helpers.follow.follow` waits for it.
     """
+    base = settings.base_model
+    if format == "completion" and settings.endpoint == "sandbox":
+        base = settings.generator_model
     labels = {"course": COURSE, "format": format}
-    if found := find_job(client, labels, base_model=settings.base_model):
+    if found := find_job(client, labels, base_model=base):
         return found
     suffix, n_epochs = RECIPES[format]
     training, validation = (find(name) for name in FILES[format])
-    if settings.endpoint == "hosted":
-        base, provider = settings.base_model, settings.provider
-        cost = estimate_training(training, base, n_epochs, provider=provider)
-        allow(cost)
-        print(f"There is no job to go on with, so one is created. {cost}")
+    agree(estimate_training(training, base, n_epochs, provider=settings.provider))
     numbers = {"n_epochs": n_epochs or "auto"}
     return create_once(
         client,
-        model=settings.base_model,
+        model=base,
         training_file=upload(client, training).id,
         validation_file=upload(client, validation).id,
         suffix=suffix,

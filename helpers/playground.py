@@ -1,8 +1,8 @@
-"""A chat playground: any model, its most used settings as sliders, a button."""
+"""A chat playground: one model or several, their most used settings as sliders, a button."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -32,12 +32,24 @@ def fill(button: ipywidgets.Button, field: ipywidgets.HTML, write: Callable[[], 
 
 
 class Playground:
-    """A chat with a model; `options` go to every call (`settings.chat_options`)."""
+    """The same question to one model, or to several side by side; `options` go to every call.
 
-    def __init__(self, client: OpenAI, model: str, *, system: str = "", **options: Any) -> None:
-        self.client, self.model, self.options = client, model, options
+    `models` is a name, or names by the heading that each answer gets.
+    """
+
+    def __init__(
+        self,
+        client: OpenAI,
+        models: str | Mapping[str, str],
+        *,
+        system: str = "",
+        user: str = "Imagine a superhero.",
+        **options: Any,
+    ) -> None:
+        self.client, self.options = client, options
+        self.models = {"": models} if isinstance(models, str) else dict(models)
         self.system = ipywidgets.Textarea(system, rows=2, **labelled("system"), **WIDE)
-        self.user = ipywidgets.Textarea("Imagine a superhero.", rows=3, **labelled("user"), **WIDE)
+        self.user = ipywidgets.Textarea(user, rows=3, **labelled("user"), **WIDE)
         self.temperature = ipywidgets.FloatSlider(1, max=2, step=0.1, **labelled("temperature"))
         self.max_tokens = ipywidgets.IntSlider(150, min=1, max=300, **labelled("max tokens"))
         self.button = ipywidgets.Button(description="Ask", button_style="primary")
@@ -47,13 +59,23 @@ class Playground:
         self.box = ipywidgets.VBox([self.system, self.user, *settings, self.answer])
 
     def ask(self) -> str:
-        """Send what the fields hold; the answer as HTML. An empty system field sends no message."""
+        """Send what the fields hold; the answers as HTML. An empty system field is left out."""
         if not self.user.value.strip():
             return "<p>Write a message into the field <em>user</em> first.</p>"
         fields = (("system", self.system.value), ("user", self.user.value))
         messages: Any = [{"role": role, "content": text} for role, text in fields if text.strip()]
+        answers = {name: self._answer(model, messages) for name, model in self.models.items()}
+        if len(answers) == 1:
+            return "".join(answers.values())
+        columns = (
+            f'<div style="flex: 1 1 14em"><strong>{escape(name)}</strong>{answer}</div>'
+            for name, answer in answers.items()
+        )
+        return f'<div style="display: flex; flex-wrap: wrap; gap: 1.5em">{"".join(columns)}</div>'
+
+    def _answer(self, model: str, messages: Any) -> str:
         reply = self.client.chat.completions.create(
-            model=self.model,
+            model=model,
             messages=messages,
             temperature=self.temperature.value,
             max_completion_tokens=self.max_tokens.value,
@@ -69,5 +91,10 @@ class Playground:
         show(
             self.box,
             "(A playground: fields for a system and a user message, sliders for temperature and "
-            "max tokens, and a button that asks the model. It works in a running notebook.)",
+            f"max tokens, and a button that asks {_count(len(self.models))}. It works in a running "
+            "notebook.)",
         )
+
+
+def _count(models: int) -> str:
+    return "the model" if models == 1 else f"{models} models side by side"

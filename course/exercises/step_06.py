@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from course.exercise import Expectations, exercise, expect
-from helpers.jsonl import SEPARATOR, STOP, short_prompt
+
+GOOD = {
+    "40, woman, Healing ->": "40, woman, Healing ->",
+    "40, woman, Healing": "40, woman, Healing ->",
+    " 33,Man ,  code review->": "33, man, code review ->",
+    "120, MAN, talking to cats, dogs and birds ->": "120, man, talking to cats, dogs and birds ->",
+}
+BAD = {
+    "How many days are in a week?": "a question",
+    "": "an empty message",
+    "40, woman ->": "a note of two parts",
+    "40, woman,  ->": "a note without a power",
+    "forty, woman, Healing ->": "an age in words",
+    "-4, man, flight ->": "a negative age",
+    "0, man, flight ->": "the age 0",
+    "121, woman, flight ->": "the age 121",
+    "40, robot, Healing ->": "the gender robot",
+}
+TEN = 10
 
 
 @exercise("6.1")
-def prompt_only(messages: Sequence[Mapping[str, Any]]) -> Expectations:
-    yield expect(isinstance(messages, list), "a list of messages", type(messages).__name__)
-    roles = [message["role"] for message in messages]
-    yield expect(roles == ["user"], "one message, from the user", ", ".join(roles) or "none")
-    content = messages[0]["content"]
-    yield expect("33" in content, "the age 33 in the note", content)
-    told = content.rstrip().endswith(SEPARATOR.strip())
-    yield expect(told, "an arrow at the end of the note", content[-20:])
-    wanted = short_prompt(33, "man", "Super Hearing")
-    yield expect(content == wanted, "the note as in the training file, to the letter", content)
+def checked_note(checked: Callable[[str], str]) -> Expectations:
+    yield expect(callable(checked), "a function", type(checked).__name__)
+    for message, wanted in GOOD.items():
+        try:
+            returned: object = checked(message)
+        except ValueError as error:
+            returned = f"ValueError: {error}"
+        seen = repr(returned) if isinstance(returned, str) else f"{returned!r}, which is no text"
+        yield expect(returned == wanted, f"{wanted!r} for the message {message!r}", seen)
+    for message, what in BAD.items():
+        try:
+            returned = repr(checked(message))
+        except ValueError as error:
+            told = str(error).strip()
+            yield expect(
+                told, f"a ValueError for {what} that says what is wrong", "one without text"
+            )
+        else:
+            yield expect(False, f"a ValueError for {what}, {message!r}", returned)
 
 
 @exercise("6.2")
-def completions_request(request: Mapping[str, Any]) -> Expectations:
-    yield expect(isinstance(request, Mapping), "a dict of settings", type(request).__name__)
-    yield expect(request.get("model"), "a model", "none")
-    prompt = request.get("prompt", "")
-    arrow = prompt.endswith(SEPARATOR)
-    yield expect(arrow, "a prompt that ends as in the training file", repr(prompt[-10:]))
-    wanted = short_prompt(50, "woman", "flight")
-    yield expect(prompt == wanted, "the note for a woman of 50 who can fly", repr(prompt))
-    stop = request.get("stop")
-    yield expect(stop in (STOP, [STOP]), "the stop sign of the training file", repr(stop))
-    longest = request.get("max_tokens")
-    yield expect(longest == 150, "at most 150 tokens", repr(longest))
-    strangers = sorted(set(request) - {"model", "prompt", "stop", "max_tokens", "temperature"})
-    yield expect(not strangers, "nothing else in the request", ", ".join(strangers))
+def other_words(prompts: Sequence[str], answers: Sequence[str]) -> Expectations:
+    for name, texts in (("prompts", prompts), ("answers", answers)):
+        yield expect(isinstance(texts, list), f"a list of {name}", type(texts).__name__)
+        yield expect(len(texts) == TEN, f"{TEN} {name}", len(texts))
+        blank = [text for text in texts if not isinstance(text, str) or not text.strip()]
+        yield expect(not blank, f"{name} that are texts", repr(blank[:1]))
+    notes = [prompt for prompt in prompts if prompt.rstrip().endswith("->")]
+    yield expect(not notes, "prompts in another form than the note", repr(notes[:1]))
+    bare = [prompt for prompt in prompts if not any(char.isdigit() for char in prompt)]
+    yield expect(not bare, "the age in every prompt", repr(bare[:1]))
+    yield expect(len(set(prompts)) == TEN, "a different prompt for each hero", len(set(prompts)))
+    yield expect(set(answers) - set(prompts), "answers of the model", "the prompts themselves")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -17,9 +18,11 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from course.exercise import NOTHING, TEXTS, Exercise, expect
-from course.exercises import step_02, step_03, step_07, step_11, step_13
+from course.exercises import step_02, step_03, step_11, step_13
 from course.facts import card_text
 from course.grid import superhero_grid
+from course.judge import fair
+from course.wording import sentences
 from helpers.check_file import check_file
 from helpers.data import find
 from helpers.jsonl import SUB_PROMPT, read_jsonl, split_by, to_completions, write_jsonl
@@ -63,13 +66,10 @@ JOB: dict[str, Any] = {
     "method": METHOD,
     "metadata": LABELS,
 }
-EVENTS = [FineTuningJobEvent.construct(id=f"event-{n}") for n in range(1, 31)]
-CURVE = pd.DataFrame(
-    {"step": [1, 2, 3, 4, 5, 6], "full_valid_loss": [None, 0.5, None, 0.3, None, 0.4]}
-)
+ENDS = ("succeeded", "failed", "cancelled", "paused")
+LABELS_OF_CHAT = {"course": "superheroes", "format": "chat"}
 NOTE = {"role": "user", "content": "33, man, Super Hearing ->"}
-PAIR = {"model": "m", "prompt": "50, woman, flight ->", "stop": " END", "max_tokens": 150}
-LONG = "Meet Amara, a woman of 40 from a town by the sea, who has the power of flight."
+PROMPTS = [f"A {age}-year-old woman who plays chess." for age in range(20, 30)]
 ROW = {"input_ids": [0, 2, 7, 4, 3, 50, 51, 4], "labels": [-100] * 5 + [50, 51, 4]}
 HERO: dict[str, Any] = {
     "name": "Ada",
@@ -85,8 +85,53 @@ GRID = superhero_grid(powers=["Ice", "Cheese"], repeats=1)
 WAITS = openai.RateLimitError | openai.APIConnectionError | openai.InternalServerError
 
 
-def a_job(status: str = "cancelled", job_id: str = "one") -> FineTuningJob:
-    return FineTuningJob.construct(id=job_id, status=status)
+def newest(client: Any, labels: dict[str, str], most: int | None = None) -> Any:
+    for job in list(client.fine_tuning.jobs.list())[:most]:
+        fits = labels.items() <= (job.metadata or {}).items()
+        if fits and job.status not in ("failed", "cancelled"):
+            return job
+    return None
+
+
+def first_of(client: Any, status: str = "cancelled") -> Any:
+    return next(job for job in client.fine_tuning.jobs.list() if job.status == status)
+
+
+def polling(*ends: str, once: bool = False) -> Callable[..., Any]:
+    """A loop that knows these states; without "paused" it does not know the time either."""
+
+    def wait(client: Any, job_id: str, seconds: float, every: float) -> Any:
+        stop_at = time.monotonic() + (seconds if "paused" in ends else 60)
+        job = client.fine_tuning.jobs.retrieve(job_id)
+        while job.status not in ends and time.monotonic() < stop_at and not once:
+            time.sleep(every)
+            job = client.fine_tuning.jobs.retrieve(job_id)
+        return job
+
+    return wait
+
+
+def trained(
+    name: str, n_epochs: int, status: str = "succeeded", file: str = "few"
+) -> FineTuningJob:
+    numbers = SimpleNamespace(n_epochs=n_epochs)
+    files = {"training_file": file, "validation_file": "others"}
+    return FineTuningJob.construct(id=name, status=status, hyperparameters=numbers, **files)
+
+
+LONG_JOB = trained("long", 12)
+
+
+def stopped(job: FineTuningJob, loss: float = 0.3) -> tuple[FineTuningJob, FineTuningJob, Any]:
+    """What is handed in: this job, the long one with a loss of 0.4, and their account."""
+    losses = {"long": 0.4, job.id: loss}
+
+    def list_events(job_id: str, **asked: Any) -> list[FineTuningJobEvent]:
+        data = {"step": 1, "train_loss": 0.1, "full_valid_loss": losses[job_id]}
+        return [FineTuningJobEvent.construct(id="1", data=data)]
+
+    jobs = SimpleNamespace(retrieve=lambda job_id: job, list_events=list_events)
+    return job, LONG_JOB, SimpleNamespace(fine_tuning=SimpleNamespace(jobs=jobs))
 
 
 def may_work(error: Exception) -> bool:
@@ -111,6 +156,32 @@ def line(number: int, **fields: Any) -> list[dict[str, Any]]:
     found = lines()
     found[number].update(fields)
     return found
+
+
+def checked(message: str, told: str = "Not a note.") -> str:
+    """The note in a message, in the form of the training file."""
+    parts = [part.strip() for part in message.strip().removesuffix("->").split(",", 2)]
+    age, gender, power = parts if len(parts) == 3 else ("", "", "")
+    known = age.isdecimal() and 1 <= int(age) <= 120 and gender.lower() in ("man", "woman")
+    if not known or not power:
+        raise ValueError(told)
+    return f"{age}, {gender.lower()}, {power} ->"
+
+
+def stricter(text: str, age: int, gender: str, power: str) -> list[str]:
+    reasons = list(fair(text, age, gender, power).reasons)
+    parts = [sentence.lower() for sentence in sentences(text)]
+    stems = [word[:-3] for word in power.split() if len(word) > 3]
+    used = sum(any(stem in part for stem in stems) for part in parts)
+    return reasons + ["twice"] * (len(set(parts)) < len(parts)) + ["once"] * (used < 2)
+
+
+def account(*lines: int) -> Any:
+    """Stands in for a client whose jobs trained on files of so many lines."""
+    jobs = [SimpleNamespace(training_file=n, status="succeeded") for n in lines]
+    listed = SimpleNamespace(list=lambda limit: jobs)
+    content = SimpleNamespace(content=lambda n: SimpleNamespace(read=lambda: b"{}\n" * n))
+    return SimpleNamespace(fine_tuning=SimpleNamespace(jobs=listed), files=content)
 
 
 def masked(*labels: int) -> tuple[list[int], dict[str, list[int]]]:
@@ -156,7 +227,7 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("2.1", (superhero_grid(powers=["INVISIBILITY", "Ice"], repeats=1),), "saw INVISIBILITY"),
     ("4.1", (JOB,), None),
     ("4.1", (changed(JOB, validation_file="other", extra_body={}),), None),
-    ("4.1", ({},), "the setting model"),
+    ("4.1", ({},), "the parameter model"),
     ("4.1", (changed(JOB, suffix="hero"),), "my-hero"),
     ("4.1", (changed(JOB, seed="7"),), "the seed 7"),
     ("4.1", (changed(JOB, hyperparameters={"n_epochs": 2}),), "as in 2023"),
@@ -166,50 +237,44 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("4.1", (changed(JOB, metadata={"course": "superheroes"}),), "one more"),
     ("4.1", (changed(JOB, metadata=changed(LABELS, made_by=1)),), "are texts"),
     ("4.1", (changed(JOB, epochs=2),), "saw epochs"),
-    ("4.2", (a_job(), "one"), None),
-    ("4.2", (None, "one"), "nothing yet"),
-    ("4.2", (a_job("failed"), "one"), "saw one that is failed"),
-    ("4.2", (a_job(job_id="two"), "one"), "another cancelled"),
-    ("5.1", (EVENTS, EVENTS), None),
-    ("5.1", (EVENTS[-20:], EVENTS), "all 30 entries, saw 20"),
-    ("5.1", (EVENTS[::-1], EVENTS), "the oldest entry first"),
-    ("5.1", ([*EVENTS, EVENTS[0]], EVENTS), "every entry once"),
-    ("5.1", (EVENTS, EVENTS[:5]), "another job"),
-    ("5.2", (4, CURVE), None),
-    ("5.2", (CURVE["step"][3], CURVE), None),
-    ("5.2", (True, CURVE), "one whole number"),
-    ("5.2", (4.0, CURVE), "one whole number"),
-    ("5.2", (3, CURVE), "the whole exam was held"),
-    ("5.2", (6, CURVE), "a loss of 0.40"),
-    ("6.1", ([NOTE],), None),
-    ("6.1", ([SYSTEM, NOTE],), "system, user"),
-    ("6.1", ([changed(NOTE, content="man, Super Hearing ->")],), "age 33"),
-    ("6.1", ([changed(NOTE, content="33, man, Super Hearing")],), "an arrow"),
-    ("6.1", ([changed(NOTE, content="33, man, Super Hearing -> ")],), "to the letter"),
-    ("6.2", (PAIR,), None),
-    ("6.2", (changed(PAIR, stop=[" END"], temperature=0),), None),
-    ("6.2", (changed(PAIR, model=""),), "a model"),
-    ("6.2", (changed(PAIR, prompt="50, woman, flight"),), "training file"),
-    ("6.2", (changed(PAIR, prompt="50, man, flight ->"),), "a woman of 50"),
-    ("6.2", (changed(PAIR, stop="END"),), "the stop sign"),
-    ("6.2", (changed(PAIR, max_tokens=200),), "at most 150"),
-    ("6.2", (changed(PAIR, messages=[NOTE]),), "saw messages"),
-    ("7.1", ("At 40 she is still waiting for her flight.",), None),
-    ("7.1", ("Once upon a time there was a hero.",), "finds the age 40"),
-    ("7.1", ("At 40, Amara is waiting for a flight.",), "finds the pronoun"),
-    ("7.1", ("At 40 she is waiting.",), "finds the power"),
-    ("7.1", ("",), "1 to 15 words, saw 0"),
-    ("7.1", (LONG,), "1 to 15 words"),
-    ("7.2", (67,), None),
-    ("7.2", (70.0,), None),
-    ("7.2", (True,), "a number of tokens"),
-    ("7.2", (40,), "too small"),
-    ("7.2", (100,), "too large"),
-    ("7.3", (430,), None),
-    ("7.3", (450,), None),
-    ("7.3", (0,), "a number of questions"),
-    ("7.3", (137,), "enough questions for 80 of 100"),
-    ("7.3", (2000,), "no more questions than needed"),
+    ("4.2", (newest,), None),
+    ("4.2", (lambda client, labels: newest(client, labels, 20),), "a job, saw None"),
+    ("4.2", (lambda client, labels: first_of(client),), "saw the cancelled one"),
+    ("4.2", (lambda client, labels: first_of(client, "running"),), "all of the labels"),
+    ("4.2", (lambda client, labels: newest(client, LABELS_OF_CHAT),), "None if no job fits"),
+    ("4.2", (lambda client, labels: newest(client, labels)["id"],), "could not be read"),
+    ("5.1", (polling(*ENDS),), None),
+    ("5.1", (polling(*ENDS, once=True),), "saw one that is validating_files"),
+    ("5.1", (polling(*ENDS[:3]),), "stays paused, saw a loop that goes on"),
+    ("5.1", (lambda *given: None,), "the job as the answer, saw None"),
+    ("5.2", stopped(trained("short", 2)), None),
+    ("5.2", stopped(LONG_JOB), "a new job"),
+    ("5.2", stopped(trained("short", 2, "running")), "is running"),
+    ("5.2", stopped(trained("short", 2, file="another")), "same two files"),
+    ("5.2", stopped(trained("short", 12)), "fewer than 12"),
+    ("5.2", stopped(trained("short", 2), 0.5), "below 0.40, saw 0.50"),
+    ("6.1", (checked,), None),
+    ("6.1", (lambda message: message,), "'40, woman, Healing ->' for the message '40, woman, Hea"),
+    ("6.1", (lambda message: None,), "None, which is no text"),
+    ("6.1", (lambda message: checked(message.replace("robot", "man")),), "for the gender robot"),
+    ("6.1", (lambda message: checked(message.replace("-4", "4")),), "for a negative age"),
+    ("6.1", (lambda message: checked(message, ""),), "says what is wrong"),
+    ("6.2", (PROMPTS, ["A hero."] * 10), None),
+    ("6.2", (PROMPTS[1:], ["A hero."] * 10), "10 prompts, saw 9"),
+    ("6.2", (PROMPTS, ["A hero."] * 9 + [" "]), "answers that are texts"),
+    ("6.2", ([*PROMPTS[1:], "40, woman, chess ->"], ["A hero."] * 10), "another form"),
+    ("6.2", ([*PROMPTS[1:], "A woman plays chess."], ["A hero."] * 10), "the age in every prompt"),
+    ("6.2", (PROMPTS[:1] * 10, ["A hero."] * 10), "a different prompt"),
+    ("6.2", (PROMPTS, PROMPTS), "answers of the model"),
+    ("7.1", (stricter,), None),
+    ("7.1", (lambda *given: list(fair(*given).reasons),), "says the same sentence twice"),
+    ("7.1", (lambda *given: stricter(*given)[:0],), "a reason against a text that says"),
+    ("7.1", (lambda *given: [*stricter(*given), "no"],), "no reason against a text that names"),
+    ("7.1", (lambda *given: not stricter(*given),), "a list of reasons, saw bool"),
+    ("7.2", (3, 20, account(294, 148)), "job on 100 lines, saw jobs on 148, 294 lines"),
+    ("7.2", (3, 20, account(148, 100)), None),
+    ("7.2", (21, 20, account(100)), "a number from 0 to 20"),
+    ("7.2", (3, True, account(100)), "a number from 0 to 40"),
     ("9.1", (ROW["labels"], ROW), None),
     ("9.1", (np.array(ROW["labels"]), ROW), None),
     ("9.1", (ROW["input_ids"], ROW), "saw none"),
@@ -393,9 +458,6 @@ def test_a_separator_and_a_stop_sequence_of_ones_own(heroes: pd.DataFrame, tmp_p
 
 
 def test_the_numbers_that_are_wanted() -> None:
-    assert step_07.break_even_tokens() == pytest.approx(70, abs=5)
-    assert step_07.break_even_tokens(130) > 500, "with long answers the prompt must be long as well"
-    assert step_07.power_of_test(137, 0.95, 0.85) == pytest.approx(0.8, abs=0.01)
     assert EXERCISES["11.1"].grade(may_work).met == 1 + 2 * len(step_11.CASES)
 
 

@@ -93,6 +93,26 @@ def test_a_call_is_what_todays_models_accept(grid: pd.DataFrame, path: Path) -> 
     assert "reasoning_effort" not in at_home[0]
 
 
+def test_messages_in_front_are_sent_paid_for_and_make_other_rows(
+    grid: pd.DataFrame, path: Path
+) -> None:
+    front = [{"role": "user", "content": "A note"}, {"role": "assistant", "content": "A hero."}]
+    told: list[int] = []
+    with Provider(good) as provider:
+        for before in ([], front, front):
+            run(
+                provider,
+                grid.head(1),
+                path,
+                before=before,
+                agree=lambda estimate: told.append(estimate.input_tokens),
+            )
+    plain, with_front = provider.calls
+    assert with_front["messages"] == [*front, *plain["messages"]]
+    assert len(told) == 2
+    assert told[1] > told[0]
+
+
 def test_a_second_run_pays_for_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid = superhero_grid(powers=("flight",), repeats=3)  # repeated prompts are rows of their own
     with Provider(good) as provider:

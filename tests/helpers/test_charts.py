@@ -15,11 +15,13 @@ from helpers import charts
 from helpers.charts import next_token_chart
 from helpers.charts_scores import before_after, learning_curve, mark_bars, score_chart
 from helpers.charts_training import (
+    epoch_curves,
     length_histogram,
     loss_curve,
     surprise_chart,
     two_curves,
 )
+from helpers.events import epoch_frame
 from helpers.statistics import Rate
 
 CANDIDATES = [
@@ -29,6 +31,14 @@ CANDIDATES = [
 LOSSES = pd.DataFrame(
     {"step": [1, 2, 3, 4], "train_loss": [2.0, 1.5, 1.0, 0.5], "valid_loss": [None, 1.6, None, 1.2]}
 )
+EPOCHS = pd.DataFrame(
+    {
+        "step": range(1, 7),
+        "train_loss": [4.0, 3.0, 2.0, 1.0, 0.8, 0.6],
+        "full_valid_loss": [None, 3.0, None, 2.0, None, 2.5],
+    }
+)
+NO_LOSSES = "This server reports no losses, so there is nothing to draw."
 TEXTS = pd.DataFrame({"response_txt": ["a b c", "a b c d", "a", None, "a b c"]})
 CURVES = pd.DataFrame({"step": [1, 2], "by_hand": [0.26, 0.14], "job": [0.26, 0.14]})
 LOW = {"powers": Rate(30, 60), "ages": Rate(6, 60)}
@@ -52,6 +62,14 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
         (LOSSES[["step", "train_loss"]][::-1],),
         "Training loss does not fall: it goes from 0.50 to 2.00 in 1 steps.",
     ),
+    (loss_curve, (LOSSES[:0],), NO_LOSSES),
+    (
+        epoch_curves,
+        ([epoch_frame(EPOCHS), epoch_frame(EPOCHS + 1)],),
+        "Mean of 2 trainings: training loss goes from 4.00 to 1.20. Validation loss is lowest "
+        "after epoch 2 (2.50) and ends at 3.00.",
+    ),
+    (epoch_curves, ([epoch_frame(EPOCHS[:0])],), NO_LOSSES),
     (length_histogram, (TEXTS,), "4 texts have 1 to 4 words; the middle one has 3."),
     (
         two_curves,
@@ -127,7 +145,6 @@ def test_a_chart_says_what_it_shows(
     ("chart", "arguments", "message"),
     [
         (next_token_chart, ([],), "logprobs=True"),
-        (loss_curve, (LOSSES[:0],), "no training loss"),
         (length_histogram, (TEXTS[:0],), "holds no text"),
     ],
 )

@@ -92,6 +92,15 @@ def test_a_job_is_created_once_and_then_found(
     client.fine_tuning.jobs.cancel(unlabelled.id)
 
 
+def test_pairs_train_the_generator_on_the_sandbox(
+    client: OpenAI, base_model: str, course: Path
+) -> None:
+    settings = Settings("sandbox", "sandbox", None, base_model, "no-such-model")
+    pairs = ensure_job(client, settings, "completion")
+    assert pairs.model == base_model
+    client.fine_tuning.jobs.cancel(pairs.id)
+
+
 def test_a_job_may_bear_the_dated_name_of_its_base() -> None:
     jobs = [
         {"id": "a", "model": "m-mini", "status": "running", "metadata": {"x": "1"}},

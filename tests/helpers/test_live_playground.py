@@ -12,6 +12,7 @@ from openai import OpenAI, OpenAIError
 from tqdm.notebook import tqdm_notebook
 
 from course.hero_form import HeroForm
+from course.judge_form import JudgeForm
 from helpers import display, live
 from helpers.live import LiveView, loss_svg, progress_bar
 from helpers.playground import Playground
@@ -104,6 +105,15 @@ def test_the_playground_asks_the_model(provider: Provider, shown: list[dict[str,
     assert "Write a message" in play.answer.value
 
 
+def test_the_playground_asks_two_models_side_by_side(provider: Provider) -> None:
+    client = OpenAI(api_key="k", base_url=provider.url, max_retries=0)
+    play = Playground(client, {"before": "m", "<after>": "m"}, user="40, woman, Healing ->")
+    play.button.click()
+    assert [sent["messages"][0]["content"] for sent in provider.calls] == [play.user.value] * 2
+    assert play.answer.value.index("before") < play.answer.value.index("&lt;after&gt;")
+    assert play.answer.value.count("finished, 8 tokens") == 2
+
+
 def test_the_playground_says_what_went_wrong(provider: Provider) -> None:
     play = Playground(OpenAI(api_key="k", base_url=provider.url, max_retries=0), "other")
     play.button.click()
@@ -132,6 +142,17 @@ def test_the_form_draws_the_hero_and_judges_it(shown: list[dict[str, Any]]) -> N
     form.button.click()
     assert "power first" in form.card.value
     assert len(asked) == 1
+
+
+def test_the_judge_reads_a_text_while_it_is_edited(shown: list[dict[str, Any]]) -> None:
+    good = "Ada is a 40-year-old woman who heals. " + "She helps all who knock at her door. " * 2
+    form = JudgeForm(good, 40, "woman", "healing")
+    form._ipython_display_()
+    assert "40, woman, healing" in shown[0]["text/plain"]
+    assert form.verdict.value == "Passed."
+    form.text.value = good.replace("40", "<41>")
+    assert "Refused" in form.verdict.value
+    assert "age: never states the age 40" in form.verdict.value
 
 
 def test_the_form_says_what_went_wrong() -> None:

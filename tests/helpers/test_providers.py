@@ -12,7 +12,7 @@ from openai import OpenAI
 from openai.resources.fine_tuning.jobs import Jobs
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.deployment import NotDeployed, model_to_call, provider_frame
+from helpers.deployment import NotDeployed, model_to_call, provider_frame, stages_to_call
 from helpers.jobs import upload
 from helpers.providers import OTHER, PROVIDERS, find_provider
 from tests.support.provider import Answer, Provider
@@ -46,6 +46,29 @@ def test_the_extra_call_deploys_the_newest_checkpoint() -> None:
         deploy(["error"])
     with pytest.raises(NotDeployed, match="still validating"):
         deploy(["validating"] * 50, patience=0)
+
+
+def test_checkpoints_are_called_where_none_has_to_be_deployed() -> None:
+    saved = [(74, "ft:x"), (49, "ft:x:ckpt-step-49")]
+    rows = [
+        {"id": name, "step_number": step, "fine_tuned_model_checkpoint": name}
+        for step, name in saved
+    ]
+    page = {"object": "list", "data": rows, "has_more": False}
+    active = {"name": "hero-XyZ", "status": "active"}
+    answers = {"nebius": [page, page, active], "sandbox": [page], "openai": [{**page, "data": []}]}
+    found = {}
+    for name, script in answers.items():
+        with (
+            Provider(lambda number, _, script=script: (200, {}, script[number])) as provider,
+            OpenAI(base_url=provider.url, api_key="x") as client,
+        ):
+            found[name] = stages_to_call(PROVIDERS[name], client, job())
+    assert found == {
+        "sandbox": {49: "ft:x:ckpt-step-49", 74: "ft:x"},
+        "nebius": {74: "hero-XyZ"},
+        "openai": {1: "ft:x"},
+    }
 
 
 @pytest.fixture

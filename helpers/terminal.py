@@ -1,0 +1,52 @@
+"""Run a `heroes` command from a notebook and show what a terminal would show."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+
+def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -> int:
+    """Run a command such as `heroes jobs list`, printing its lines as they come; its exit code.
+
+    Strings are split as a shell would split them; a Path is one word, whatever is in it. Ctrl-C is
+    pressed after the first line that contains `ctrl_c_at`. `last` prints only the last lines.
+    """
+    command = [part for word in words for part in _split(word)]
+    if command[:1] != ["heroes"]:
+        raise ValueError(f"This runs the command heroes only, not {command[:1]}.")
+    shown: deque[str] = deque(maxlen=last)
+    with subprocess.Popen(
+        [sys.executable, "-m", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    ) as process:
+        for line in process.stdout or ():
+            if last is None:
+                print(line, end="", flush=True)
+            shown.append(line)
+            if ctrl_c_at and ctrl_c_at in line:
+                ctrl_c_at = ""
+                _press_ctrl_c(process)
+    if last is not None:
+        print(*shown, sep="", end="")
+    return process.returncode
+
+
+def _split(word: str | Path) -> list[str]:
+    return [str(word)] if isinstance(word, Path) else shlex.split(word)
+
+
+def _press_ctrl_c(process: subprocess.Popen[str]) -> None:
+    if sys.platform == "win32":
+        process.terminate()  # Ctrl-C would reach this notebook, too
+    else:
+        process.send_signal(signal.SIGINT)

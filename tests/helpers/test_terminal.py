@@ -1,0 +1,43 @@
+"""Commands run from a notebook: what is shown, Ctrl-C, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from openai import OpenAI
+
+from helpers.terminal import terminal
+from tests.support.server import chat_lines
+
+
+def test_only_heroes_is_run() -> None:
+    with pytest.raises(ValueError, match="not \\['rm'\\]"):
+        terminal("rm -r .")
+
+
+def test_the_last_lines_are_shown_and_the_exit_code_comes_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert terminal("heroes jobs", "--help", last=2) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert terminal("heroes", "jobs nothing") == 2
+    assert "No such command" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the command is ended in another way there")
+def test_ctrl_c_ends_the_command_and_not_the_job(
+    api: Any,
+    client: OpenAI,
+    base_model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(model=base_model, training_file=file.id)
+    monkeypatch.setenv("OPENAI_BASE_URL", api.url)
+    monkeypatch.setenv("OPENAI_API_KEY", api.key)
+    assert terminal("heroes jobs follow", job.id, ctrl_c_at="Created") == 130
+    assert "Stopped following" in capsys.readouterr().out
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled", "it was still there"
