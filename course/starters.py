@@ -66,13 +66,13 @@ def contains(answer: str, row: Any) -> bool:
 
 
 def sarcastic(answer: str, row: Any) -> bool:
-    """The right fact, in one or two sentences, from somebody who talks to you or of themselves."""
+    """The right fact, in one or two sentences, and the bot speaks to you or about itself."""
     personal = {"i", "me", "my", "mine", "you", "your", "yours"} & set(words(answer.lower()))
     return contains(answer, row) and len(sentences(answer)) <= 2 and bool(personal)
 
 
 def plain(answer: str, row: Any) -> bool:
-    """What matters is kept, in at most thirty words of which none is a lawyer's."""
+    """What matters is kept, in at most thirty words, without the vocabulary of lawyers."""
     return contains(answer, row) and len(words(answer)) <= 30 and not LEGAL.search(answer)
 
 
