@@ -72,8 +72,8 @@ def sarcastic(answer: str, row: Any) -> bool:
 
 
 def plain(answer: str, row: Any) -> bool:
-    """What matters is kept, in at most thirty words, without the vocabulary of lawyers."""
-    return contains(answer, row) and len(words(answer)) <= 30 and not LEGAL.search(answer)
+    """What matters is kept, in a text that is shorter than the clause and has no legal jargon."""
+    return contains(answer, row) and len(answer) < len(row.prompt) and not LEGAL.search(answer)
 
 
 def repairs(answer: str, row: Any) -> bool:

@@ -82,7 +82,7 @@ def test_the_prompts_themselves_do_not_pass() -> None:
     for name in NAMES:
         rows = list(load_table(name).itertuples())
         passing = sum(JUDGES[name](row.prompt, row) for row in rows)
-        assert passing <= {"sarcastic": 5, "plain": 60, "repairs": 0}[name]
+        assert passing <= 2
 
 
 def test_a_plain_sentence_keeps_the_numbers_and_is_shorter() -> None:
@@ -106,7 +106,9 @@ def test_a_ticket_says_only_what_the_note_says() -> None:
 
 
 def test_the_tests_refuse_what_they_should() -> None:
-    row = SimpleNamespace(must="seven|7", completion='{"flat": "3B"}')
+    row = SimpleNamespace(
+        prompt="Seven days are herewith given.", must="seven|7", completion='{"flat": "3B"}'
+    )
     assert JUDGES["sarcastic"]("Seven, as you know.", row)
     for answer in (
         "Six, as you know.",
@@ -116,7 +118,7 @@ def test_the_tests_refuse_what_they_should() -> None:
     ):
         assert not JUDGES["sarcastic"](answer, row), answer
     assert JUDGES["plain"]("You have seven days.", row)
-    for answer in ("You shall have seven days.", "You have days.", "Seven " + "days " * 30):
+    for answer in ("You shall have seven days.", "You have days.", row.prompt):
         assert not JUDGES["plain"](answer, row), answer
     ticket = {"flat": "3B", "problem": "tap drips", "when": None, "urgent": False}
     assert JUDGES["repairs"](json.dumps(ticket), row)
