@@ -11,13 +11,15 @@ from collections import deque
 from pathlib import Path
 
 COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
+from helpers.data import my_folder
 
 
 def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -> int:
     """Run a command such as `heroes jobs list`, printing its lines as they come; its exit code.
 
     Strings are split as a shell would split them; a Path is one word, whatever is in it. Ctrl-C is
-    pressed after the first line that contains `ctrl_c_at`. `last` prints only the last lines.
+    pressed after the first line that contains `ctrl_c_at`. `last` prints only the last lines. Your
+    own folder is shown as data/my, wherever it is.
     """
     command = [part for word in words for part in _split(word)]
     if command[:1] != ["heroes"]:
@@ -32,6 +34,7 @@ def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -
         env=_environment(),
     ) as process:
         for line in process.stdout or ():
+            line = _without_place(line)
             if last is None:
                 print(line, end="", flush=True)
             shown.append(line)
@@ -51,6 +54,12 @@ def _environment() -> dict[str, str]:
 
 def _split(word: str | Path) -> list[str]:
     return [str(word)] if isinstance(word, Path) else shlex.split(word)
+
+
+def _without_place(line: str) -> str:
+    for place in (my_folder().resolve(), my_folder()):
+        line = line.replace(str(place), "data/my")
+    return line
 
 
 def _press_ctrl_c(process: subprocess.Popen[str]) -> None:

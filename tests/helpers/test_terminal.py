@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,15 @@ def test_the_last_lines_are_shown_and_the_exit_code_comes_back(
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert terminal("heroes", "jobs nothing") == 2
     assert "No such command" in capsys.readouterr().out
+
+
+def test_the_place_of_the_own_folder_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEROES_MY", str(tmp_path / "mine"))
+    assert terminal("heroes prepare", tmp_path / "mine" / "no.csv") != 0
+    out = capsys.readouterr().out
+    assert "no.csv" in out and str(tmp_path) not in out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the command is ended in another way there")
