@@ -5,7 +5,6 @@ another machine makes slightly different weights; the shipped ones are the refer
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -44,6 +43,7 @@ class Recipe:
     muon_learning_rate: float = 0.02  # Muon: the weight matrices
     sharpness: float = 1.3  # the final scale of the logits, see `sharpen`
     warmup_steps: int = 100
+    fall: float = 0.3  # the last share of the steps, in which the learning rate falls to nothing
     tokenizer_documents: int = 30_000
 
     @property
@@ -138,12 +138,10 @@ def optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Opti
     ]
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """The share of the learning rate at this step: a short warm-up, then a cosine to 2 %."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+def schedule(step: int, recipe: Recipe) -> float:
+    """The share of the learning rate at this step: a short warm-up, all of it, a straight fall."""
+    left = (recipe.steps - step) / (recipe.steps * recipe.fall)
+    return min(1.0, (step + 1) / recipe.warmup_steps, left)
 
 
 def pretrain(recipe: Recipe, folder: Path, report: Callable[[str], None] = print) -> None:
@@ -202,7 +200,7 @@ def train(
     for step, (ids, labels) in enumerate(stream, start=done):
         for part, full in zip(parts, rates, strict=True):
             for group in part.param_groups:
-                group["lr"] = full * schedule(step, recipe.steps, recipe.warmup_steps)
+                group["lr"] = full * schedule(step, recipe)
         loss = loss_of(ids, labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
