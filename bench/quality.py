@@ -1,8 +1,11 @@
-"""How good is superhero-mini, before and after the course's own fine-tuning job?
+"""How good is a base model, before and after the course's own fine-tuning job?
 
-`python -m bench.quality` asks the sandbox for 200 heroes in each of five settings, through the
-API, and lets the course's judge count the right ones. The heroes and the seeds are fixed, so the
-same weights give the same table. `--learning-rate-multiplier` and `--epochs` try other recipes.
+`python -m bench.quality` asks the sandbox for 200 heroes in each setting, through the API, and
+lets a judge count the right ones: the course's own for superhero-mini, the fair one for any other
+(`--base smollm2-135m-instruct`). The heroes and the seeds of the answers are fixed, so the same
+weights give the same table. `--seeds 1 2 3` trains three times; `--rows 60` on the first 60 rows;
+`--learning-rate-multiplier` and `--epochs` try other recipes. SANDBOX_PRECISION=float32 shows
+what the precision does.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+import pandas as pd
 from openai import AsyncOpenAI, omit
+from openai.types.chat.chat_completion import Choice
 
 from course.grid import AGES, GENDERS, POWERS, PROMPT, VALIDATION_POWERS
-from course.judge import reason_counts, score
+from course.judge import fair, reason_counts, score
 from course.powers import catalogue
 from helpers.connect import connect, connect_async
 from helpers.data import DATA
@@ -25,6 +30,15 @@ from helpers.statistics import pass_rate
 
 SAMPLES = 200
 SEED = 2026
+MINI = "superhero-mini"
+# Neither in the file nor used when rate and epochs of a base were chosen.
+OTHER_POWERS = (
+    *("talking to cats", "healing", "super strength", "time travel", "juggling knives"),
+    *("solving crosswords", "moving furniture", "predicting rain", "throwing lightning"),
+    *("running on water", "repairing clocks", "cooking soup", "reading maps", "lifting trucks"),
+    *("swimming with sharks", "changing colours", "sleeping standing up", "stopping trains"),
+    *("waking volcanoes", "remembering names"),
+)
 Hero = tuple[int, str, str]
 
 
@@ -36,10 +50,10 @@ def heroes(ages: Sequence[int], powers: Sequence[str], seed: int, n: int = SAMPL
 
 async def answers(
     client: AsyncOpenAI, model: str, prompts: Sequence[str], temperature: float
-) -> list[str]:
+) -> list[Choice]:
     """One answer to each prompt; answer i has the seed SEED + i."""
 
-    async def one(index: int, prompt: str) -> str:
+    async def one(index: int, prompt: str) -> Choice:
         reply = await client.chat.completions.create(
             model=model,
             messages=[{"role": "user", "content": prompt}],
@@ -47,22 +61,44 @@ async def answers(
             max_completion_tokens=300,
             seed=SEED + index,
         )
-        return reply.choices[0].message.content or ""
+        return reply.choices[0]
 
     return await asyncio.gather(*(one(i, prompt) for i, prompt in enumerate(prompts)))
 
 
+def judged(choices: Sequence[Choice], wanted: list[Hero], strict: bool) -> pd.DataFrame:
+    """The table of `score`, by the course's own judge (strict: it knows mini) or the fair one."""
+    texts = [choice.message.content or "" for choice in choices]
+    frame = score(texts, wanted)
+    if strict:
+        return frame
+    verdicts = [
+        fair(text, *hero, finished=choice.finish_reason == "stop")
+        for text, hero, choice in zip(texts, wanted, choices, strict=True)
+    ]
+    return frame.assign(
+        ok=[v.ok for v in verdicts], reasons=["; ".join(v.reasons) for v in verdicts]
+    )
+
+
 def measure(
-    name: str, model: str, wanted: list[Hero], template: str, temperature: float, show: int = 0
+    name: str,
+    model: str,
+    wanted: list[Hero],
+    template: str,
+    temperature: float,
+    *,
+    strict: bool,
+    show: int = 0,
 ) -> None:
     """Ask, judge and print one row; `show` refused answers follow with their reasons."""
     prompts = [template.format(age=a, gender=g, power=p) for a, g, p in wanted]
 
-    async def ask() -> list[str]:
+    async def ask() -> list[Choice]:
         async with connect_async() as client:
             return await answers(client, model, prompts, temperature)
 
-    frame = score(asyncio.run(ask()), wanted)
+    frame = judged(asyncio.run(ask()), wanted, strict)
     counts = ", ".join(f"{kind} {n}" for kind, n in reason_counts(frame).items() if n)
     print(f"{name:<58} {pass_rate(frame)!s:<46} refused for: {counts or 'nothing'}", flush=True)
     for row in frame[~frame["ok"]].head(show).itertuples():
@@ -114,33 +150,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
     parser.add_argument("--learning-rate-multiplier", type=number_or_auto, default="auto")
     parser.add_argument("--epochs", default="auto", help="a number, or auto")
-    parser.add_argument("--seed", type=int, default=42, help="the job's seed")
+    parser.add_argument("--base", default=load_settings().base_model)
+    parser.add_argument("--rows", type=int, help="train on the first ones only")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[42], help="a job for each")
+    parser.add_argument("--temperature", type=float, default=0.7, help="of the short prompts")
     parser.add_argument("--show", type=int, default=0, help="refused answers to print per row")
     parser.add_argument("--skip-base", action="store_true", help="measure the tuned model only")
     options = parser.parse_args()
+    base, at, strict = options.base, options.temperature, options.base == MINI
 
-    held_out = [p for p in catalogue().powers if p not in (*POWERS, *VALIDATION_POWERS)]
+    known_to_judge = [p for p in catalogue().powers if p not in (*POWERS, *VALIDATION_POWERS)]
+    others = known_to_judge if strict else OTHER_POWERS
     unseen = [age for age in range(16, 100) if age not in AGES]
     known = heroes(AGES, POWERS, SEED)
-    new_powers = heroes(AGES, held_out, SEED + 1)
-    all_new = heroes(unseen, held_out, SEED + 2)
+    new_powers = heroes(AGES, others, SEED + 1)
+    all_new = heroes(unseen, others, SEED + 2)
     short = SUB_PROMPT + " ->"
-    print(f"{SAMPLES} samples a row, seeds {SEED} to {SEED + SAMPLES - 1}")
+    print(f"{base}: {SAMPLES} samples a row, seeds {SEED} to {SEED + SAMPLES - 1}")
     if not options.skip_base:
-        base = load_settings().base_model
-        measure("base, long prompt, T 1", base, known, PROMPT, 1.0, options.show)
-        measure("base, long prompt, new powers and ages, T 1", base, all_new, PROMPT, 1.0)
-        measure("base, short prompt, T 0.7", base, known, short, 0.7)
-        measure("base, short prompt, new powers and ages, T 0.7", base, all_new, short, 0.7)
+        for name, wanted, template, temperature in (
+            ("long prompt, T 1", known, PROMPT, 1.0),
+            ("long prompt, new powers and ages, T 1", all_new, PROMPT, 1.0),
+            (f"short prompt, T {at}", known, short, at),
+            (f"short prompt, new powers and ages, T {at}", all_new, short, at),
+        ):
+            measure(f"base, {name}", base, wanted, template, temperature, strict=strict)
     epochs = options.epochs if options.epochs == "auto" else int(options.epochs)
-    tuned, seconds = fine_tune(options.learning_rate_multiplier, epochs, options.seed)
-    print(f"fine-tuned on train.jsonl in {seconds} s")
-    for name, wanted in (
-        ("the file's powers", known),
-        ("other powers", new_powers),
-        ("other powers and ages", all_new),
-    ):
-        measure(f"tuned, short prompt, {name}, T 0.7", tuned, wanted, short, 0.7, options.show)
+    for seed in options.seeds:
+        tuned, seconds = fine_tune(
+            options.learning_rate_multiplier, epochs, seed, base=base, rows=options.rows
+        )
+        print(f"fine-tuned on train.jsonl in {seconds} s, seed {seed}")
+        for name, wanted in (
+            ("the file's powers", known),
+            ("other powers", new_powers),
+            ("other powers and ages", all_new),
+        ):
+            name = f"tuned, short prompt, {name}, T {at}"
+            measure(name, tuned, wanted, short, at, strict=strict, show=options.show)
 
 
 if __name__ == "__main__":

@@ -143,6 +143,33 @@ def judge(text: str, age: int | str, gender: str, power: str) -> Verdict:
     return Verdict(not reasons, reasons)
 
 
+def fair(text: str, age: int, gender: str, power: str, *, finished: bool = True) -> Verdict:
+    """A judge for the texts of any model, with no list of sentences behind it.
+
+    Age and gender have to be right, each content word of the power has to occur, and the text has
+    to end by itself (`finished`) after 20 to 200 words, with no sentence three times. It lets
+    nonsense pass, and a power that is named but not described.
+    """
+    reasons = [f"age: states {said} instead of {age}" for said in ages(text) if said != age]
+    if age not in ages(text):
+        reasons.append(f"age: never states the age {age}")
+    told = Counter(said for said, _ in gendered(text))
+    if told[gender] <= told.total() / 2:
+        reasons.append(f"gender: {told[gender]} of {told.total()} such words speak of a {gender}")
+    lower = [word.casefold() for word in words(text)]
+    for wanted in words(power.casefold()):
+        stem = wanted[: max(3, len(wanted) - 3)]  # "juggl" of "juggling" is in "juggler", too
+        if wanted not in LISTS["common"] and not any(word.startswith(stem) for word in lower):
+            reasons.append(f"power: no word like {wanted!r}")
+    if not finished:
+        reasons.append("form: does not end by itself")
+    if not 20 <= len(lower) <= 200:
+        reasons.append(f"form: has {len(lower)} words instead of 20 to 200")
+    if max(Counter(map(str.casefold, sentences(text))).values(), default=0) > 2:
+        reasons.append("form: has a sentence three times")
+    return Verdict(not reasons, tuple(dict.fromkeys(reasons)))
+
+
 def score(texts: Iterable[str], wanted: Wanted) -> pd.DataFrame:
     """Judge many texts: one row each with age, gender, power, text, ok, reasons.
 

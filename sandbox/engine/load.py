@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -50,8 +51,13 @@ def best_device() -> torch.device:
 def best_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device multiplies it natively, else float32.
 
-    Without a unit for it, a processor is many times slower in bfloat16 than in float32.
+    Without a unit for it, a processor is many times slower in bfloat16 than in float32. The
+    variable SANDBOX_PRECISION decides instead, if it is set; raises ValueError if it is neither.
     """
+    if named := os.environ.get("SANDBOX_PRECISION"):
+        if named not in ("float32", "bfloat16"):
+            raise ValueError(f"SANDBOX_PRECISION is {named!r}; it can be float32 or bfloat16.")
+        return getattr(torch, named)
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "mps":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from course.judge import hero_name, judge, reason_counts, score
+from course.judge import fair, hero_name, judge, reason_counts, score
 from course.powers import Catalogue, catalogue, content_words, power_names
 from course.wording import ages, decades, gendered, sentences
 from sandbox.base_model import grammar
@@ -250,3 +250,33 @@ def test_sentences_names_and_gender() -> None:
 def test_ages_as_they_are_written(text: str, stated: list[int]) -> None:
     assert ages(text) == stated
     assert decades("In his fifties, before her nineties.") == [50, 90]
+
+
+FAIR = (
+    "Ana is a 31-year-old woman who juggles anything that she can lift. When a bridge broke last "
+    "spring she juggled the stones back into place, and the town still talks about her."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "hero", "finished", "kind"),
+    [
+        (FAIR, (31, "woman", "juggling"), True, None),
+        (FAIR, (31, "woman", "Juggling"), True, None),
+        (FAIR.replace("31-year-old", "thirty-one-year-old"), (31, "woman", "juggling"), True, None),
+        (FAIR, (32, "woman", "juggling"), True, "age"),
+        (FAIR + " At 50 she stopped.", (31, "woman", "juggling"), True, "age"),
+        (FAIR, (31, "man", "juggling"), True, "gender"),
+        (FAIR, (31, "woman", "juggling knives"), True, "power"),
+        (FAIR, (31, "woman", "juggling"), False, "form"),
+        (FAIR[:50], (31, "woman", "juggling"), True, "form"),
+        (FAIR + " She juggles." * 3, (31, "woman", "juggling"), True, "form"),
+        ("", (31, "woman", "juggling"), True, "form"),
+    ],
+)
+def test_fair_judge_needs_no_knowledge_of_the_model(
+    text: str, hero: tuple[int, str, str], finished: bool, kind: str | None
+) -> None:
+    verdict = fair(text, *hero, finished=finished)
+    assert verdict.ok == (kind is None), verdict
+    assert kind is None or kind in {reason.split(":")[0] for reason in verdict.reasons}
