@@ -14,6 +14,7 @@ export PYTHONHASHSEED = 0
 
 help:
 	@echo "make run        run the whole road for real and show the superhero"
+	@echo "                MODEL=smollm2-135m-instruct fine-tunes that one, in 00 to 06"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       all tests, and every notebook against its stored outputs"
 	@echo "make quick      the tests that take under a minute together"
@@ -32,7 +33,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml tools/install.py
 install: $(STAMP)
 
 run: $(STAMP)
-	@$(VENV_PYTHON) tools/run_course.py
+	@$(VENV_PYTHON) tools/run_course.py $(if $(MODEL),--model $(MODEL))
 
 # Two processes share the tests; all tests of a file, or cells of a notebook, stay together.
 test: $(STAMP)

@@ -13,6 +13,7 @@ from threading import Event, Thread
 
 from httpx2 import HTTPError
 from openai import APIError, APIStatusError, BadRequestError, DefaultHttpxClient, OpenAI
+from openai.types.responses import Response
 
 PAUSE_SECONDS = 0.3  # of each client between its calls: the machine has a server to start
 AT_ONCE = 2  # unfinished jobs, and batches
@@ -21,7 +22,7 @@ EPOCHS = 4
 BATCH_SIZE = 4
 SEED = 1
 LINES = [f"line-{number}" for number in range(40)]
-LINE_TOKENS = 60  # of the answer to each of them
+LINE_TOKENS = 60  # of the answer to each of them; of a response at most
 ENDLESS = {"0": -100, "4": -100}  # the tokens that end a text are never chosen
 FATES, SHARES = ("", "pause", "cancel"), (7, 2, 1)  # what becomes of a job once it trains
 JOB_ENDS = ("succeeded", "failed", "cancelled")
@@ -39,7 +40,7 @@ class Told:
     cancelled: set[str] = field(default_factory=set)  # jobs
     checkpoints: dict[str, tuple[str, int]] = field(default_factory=dict)  # id: job, step
     batches: set[str] = field(default_factory=set)
-    responses: dict[str, str] = field(default_factory=dict)  # id: text
+    responses: dict[str, str | None] = field(default_factory=dict)  # how each has ended
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)  # answers that no kill explains
 
@@ -150,9 +151,15 @@ class Clients:
         self.told.counts["chats"] += 1
 
     def _respond(self, client: OpenAI) -> None:
-        made = client.responses.create(model=self._model, input="Who?", max_output_tokens=16)
-        self.told.responses[made.id] = made.output_text
+        made = create_response(client, self._model, background=self._random.random() < 0.5)
+        self.told.responses[made.id] = end_of(made)
         self.told.counts["responses"] += 1
+        waiting = [each for each, end in self.told.responses.items() if end is None]
+        for response_id in waiting:
+            found = client.responses.retrieve(response_id)
+            if self._random.random() < 0.1:
+                found = client.responses.cancel(response_id)
+            self.told.responses[response_id] = end_of(found)
 
 
 def new_client(key: str) -> OpenAI:
@@ -194,6 +201,21 @@ def upload_and_train(client: OpenAI, model: str, rows: int = ROWS, epochs: int =
     """Create such a job, with a training file of its own; return its id."""
     file = client.files.create(file=("rows.jsonl", training_file(rows)), purpose="fine-tune")
     return create_job(client, model, file.id, epochs)
+
+
+def create_response(client: OpenAI, model: str, background: bool) -> Response:
+    """Create the one response that all of them are, to be answered now or later."""
+    return client.responses.create(
+        model=model, input="Who?", max_output_tokens=LINE_TOKENS, background=background
+    )
+
+
+def end_of(response: Response) -> str | None:
+    """How a response has ended and what it says; None while it is on its way."""
+    if response.status in ("queued", "in_progress"):
+        return None
+    said = response.error.message if response.error else response.output_text
+    return f"{response.status}: {said}"
 
 
 def batch_line(name: str, model: str) -> str:

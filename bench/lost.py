@@ -13,13 +13,15 @@ from openai import APIError, NotFoundError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from bench import clients
-from bench.clients import Told
+from bench.clients import Told, end_of
 from bench.common import PROJECT, Server
-from bench.undisturbed import Undisturbed, checkpoints, results, settle, story, weights
+from bench.undisturbed import Undisturbed, checkpoints, results, settle, story, wait, weights
 from sandbox.store import batches, files, jobs, models
 from sandbox.store.database import Store
 
 CANCELLED = "The job has been cancelled"
+# Of a response. One in the background whose sampler is killed is told to be sent once more.
+ENDS = ("completed: ", "incomplete: ", "cancelled: ", "failed: The sampler process ended while")
 
 
 def lost(client: OpenAI, server: Server, told: Told, expected: Undisturbed) -> list[str]:
@@ -136,13 +138,19 @@ def lost_in_batches(client: OpenAI, told: Told, expected: Undisturbed) -> Iterat
 
 
 def lost_responses(client: OpenAI, told: Told, expected: Undisturbed) -> Iterator[str]:
-    """Stored responses that are gone or say something else."""
-    for response_id, text in told.responses.items():
+    """Stored responses that are gone, or have not ended as they were seen to, or may."""
+    for response_id, end in told.responses.items():
+        find = partial(client.responses.retrieve, response_id)
         try:
-            if client.responses.retrieve(response_id).output_text != text:
-                yield f"{response_id} has another text"
+            wait(lambda find=find: end_of(find()) is not None, f"{response_id} did not end")
         except NotFoundError:
             yield f"{response_id} is gone"
+            continue
+        found = end_of(find())
+        if end not in (None, found):
+            yield f"{response_id} is {found!r} and was {end!r}"
+        elif not found.startswith(ENDS):
+            yield f"{response_id} is {found!r}"
 
 
 def lost_in_state(state: Path, told: Told, expected: Undisturbed) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`heroes models`: list, fetch and delete models."""
+"""`heroes models`: list, fetch, export and delete models."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json as json_module
 import subprocess
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from heroes.endpoint import client, delete_all
 from heroes.options import Json, Yes
-from heroes.output import note
+from heroes.output import CommandError, note
 from heroes.tables import show_list, when
 
 app = typer.Typer(name="models", help="Models that can be called.", no_args_is_help=True)
@@ -88,6 +89,36 @@ def fetch(
         raise typer.Exit(code)
     if sandbox_status().running:
         note("The running sandbox offers it after: heroes sandbox stop, heroes sandbox start")
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="The name of a fine-tuned model.")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="DIR")],
+    merged: Annotated[
+        bool, typer.Option("--merged", help="Add an adapter to its base: a plain model folder.")
+    ] = False,
+) -> None:
+    """Write a fine-tuned model of the sandbox on this machine for use elsewhere.
+
+    A model that was tuned through an adapter is written as one, for peft and vLLM. The README.md
+    in the folder says how to load and how to serve it.
+
+    Example: heroes models export ft:superhero-mini:learner:demo:abcd1234 my-hero
+    """
+    from helpers.sandbox import sandbox_status
+    from helpers.settings import load_settings
+
+    settings, status = load_settings(), sandbox_status()
+    if settings.base_url not in (None, status.url):
+        raise CommandError(
+            f"Only the sandbox on this machine gives its models' files; {settings.title} is "
+            f"configured ({settings.base_url}). For models of your own sandbox, take "
+            "OPENAI_API_KEY and OPENAI_BASE_URL out of .env and of the environment."
+        )
+    words = ["export", name, str(folder.absolute()), f"--state={status.state}"]
+    if code := _run_sandbox(*words, *["--merged"] * merged).returncode:
+        raise typer.Exit(code)
 
 
 @app.command()

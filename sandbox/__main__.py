@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox.bases import NAMED, SHIPPED_BASE, fetched
 from sandbox.config import DEFAULT_BASE, ConfigError, Settings, usual_trainers
+from sandbox.export import ExportError, export
 from sandbox.store import keys
 from sandbox.store.database import Store
 from sandbox.store.errors import StoreError
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["models"]:
             return _models(_models_parser().parse_args(given[1:]))
         return _serve(_serve_parser().parse_args(given[1:] if given[:1] == ["serve"] else given))
-    except (ConfigError, StoreError, ValueError, OSError, sqlite3.Error) as error:
+    except (ConfigError, ExportError, StoreError, ValueError, OSError, sqlite3.Error) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -41,7 +42,7 @@ def _serve_parser() -> argparse.ArgumentParser:
         "python -m sandbox",
         description="Serve the sandbox in the foreground. Stop it with Ctrl-C.",
         epilog="Keys: python -m sandbox keys create | list | revoke. "
-        "Base models: python -m sandbox models fetch | list",
+        "Models: python -m sandbox models fetch | list | export",
     )
     parser.add_argument("--host", default=DEFAULTS.host, help="default: %(default)s")
     parser.add_argument(
@@ -99,8 +100,9 @@ def _keys_parser() -> argparse.ArgumentParser:
 def _models_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m sandbox models",
-        description="Base models that are known by name. SANDBOX_MODELS names the folder in which "
-        "fetched ones are kept, if it is not to be the user's cache.",
+        description="Base models that are known by name, and exports of tuned ones. "
+        "SANDBOX_MODELS names the folder in which fetched models are kept, if it is not to be the "
+        "user's cache.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     fetch = commands.add_parser("fetch", help="fetch a model, once")
@@ -116,6 +118,13 @@ def _models_parser() -> argparse.ArgumentParser:
     )
     listing = commands.add_parser("list", help="list them")
     listing.add_argument("--json", action="store_true", help="answer in JSON")
+    export = commands.add_parser("export", help="write a tuned model for use elsewhere")
+    export.add_argument("name", help="the tuned model's name")
+    export.add_argument("folder", type=Path, help="a new or empty folder")
+    export.add_argument(
+        "--merged", action="store_true", help="add an adapter to its base: a plain model folder"
+    )
+    _add_state(export)
     return parser
 
 
@@ -164,6 +173,10 @@ def _serve(options: argparse.Namespace) -> int:
 def _models(options: argparse.Namespace) -> int:
     if options.command == "fetch":
         return _fetch([options.name] if options.name else list(NAMED), options.source == "hub")
+    if options.command == "export":
+        export(options.state, options.name, options.folder, options.merged)
+        print(f"{options.name} is in {options.folder.resolve()}; its README.md says how to use it.")
+        return 0
     rows = [named.row() for named in NAMED.values()]
     lines = [f"{r['name']:<24}{r['source']:<28}{r['path'] or 'not fetched'}" for r in rows]
     print(json.dumps(rows) if options.json else "\n".join(lines))

@@ -13,9 +13,12 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from sandbox.config import DEFAULT_BASE, ConfigError
+from sandbox.engine.text.encoder import context_length
 
 TABLE = Path(__file__).with_name("bases.toml")
 SOURCE_FILE = "source.json"  # in a fetched folder: where it came from
+# What a model's folder must have besides config.json, and what writes it anew.
+NEEDED = {"tokenizer.json": "AutoTokenizer", "*.safetensors": "AutoModelForCausalLM"}
 
 
 @dataclass(frozen=True)
@@ -151,14 +154,25 @@ def find_base(source: str) -> Base:
         return _describe(named.path, {"name": source, "created": created}, named.advice)
     folder = Path(source)
     if folder.is_dir():
-        return _describe(folder.resolve(), {"name": folder.resolve().name})
+        return _describe(_complete(folder.resolve()), {"name": folder.resolve().name})
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        return _describe(from_hub(source), {"name": source})
+        return _describe(_complete(from_hub(source)), {"name": source})
     raise ConfigError(
         f"There is no base model at {source}. Give a name ({', '.join(NAMED)}), a Hugging Face "
         "folder (with config.json and model.safetensors) or an id such as "
         "HuggingFaceTB/SmolLM2-360M-Instruct."
     )
+
+
+def _complete(folder: Path) -> Path:
+    """The folder, if it has what a model needs. Raises ConfigError."""
+    for pattern, maker in NEEDED.items():
+        if not any(folder.glob(pattern)):
+            raise ConfigError(
+                f"{folder} has no {pattern}. Where transformers can load it all the same, this "
+                f"writes it: {maker}.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+            )
+    return folder
 
 
 def _describe(
@@ -173,7 +187,7 @@ def _describe(
     # What sentence-transformers writes beside a model whose vectors are to be pooled.
     embeds = (folder / "modules.json").is_file()
     limits = _read_json(folder / "sentence_bert_config.json") if embeds else {}
-    context = limits.get("max_seq_length") or config.get("max_position_embeddings", 1024)
+    context = limits.get("max_seq_length") or context_length(config)
     own = {name: value for name, value in notes.items() if name not in ("name", "created")}
     return Base(
         name=str(facts["name"]),

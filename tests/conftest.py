@@ -18,7 +18,7 @@ from hypothesis import settings
 from openai import OpenAI
 
 from sandbox.bases import NAMED, NamedBase
-from sandbox.fetch import fetch
+from sandbox.fetch import FetchError, fetch
 from sandbox.store.database import Store
 from tests.support.api import Api, running_api
 from tests.support.heroes_command import Heroes, HeroesInProcess, environment
@@ -63,10 +63,18 @@ def tiny_gqa() -> Path:
 
 @pytest.fixture(scope="session")
 def real_base() -> Callable[[str], NamedBase]:
-    """Gives a base that bases.toml names; fetches it first, as the installer has, if it must."""
+    """Gives a base that bases.toml names; fetches it first, as the installer has, if it must.
+
+    Where that cannot be, the test is skipped: the course goes on without it, too. Not in CI.
+    """
 
     def find(name: str) -> NamedBase:
-        fetch(NAMED[name])
+        try:
+            fetch(NAMED[name])
+        except FetchError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
         return NAMED[name]
 
     return find

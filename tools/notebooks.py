@@ -92,7 +92,12 @@ def tags(cell: NotebookNode) -> set[str]:
     return set(cell.metadata.get("tags", []))
 
 
-def execute(notebook: NotebookNode, path: Path, on_cell: OnCell | None = None) -> None:
+def execute(
+    notebook: NotebookNode,
+    path: Path,
+    on_cell: OnCell | None = None,
+    cell_seconds: float = CELL_SECONDS,
+) -> None:
     """Run all cells in a fresh kernel of this Python, in the folder of `path`.
 
     The outputs land in `notebook` itself, up to the error and with it if a cell fails; that raises
@@ -114,7 +119,7 @@ def execute(notebook: NotebookNode, path: Path, on_cell: OnCell | None = None) -
 
     client = NotebookClient(
         notebook,
-        timeout=CELL_SECONDS,
+        timeout=cell_seconds,
         coalesce_streams=True,
         record_timing=False,
         on_cell_start=starting,
@@ -123,7 +128,8 @@ def execute(notebook: NotebookNode, path: Path, on_cell: OnCell | None = None) -
         _run(client, path.parent)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         source = cells[current - 1].source if current else ""
-        raise NotebookFailed(path, current, source, _reason(error)) from error
+        reason = _reason(error, cell_seconds)
+        raise NotebookFailed(path, current, source, reason) from error
 
 
 def _run(client: NotebookClient, cwd: Path) -> None:
@@ -165,12 +171,12 @@ async def _interruptible(client: NotebookClient, cwd: Path) -> None:
         raise
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, cell_seconds: float) -> str:
     """The error in one line: its type and its message, no traceback."""
     if isinstance(error, CellExecutionError):
         return f"{error.ename}: {ANSI.sub('', error.evalue).strip()}"
     if isinstance(error, CellTimeoutError):
-        return f"the cell was not done after {CELL_SECONDS} seconds"
+        return f"the cell was not done after {cell_seconds:.0f} seconds"
     return "the kernel ended in the middle of the cell (out of memory?)"
 
 

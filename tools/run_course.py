@@ -1,16 +1,18 @@
 """Run the whole road for real and show the superhero: `make run`, or this file by itself.
 
-    python tools/run_course.py [--only 03 04] [--yes] [--publish]
+    python tools/run_course.py [--only 03 04] [--model NAME] [--yes] [--publish]
 
 It runs on the learner's own settings: the sandbox, unless a key for another provider is
-configured. The executed notebooks and a summary are left in build/run. `--publish` also writes
-the measured seconds to docs/measured.json, from which the book makes a table.
+configured. The executed notebooks and a summary are left in build/run. `--model` fine-tunes that
+base model, on the way to the hero (00 to 06, unless `--only` says otherwise). `--publish` also
+writes the measured seconds to docs/measured.json, from which the book makes a table.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import textwrap
@@ -37,7 +39,9 @@ from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read,
 
 RUN = ROOT / "build" / "run"
 MEASURED = ROOT / "docs" / "measured.json"
-WITH_THE_HERO = "06"  # the notebook that leaves the model's record behind
+TO_THE_HERO = ("00", "01", "02", "03", "04", "05", "06")
+WITH_THE_HERO = TO_THE_HERO[-1]  # the notebook that leaves the model's record behind
+CELL_SECONDS = 3600  # a cell may wait for a job on a model a hundred times the usual one
 NOTE = "40, woman, Healing ->"
 PREDICTION_SEED = 42
 
@@ -50,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the notebooks; the exit code is 0 if all of them ran to their ends."""
     parser = argparse.ArgumentParser(description="Run the course's notebooks for real.")
     parser.add_argument("--only", nargs="+", default=[], metavar="NN", help="these notebooks")
+    parser.add_argument("--model", metavar="NAME", help="fine-tune this one, in notebooks 00 to 06")
     parser.add_argument("--yes", action="store_true", help="go ahead where a provider costs money")
     parser.add_argument("--publish", action="store_true", help="store the seconds for the book")
     options = parser.parse_args(arguments)
@@ -57,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        paths = find_notebooks(options.only)
+        paths = find_notebooks(options.only or (TO_THE_HERO if options.model else ()))
+        if options.model:
+            os.environ["HEROES_BASE_MODEL"] = options.model  # the notebooks' kernels read it, too
         return run(paths, load_settings(), paid=options.yes, publish=options.publish)
     except KeyboardInterrupt:
         print("\nStopped. What was made so far is kept; run it again to go on.")
@@ -117,7 +124,7 @@ def run_notebook(path: Path) -> float:
             print(line, flush=True)
 
     try:
-        execute(notebook, path, on_cell)
+        execute(notebook, path, on_cell, CELL_SECONDS)
     finally:
         write(notebook, RUN / path.name)
         seconds = round(time.monotonic() - started, 1)

@@ -14,11 +14,16 @@ FEWEST_TOKENS = 16  # of an answer; the hosted API takes no smaller limit
 NO_REASONING = "The sandbox's models do not reason."
 PLAIN_TEXT = {"format": {"type": "text"}}
 
+NO_COMPACTION = "Its models cannot summarize a conversation: send a shorter one."
+
 REFUSED: Refused = {
-    "context_management": (([],), ""),
+    "access_programs": ((), ""),
+    "context_management": (([],), NO_COMPACTION),
     "conversation": ((), "Use 'previous_response_id'."),
+    "image": ((), "The sandbox's models read text only."),
     "moderation": ((), NO_MODERATION),
     "parallel_tool_calls": ((True, False), NO_TOOLS),
+    "personality": ((), "Say in 'instructions' how to write."),
     "prompt": ((), "It has no stored prompts: send 'input' and 'instructions'."),
     "prompt_cache_options": ((), ""),
     "reasoning": (({}, {"effort": "none"}), NO_REASONING),
@@ -96,19 +101,29 @@ class StreamOptions(Strict):
     include_obfuscation: bool = False
 
 
-class ResponseRequest(Strict):
-    """The parameters of a response."""
+class InputRequest(Strict):
+    """What a model is to read."""
 
     model: str
     input: Input
     instructions: str | None = None
     previous_response_id: str | None = None
+    tool_choice: Literal["auto", "none"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse(cls, data: Any) -> Any:
+        return refuse_unsupported(data, REFUSED) if isinstance(data, dict) else data
+
+
+class ResponseRequest(InputRequest):
+    """The parameters of a response."""
+
     max_output_tokens: Annotated[int, Field(ge=FEWEST_TOKENS)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[float, Field(ge=0, le=1)] = 1.0
     top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
     include: list[ResponseIncludable] = []
-    tool_choice: Literal["auto", "none"] = "auto"
     max_tool_calls: Annotated[int, Field(ge=0)] | None = None
     metadata: Metadata = {}
     store: bool = True
@@ -120,11 +135,6 @@ class ResponseRequest(Strict):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse(cls, data: Any) -> Any:
-        return refuse_unsupported(data, REFUSED) if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _background_needs_store(self) -> "ResponseRequest":

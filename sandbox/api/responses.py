@@ -15,7 +15,7 @@ from sandbox.api.document import STREAM
 from sandbox.api.errors import BadRequest
 from sandbox.api.paging import HundredQuery, envelope, page_of
 from sandbox.api.response_answer import find_response, prepare
-from sandbox.api.response_request import ResponseRequest
+from sandbox.api.response_request import NO_COMPACTION, InputRequest, ResponseRequest
 from sandbox.api.streaming import start_stream, unless_gone
 from sandbox.store import answers
 
@@ -34,6 +34,24 @@ async def create_response(
     if not asked.stream:
         return queued
     return await unless_gone(request, start_stream(context.runs[queued["id"]].follow(-1)))
+
+
+@router.post("/input_tokens")
+async def count_input_tokens(
+    asked: InputRequest, request: Request, project: Project, context: ContextOf
+) -> Answer:
+    """How many tokens the model would read to answer."""
+    # An answer of no tokens is read for in the same way, and counted by the same tokenizer.
+    nothing = ResponseRequest.model_construct(**dict(asked), max_output_tokens=0, store=False)
+    answer = await prepare(context, project, nothing, False)
+    read = await unless_gone(request, answer.whole())
+    return {"object": "response.input_tokens", "input_tokens": read["usage"]["input_tokens"]}
+
+
+@router.post("/compact", include_in_schema=False)
+async def compact_response(project: Project) -> None:
+    """Refused; without this address the hosted API's would be taken for that of a response."""
+    raise BadRequest(f"The sandbox has no compaction. {NO_COMPACTION}", code="unsupported_endpoint")
 
 
 class AnswerQuery(BaseModel):

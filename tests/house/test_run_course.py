@@ -74,6 +74,20 @@ def test_the_road_runs_in_order_and_publishes_its_seconds_only_if_asked(
 
 
 @pytest.mark.slow
+def test_another_model_is_tuned_on_the_way_to_the_hero(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEROES_BASE_MODEL", "another")  # and after this test as it was before
+    monkeypatch.setattr(run_course, "TO_THE_HERO", ("00",))
+    add(folder, "00_x", "from helpers.settings import load_settings", "load_settings().base_model")
+    add(folder, "07_x", "raise SystemExit('this must not run')")
+    assert run_course.main(["--model", "smollm2-135m-instruct"]) == 0, capsys.readouterr().out
+    [output] = read(folder / "build" / "run" / "00_x.ipynb").cells[1].outputs
+    assert output.data["text/plain"] == "'smollm2-135m-instruct'"
+    assert not (folder / "build" / "run" / "07_x.ipynb").exists()
+
+
+@pytest.mark.slow
 def test_a_failing_cell_is_told_in_a_few_lines(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

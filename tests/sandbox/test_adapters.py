@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from sandbox.engine import load
 from sandbox.engine.load import load_model
 from sandbox.engine.parent import records
 from sandbox.engine.parent.records import JobRecord
+from sandbox.engine.sampler.models import ModelCache
+from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.text.hyperparameters import Hyperparameters
 from sandbox.engine.trainer import attention, checkpoint, loop, lora
 from sandbox.engine.trainer.attention import use_grouped_products
@@ -25,6 +28,7 @@ from sandbox.engine.trainer.messages import Started, Step, Stop, Train
 from sandbox.store import checkpoints, events, files, jobs, models
 from sandbox.store.database import Store
 from sandbox.store.tables import JobRow, ModelRow
+from tests.support.generate import ask
 from tests.support.inline_job import run_job, tiny_bases
 from tests.support.rows import new_job
 
@@ -89,7 +93,7 @@ def test_a_tuned_large_model_is_an_adapter_and_nothing_else(
     assert model.adapter == model.path == folder.name
     names = {"adapter_config.json", "adapter_model.safetensors", "README.md"}
     assert {path.name for path in folder.iterdir()} == names
-    assert "A LoRA adapter" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "library_name: peft" in (folder / "README.md").read_text(encoding="utf-8")
     weights = adapter_of(store, model)
     assert all(tensor.dtype == FP32 for tensor in weights.values())
     said = [event.message for event in events.list_events(store, model.job_id, limit=99).rows][::-1]
@@ -267,6 +271,36 @@ def test_the_loss_in_parts_is_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(torch.autograd.grad(loss, logits)[0], gradient)
     hits = int((logits.argmax(-1) == targets).sum())
     assert (tally.hits, tally.tokens) == (hits, 50)
+
+
+def test_smollm2_learns_in_a_step_and_writes_eight_tokens(
+    real_base: Callable, tmp_path: Path
+) -> None:
+    """The real weights, as a job and the sampler use them."""
+    base = real_base("smollm2-135m-instruct")
+    lines = [{"prompt": f"{age}, woman, Healing ->", "completion": " A healer."} for age in (9, 40)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    examples = ExampleSet.read(tmp_path / "t.jsonl", Encoder(base.path), "training")
+    model = load_model(base.path)
+    use_grouped_products(model)
+    model = lora.add_lora(model, lora.lora_settings(model, base.advice), 7)
+    # The learning rate of a job's first step is 0: the second one learns.
+    run = TrainingRun(model, examples, None, Hyperparameters(2, 2, 1.0, 2e-3), 7)
+    for result in run.steps():
+        assert 0 < result.metrics["train_loss"] < 8, "less than a guess: log(49152) = 10.8"
+    checkpoint.save_adapter(tmp_path / "adapter", model)
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    learned = [weight for name, weight in weights.items() if "lora_B" in name]
+    assert len(learned) == 30 * 4 and all(weight.isfinite().all() for weight in learned)
+    assert all(weight.any() for weight in learned), "they were zero before"
+    loop = ModelCache().get(str(base.path), str(tmp_path / "adapter"))
+    never = {str(token): -100 for token in loop.encoder.stop_ids}
+    loop.add(1, ask("40, woman, Healing ->", temperature=0, max_tokens=8, logit_bias=never))
+    outputs = []
+    while loop.busy:
+        outputs += loop.step()
+    assert [output.error for output in outputs if output.error] == []
+    assert outputs[-1].usage.completion_tokens == 8
 
 
 def test_a_base_may_ask_for_adapters(tiny: Path) -> None:

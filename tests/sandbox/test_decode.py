@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
-from sandbox.engine.sampler import admission, naive
+from sandbox.engine.sampler import admission, decode, naive
 from sandbox.engine.sampler.admission import Admission
-from sandbox.engine.sampler.cache import SlotCache
+from sandbox.engine.sampler.cache import SlotCache, Text
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.forward import Forward, GeneralForward, LlamaForward, Text, make_forward
+from sandbox.engine.sampler.forward import Forward, LlamaForward, make_forward
+from sandbox.engine.sampler.general import GeneralForward
+from sandbox.engine.sampler.matrix import Matrix
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo, Usage
 from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import Encoder
@@ -225,6 +227,66 @@ def test_a_full_cache_lets_choices_wait_and_changes_no_text(
     assert waited
     monkeypatch.setattr(admission, "CACHE_BYTES", 1)
     assert texts(DecodeLoop(forward, encoder), *requests) == expected
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Texts are read in parts of so many tokens."""
+    for module in (admission, decode):
+        monkeypatch.setattr(module, "PART", 7)
+    return 7
+
+
+@pytest.mark.parametrize("kind", [LlamaForward, GeneralForward])
+def test_a_text_that_is_read_in_parts_gets_the_same_answer(
+    base: Path, encoder: Encoder, request: pytest.FixtureRequest, kind: type[Forward]
+) -> None:
+    model = load_model(base)
+    requests = [changed(each, temperature=0, top_p=1.0) for each in many(16)]
+    requests.append(ask("He flies over the harbour", echo=True, top_logprobs=2))
+    expected = answer(DecodeLoop(kind(model), encoder), *requests)
+    request.getfixturevalue("small_parts")
+    found = answer(DecodeLoop(kind(model), encoder, max_slots=5), *requests)
+    assert [text_of(deltas) for deltas, _ in found] == [text_of(deltas) for deltas, _ in expected]
+    whole, parts = (
+        [info for delta in given[-1][0] for info in delta.tokens] for given in (expected, found)
+    )
+    assert [info.text for info in parts] == [info.text for info in whole]
+    for before, now in zip(whole, parts, strict=True):
+        assert now.logprob == (before.logprob and pytest.approx(before.logprob, rel=1e-3))
+
+
+def test_a_long_prompt_holds_up_the_others_for_one_part_at_a_time(
+    forward: Forward, encoder: Encoder, small_parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, read = DecodeLoop(forward, encoder), []
+    prefill = forward.prefill
+    monkeypatch.setattr(
+        forward,
+        "prefill",
+        lambda texts, cache: (read.append([len(t.ids) for t in texts]), prefill(texts, cache))[1],
+    )
+    endless = {"max_tokens": 50, "logit_bias": ENDLESS, "top_logprobs": 0}  # a piece for each token
+    loop.add(1, ask([5], **endless))
+    loop.step()
+    loop.add(2, ask([5] * 80, **endless))
+    read.clear()
+    for step in range(5):
+        assert 1 in {output.id for output in loop.step()}  # its next token
+        assert read == [[small_parts]] * (step + 1)
+    loop.add(3, ask([6, 7], **endless))
+    assert {1, 3} <= {output.id for output in loop.step()}  # a short one need not wait at all
+    assert read[-1] == [2, small_parts]
+
+
+@pytest.mark.skipif(not Matrix(torch.ones(1, 1).bfloat16()).packed, reason="no unit for bfloat16")
+def test_in_bfloat16_texts_are_the_same_alone_and_in_company(
+    encoder: Encoder, small_parts: int
+) -> None:
+    forward = LlamaForward(load_model(kept_base(num_key_value_heads=2)), torch.bfloat16)
+    requests = many(24)
+    alone = [texts(DecodeLoop(forward, encoder), request)[0] for request in requests]
+    assert texts(DecodeLoop(forward, encoder), *requests) == alone
 
 
 def test_choices_differ_and_repeat(loop: DecodeLoop) -> None:

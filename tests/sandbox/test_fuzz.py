@@ -78,6 +78,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "/completions": ({"model": "tiny", "prompt": "Hi", "max_tokens": 1}, TEXT),
     "/responses": ({"model": "tiny", "input": "Hi", "max_output_tokens": 16}, RESPONSE),
+    "/responses/input_tokens": ({"model": "tiny", "input": "Hi"}, RESPONSE),
     "/embeddings": ({"model": "tiny", "input": "Hi"}, ["input", "dimensions", "encoding_format"]),
     # No file is there, so that nothing is made.
     "/fine_tuning/jobs": ({"model": "tiny", "training_file": "file-nothing"}, JOB),

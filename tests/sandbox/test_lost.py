@@ -75,8 +75,9 @@ def use(client: OpenAI, model: str) -> Told:
         completion_window="24h",
     )
     told.batches.add(batch.id)
-    response = client.responses.create(model=model, input="Who?", max_output_tokens=16)
-    told.responses[response.id] = response.output_text
+    for background in (False, False, True):
+        response = clients.create_response(client, model, background)
+        told.responses[response.id] = clients.end_of(response)
     return told
 
 
@@ -126,7 +127,7 @@ def damage_files_and_more(
 ) -> Iterator[tuple[str, str]]:
     """Damage files, the batch and the response; yield what must be said of which."""
     gone, changed, missing, *_ = told.files
-    [deleted], [batch], [response] = told.deleted, told.batches, told.responses
+    [deleted], [batch] = told.deleted, told.batches
     db.execute("DELETE FROM files WHERE id = ?", [gone])
     yield gone, "is gone"
     (folder / changed).write_bytes(b"other")
@@ -143,8 +144,15 @@ def damage_files_and_more(
     lines = (folder / output).read_text(encoding="utf-8").splitlines(keepends=True)
     (folder / output).write_text("".join([*lines, lines[0]]), encoding="utf-8")
     yield batch, "not each answered once"
-    db.execute("DELETE FROM responses")
-    yield response, "is gone"
+    lost, other, failed = told.responses
+    db.execute("DELETE FROM responses WHERE id = ?", [lost])
+    yield lost, "is gone"
+    change = "UPDATE responses SET answer = json_set(answer, '$.output', json('[]')) WHERE id = ?"
+    db.execute(change, [other])
+    yield other, ": ' and was"
+    change = "UPDATE responses SET answer = json_set(answer, '$.status', 'failed') WHERE id = ?"
+    db.execute(change, [failed])
+    yield failed, "is 'failed: "
 
 
 def test_whatever_is_lost_or_done_twice_is_reported(

@@ -1,17 +1,21 @@
 """Models through the SDK: bases, tuned ones, checkpoints."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from openai import ConflictError, NotFoundError, OpenAI, PermissionDeniedError
 
 from sandbox.bases import SHIPPED_BASE
+from sandbox.engine.sampler.messages import Delta, Generate, Usage
 from sandbox.store import files, ids, jobs, models
 from sandbox.store.database import Store
-from tests.support.api import Api
+from tests.support.api import Api, running_api
 from tests.support.rows import new_job, new_model
+from tests.support.scripted import ScriptedSampler
 from tests.support.server import chat_lines
+from tests.support.tiny import kept_base
 from tests.support.tiny_embedder import NAME as EMBEDDER
 
 
@@ -103,3 +107,36 @@ def test_names_with_slashes_and_odd_characters_are_just_unknown(client: OpenAI) 
     for name in ("org/model", "a b", "../../etc/passwd", "%2e%2e", "é", "x" * 5000):
         with pytest.raises(NotFoundError):
             client.models.retrieve(name)
+
+
+class Recording(ScriptedSampler):
+    """Keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Generate] = []
+
+    async def generate(self, request: Generate) -> AsyncIterator[Delta | Usage]:
+        self.asked.append(request)
+        async for each in super().generate(request):
+            yield each
+
+
+def test_an_adapter_is_asked_for_on_its_base_and_a_whole_model_by_itself(
+    tmp_path: Path, base_model: str
+) -> None:
+    sampler = Recording()
+    with running_api(tmp_path / "state", sampler) as api, api.client() as client:
+        with Store(api.state) as store:
+            file = files.add_file(store, "learner", "a.jsonl", "fine-tune", chat_lines())
+            job = jobs.create_job(store, new_job(file.id, model=base_model))
+            with store.write() as db:
+                for name, adapter in (("ft:adapter", "one"), ("ft:whole", None)):
+                    models.insert_model(db, new_model(name, job, path="one", adapter=adapter))
+        folder, base = str(store.models_dir / "one"), str(kept_base())
+        expected = {base_model: (base, None), "ft:adapter": (base, folder)}
+        for name, asked in {**expected, "ft:whole": (folder, None)}.items():
+            sampler.asked.clear()
+            client.chat.completions.create(model=name, messages=[{"role": "user", "content": "x"}])
+            client.completions.create(model=name, prompt="x")
+            client.responses.create(model=name, input="x")
+            assert [(each.folder, each.adapter) for each in sampler.asked] == [asked] * 3

@@ -6,7 +6,16 @@ from typing import Any
 import httpx2
 import pytest
 from openai import OpenAI
+from openai.types import completion_create_params, embedding_create_params
+from openai.types.chat import completion_create_params as chat_create_params
+from openai.types.responses import input_token_count_params, response_create_params
+from pydantic import BaseModel
 
+from sandbox.api import response_request, text_request
+from sandbox.api.chat import ChatRequest
+from sandbox.api.completions import CompletionRequest
+from sandbox.api.embeddings import EmbeddingRequest
+from sandbox.api.response_request import InputRequest, ResponseRequest
 from tests.support.api import Api
 from tests.support.server import chat_lines
 
@@ -105,6 +114,7 @@ UNSUPPORTED = [
     ("function_call", "auto"),
     ("response_format", {"type": "json_object"}),
     ("modalities", ["text", "audio"]),
+    ("moderation", {"model": "omni-moderation-latest"}),
     ("prediction", {"type": "content", "content": "x"}),
     ("reasoning_effort", "high"),
     ("verbosity", "low"),
@@ -194,6 +204,31 @@ def test_what_the_sandbox_cannot_do(
     error = refused(http, CHAT, {name: value}, known)
     assert (error["param"], error["code"]) == (name, "unsupported_parameter")
     assert error["message"].startswith(f"Unsupported parameter: '{name}'")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "refused"),
+    [
+        (chat_create_params.CompletionCreateParamsStreaming, ChatRequest, text_request.REFUSED),
+        (completion_create_params.CompletionCreateParamsStreaming, CompletionRequest, {}),
+        (embedding_create_params.EmbeddingCreateParams, EmbeddingRequest, {}),
+        (
+            response_create_params.ResponseCreateParamsStreaming,
+            ResponseRequest,
+            response_request.REFUSED,
+        ),
+        (
+            input_token_count_params.InputTokenCountParams,
+            InputRequest,
+            response_request.REFUSED,
+        ),
+    ],
+)
+def test_every_parameter_of_the_sdk_is_known(
+    theirs: type, ours: type[BaseModel], refused: dict[str, Any]
+) -> None:
+    """Taken, or refused as one that the hosted API has."""
+    assert set(theirs.__annotations__) <= {*ours.model_fields, *refused}
 
 
 @pytest.mark.parametrize("name", ["dpo", "reinforcement"])

@@ -166,6 +166,25 @@ def test_input_items_in_pages(ask, client: OpenAI) -> None:
     assert caught.value.param == "after"
 
 
+def test_the_input_is_counted(ask, client: OpenAI) -> None:
+    first = ask()
+    fields = {"input": "And then?", "instructions": "Be kind.", "previous_response_id": first.id}
+    counted = client.responses.input_tokens.count(model="tiny", tool_choice="none", **fields)
+    assert counted.object == "response.input_tokens"
+    assert counted.input_tokens == ask(**fields).usage.input_tokens == 5 + 13 + 2 + 2
+    with pytest.raises(BadRequestError) as caught:
+        client.responses.input_tokens.count(model="tiny", input="x", reasoning={"effort": "high"})
+    assert caught.value.param == "reasoning"
+
+
+def test_a_conversation_is_not_compacted(ask, client: OpenAI) -> None:
+    with pytest.raises(BadRequestError, match="no compaction"):
+        client.responses.compact(model="tiny", input="x")
+    with pytest.raises(BadRequestError, match="cannot summarize") as caught:
+        ask(context_management=[{"type": "compaction", "compact_threshold": 1000}])
+    assert caught.value.param == "context_management"
+
+
 def test_the_same_question_gets_the_same_seed(tmp_path: Path) -> None:
     """With a server that was started with one: the conversation counts, not its ids."""
     said = []

@@ -12,7 +12,9 @@ import torch
 from sandbox.engine.load import load_model
 from sandbox.engine.sampler import forward, naive
 from sandbox.engine.sampler.decode import DecodeLoop
-from sandbox.engine.sampler.forward import GeneralForward, LlamaForward
+from sandbox.engine.sampler.forward import LlamaForward
+from sandbox.engine.sampler.general import GeneralForward
+from sandbox.engine.sampler.matrix import Matrix
 from sandbox.engine.sampler.messages import EngineError, Generate
 from sandbox.engine.sampler.models import ModelCache
 from sandbox.engine.text.encoder import Encoder
@@ -79,26 +81,25 @@ def test_a_base_and_two_adapters_answer_side_by_side(
     assert together(*[(loop, GREEDY) for loop in loops * 2]) == [plain, one, two] * 2
     base, tuned, _ = (loop.forward for loop in loops)
     assert isinstance(base, LlamaForward) and isinstance(tuned, LlamaForward)
+    assert tuned.embedding is base.embedding and tuned.head is base.head
     for ours, theirs in zip(tuned.layers, base.layers, strict=True):
-        assert ours["gate_up"] is theirs["gate_up"] and ours["down"] is theirs["down"]
-        assert ours["qkv"] is not theirs["qkv"] and ours["out"] is not theirs["out"]
+        assert ours.gate_up is theirs.gate_up and ours.down is theirs.down
+        assert ours.qkv is not theirs.qkv and ours.out is not theirs.out
     assert together((cache.get(str(grouped)), GREEDY)) == [plain]
 
 
-def test_what_a_forward_pass_joins_is_not_in_memory_twice(
-    grouped: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forward, "LARGE", 0)
-    model = load_model(grouped)
-    written_out = forward.make_forward(model)
-    assert isinstance(written_out, LlamaForward)
-    [layer, _], attention = written_out.layers, model.model.layers[0].self_attn
-    assert attention.q_proj.weight.data_ptr() == layer["qkv"].data_ptr()
-    assert attention.v_proj.weight.untyped_storage().data_ptr() == layer["qkv"].data_ptr()
-    fresh = load_model(grouped)
-    ids = torch.tensor([[5, 60, 200, 31]])
-    with torch.inference_mode():
-        torch.testing.assert_close(model(input_ids=ids).logits, fresh(input_ids=ids).logits)
+@pytest.mark.parametrize("precision", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_a_matrix_multiplies_a_row_alone_as_in_company(precision: torch.dtype) -> None:
+    draw = torch.Generator().manual_seed(0)
+    weight = torch.randn(96, 64, generator=draw).to(precision)
+    rows = torch.randn(40, 64, generator=draw).to(precision)
+    matrix = Matrix(weight)
+    expected = rows.double() @ weight.double().T
+    torch.testing.assert_close(matrix(rows).double(), expected, rtol=1e-2, atol=1e-2)
+    assert matrix.equals(weight) and not matrix.equals(-weight)
+    if precision is torch.bfloat16 and matrix.packed:
+        for count in range(1, 40):
+            assert torch.equal(matrix(rows[:count]), matrix(rows)[:count])
 
 
 def test_an_adapter_on_a_model_that_is_not_written_out(tmp_path: Path) -> None:
@@ -112,6 +113,9 @@ def test_an_adapter_on_a_model_that_is_not_written_out(tmp_path: Path) -> None:
     assert all(isinstance(loop.forward, GeneralForward) for loop in loops)
     assert together(*[(loop, GREEDY) for loop in loops]) == [plain, expected]
     assert plain != expected
+    base_weights, own_weights = (loop.forward.sizes().keys() for loop in loops)
+    assert base_weights - own_weights and own_weights - base_weights
+    assert base_weights & own_weights  # what the adapter leaves alone is in memory once
 
 
 def make_gpt2(folder: Path) -> Path:

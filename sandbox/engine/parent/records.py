@@ -244,29 +244,6 @@ def _how(started: Started) -> str | None:
     )
 
 
-WHOLE = """
-A plain Hugging Face folder:
-
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("this folder")
-tokenizer = AutoTokenizer.from_pretrained("this folder")
-```
-"""
-ADAPTER = """
-A LoRA adapter. It needs the base model, in a folder or by its name on the Hugging Face Hub:
-
-```python
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
-
-base = AutoModelForCausalLM.from_pretrained("folder of the base model")
-model = PeftModel.from_pretrained(base, "this folder")
-```
-"""
-
-
 def _readme(
     name: str, base: str, job: JobRow, started: Started, step: int, is_adapter: bool
 ) -> str:
@@ -280,4 +257,4 @@ library_name: {"peft" if is_adapter else "transformers"}
 `{base}`, fine-tuned by the job `{job.id}` up to step {step}
 ({numbers["n_epochs"]} epochs, batch size {numbers["batch_size"]}, learning rate
 {started.learning_rate:g}, seed {job.seed}).
-{ADAPTER if is_adapter else WHOLE}"""
+"""

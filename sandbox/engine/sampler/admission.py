@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from sandbox.engine.sampler.cache import BLOCK
 from sandbox.engine.sampler.choose import ChoiceState, random_generator
-from sandbox.engine.sampler.messages import Delta, EngineError, Generate
+from sandbox.engine.sampler.messages import Delta, EngineError, Generate, TokenInfo
 from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import ChatFormatError, Encoder
 
 BACKGROUND_SHARE = 0.75  # of the slots; the rest is free for those who wait for their answer
-PREFILL_TOKENS = 512  # per step, so that new prompts do not hold up the others for long
+PART = 512  # tokens of a prompt that are read in one step: a long one shall hold up nobody
 CACHE_BYTES = 2**29
 
 
@@ -49,6 +49,8 @@ class Choice:
     stream: TextStream
     tokens: list[int] = field(default_factory=list)  # so far; the model has not read the newest yet
     finish_reason: str | None = None
+    cached: int = 0  # tokens of it that the model has read
+    echoed: list[TokenInfo] = field(default_factory=list)  # of the prompt, as far as it is read
 
     @property
     def read(self) -> tuple[int, ...]:
@@ -59,6 +61,11 @@ class Choice:
     def length(self) -> int:
         """How many these are."""
         return len(self.running.prompt) + max(0, len(self.tokens) - 1)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the model has still to read what stands before the newest token."""
+        return self.cached < self.length
 
     @property
     def needs_all_logits(self) -> bool:
@@ -105,14 +112,15 @@ class Admission:
         self._waiting = deque(c for c in self._waiting if c.running.id != request_id)
 
     def put_back(self, choice: Choice) -> None:
-        """Let a choice wait again that was at work."""
+        """Let a choice wait again that was at work; it will have to be read anew."""
+        choice.cached, choice.echoed = 0, []
         self._waiting.appendleft(choice)
 
     def next(self, active: Sequence[Choice]) -> list[Choice]:
         """Take out the choices that may join ``active`` now."""
         joining: list[Choice] = []
         texts: set[tuple[int, ...]] = set()  # equal ones are read once
-        while self._waiting and sum(map(len, texts)) < PREFILL_TOKENS:
+        while self._waiting and sum(map(len, texts)) < PART:
             together = [*active, *joining, self._waiting[0]]
             if not (self._has_slot(together) and self.has_room(together, BLOCK)):
                 break

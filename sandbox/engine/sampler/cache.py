@@ -7,10 +7,20 @@ it. So a choice keeps its row from the first token to the last, whatever the oth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 BLOCK = 64  # rows grow by so many positions at a time
+
+
+class Text(NamedTuple):
+    """What is read at once, and where to: equal texts share the work."""
+
+    ids: Sequence[int]
+    slots: list[int]
+    full: bool = False  # whether the logits of all its tokens will be asked for
+    start: int = 0  # tokens before these that the slots hold already
 
 
 class NewTokens:
@@ -44,22 +54,33 @@ class SlotCache:
         self._values: list[torch.Tensor] = []
 
     def store(
-        self, layer: int, slots: Sequence[int], keys: torch.Tensor, values: torch.Tensor
+        self,
+        layer: int,
+        slots: Sequence[int],
+        start: int,
+        keys: torch.Tensor,
+        values: torch.Tensor,
     ) -> None:
-        """Store the keys and values of a prompt, [heads, tokens, size], in all of ``slots``."""
+        """Store tokens, [heads, tokens, size], after ``start`` others in all of ``slots``."""
+        end = start + keys.shape[1]
         for cached, new in ((self._keys, keys), (self._values, values)):
             if layer == len(cached):
                 cached.append(new.new_zeros(0, new.shape[0], 0, new.shape[2]))
-            cached[layer] = _with_room(cached[layer], max(slots) + 1, new.shape[1])
+            cached[layer] = _with_room(cached[layer], max(slots) + 1, end)
             for slot in slots:
-                cached[layer][slot, :, : new.shape[1]] = new
+                cached[layer][slot, :, start:end] = new
+
+    def read(self, layer: int, slot: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The keys and values of a slot's first tokens, each [heads, length, size]."""
+        return self._keys[layer][slot, :, :length], self._values[layer][slot, :, :length]
 
     def append(
         self, layer: int, new: NewTokens, keys: torch.Tensor, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store a token in each slot, [slots, heads, size]; return all that can be attended to."""
         for cached, token in ((self._keys, keys), (self._values, values)):
-            if cached[layer].shape[2] < new.width:  # slots that nobody uses now do not grow along
+            if len(cached[layer]) < len(token) or cached[layer].shape[2] < new.width:
+                # Slots that nobody uses now do not grow along.
                 cached[layer] = _with_room(cached[layer][: len(token)], len(token), new.width)
             cached[layer][new.rows, :, new.lengths] = token
         used = slice(len(keys)), slice(None), slice(new.width)

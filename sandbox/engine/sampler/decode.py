@@ -11,10 +11,10 @@ from itertools import chain
 import numpy as np
 import torch
 
-from sandbox.engine.sampler.admission import Admission, Choice, Running
-from sandbox.engine.sampler.cache import SlotCache
+from sandbox.engine.sampler.admission import PART, Admission, Choice, Running
+from sandbox.engine.sampler.cache import SlotCache, Text
 from sandbox.engine.sampler.choose import Floats, likeliest, log_probabilities, sample
-from sandbox.engine.sampler.forward import Forward, Text
+from sandbox.engine.sampler.forward import Forward
 from sandbox.engine.sampler.messages import Delta, EngineError, Generate, Output, TokenInfo, Usage
 from sandbox.engine.text.encoder import Encoder
 
@@ -63,8 +63,8 @@ class DecodeLoop:
             if self._active:
                 self._make_room()
                 self._advance()
-            if joining := self._waiting.next(self._active):
-                self._join(joining)
+            self._active += self._waiting.next(self._active)
+            self._read()
         # The requests at work fail, the loop and those waiting go on.
         except Exception as error:  # noqa: BLE001
             for choice in self._active:
@@ -83,38 +83,70 @@ class DecodeLoop:
             self._leave(slot)
 
     def _advance(self) -> None:
-        """One decoding step for every active choice."""
-        device = self.forward.device
-        tokens = torch.tensor([choice.tokens[-1] for choice in self._active], device=device)
-        lengths = torch.tensor([choice.length for choice in self._active], device=device)
-        self._draw(self.forward.step(tokens, lengths, self._cache), list(self._active))
+        """One decoding step for every choice whose text is read.
 
-    def _join(self, joining: list[Choice]) -> None:
-        """Read the texts of choices (equal ones once) and draw the first tokens of new ones."""
-        slots: dict[tuple[int, ...], list[int]] = {}
-        for slot, choice in enumerate(joining, len(self._active)):
-            slots.setdefault(choice.read, []).append(slot)
-        self._active += joining
-        full = {choice.read for choice in joining if choice.needs_all_logits}
-        texts = [Text(ids, slots[ids], ids in full) for ids in slots]
-        read = dict(zip(slots, self.forward.prefill(texts, self._cache), strict=True))
-        new = [choice for choice in joining if not choice.tokens]
+        The others run along, so that a slot stays a place in the batch. What is stored of them
+        lies behind what they have read, where the next part will be.
+        """
+        ready = [slot for slot, choice in enumerate(self._active) if not choice.reading]
+        if not ready:
+            return
+        device = self.forward.device
+        newest = [choice.tokens[-1] if choice.tokens else 0 for choice in self._active]
+        lengths = torch.tensor([choice.cached for choice in self._active], device=device)
+        found = self.forward.step(torch.tensor(newest, device=device), lengths, self._cache)
+        choices = [self._active[slot] for slot in ready]
+        for choice in choices:
+            choice.cached += 1
+        self._draw(found if len(ready) == len(found) else found[ready], choices)
+
+    def _read(self) -> None:
+        """Read the next parts of texts (equal ones once); draw the first tokens of new choices."""
+        if not (texts := self._next_parts()):
+            return
+        new, last = [], []
+        for text, read in zip(texts, self.forward.prefill(texts, self._cache), strict=True):
+            for choice in [self._active[slot] for slot in text.slots]:
+                if choice.needs_all_logits:
+                    self._describe_prompt(choice, read)
+                choice.cached += len(text.ids)
+                if not choice.reading and not choice.tokens:
+                    new.append(choice)
+                    last.append(read[-1])
         for choice in new:
             if choice.running.request.echo:
-                self._echo(choice, read[choice.read])
+                prompt, start = choice.running.prompt, choice.running.echo_start
+                self._send(choice, self.encoder.decode(prompt[start:]), choice.echoed[start:])
         if new:
-            last = torch.stack([read[choice.read][-1] for choice in new])
-            self._draw(self.forward.logits(last), new)
+            self._draw(self.forward.logits(torch.stack(last)), new)
 
-    def _echo(self, choice: Choice, read: torch.Tensor) -> None:
-        """Put the prompt itself before the answer, with its log-probabilities if wanted."""
-        prompt, start, infos = choice.running.prompt, choice.running.echo_start, []
-        if choice.needs_all_logits:
-            logits = (self.forward.logits(part).cpu().numpy() for part in read.split(ECHOED))
-            rows = chain([None], chain.from_iterable(map(log_probabilities, logits)))
-            pairs = zip(prompt, rows, strict=False)  # the last row is about the next token
-            infos = [self._describe(choice, token, row) for token, row in pairs]
-        self._send(choice, self.encoder.decode(prompt[start:]), infos[start:])
+    def _next_parts(self) -> list[Text]:
+        """What to read in this step: first what lacks least, and of a long text one part.
+
+        Parts begin at fixed places: a text shall be read in the same way in any company.
+        """
+        slots: dict[tuple[tuple[int, ...], int], list[int]] = {}
+        for slot, choice in enumerate(self._active):
+            if choice.reading:
+                slots.setdefault((choice.read, choice.cached), []).append(slot)
+        texts: list[Text] = []
+        for ids, start in sorted(slots, key=lambda text: len(text[0]) - text[1]):
+            if sum(len(text.ids) for text in texts) >= PART:
+                break
+            places = slots[ids, start]
+            full = any(self._active[slot].needs_all_logits for slot in places)
+            texts.append(Text(ids[start : start + PART], places, full, start))
+        return texts
+
+    def _describe_prompt(self, choice: Choice, read: torch.Tensor) -> None:
+        """Note the log-probabilities of a prompt's tokens, as far as it is read now."""
+        prompt, start = choice.running.prompt, choice.cached
+        if start == 0:  # nothing stands before the first one
+            choice.echoed.append(self._describe(choice, prompt[0], None))
+        logits = (self.forward.logits(part).cpu().numpy() for part in read.split(ECHOED))
+        rows = chain.from_iterable(map(log_probabilities, logits))
+        pairs = zip(prompt[start + 1 :], rows, strict=False)  # the last row is about the next token
+        choice.echoed += [self._describe(choice, token, row) for token, row in pairs]
 
     def _draw(self, found: torch.Tensor, choices: list[Choice]) -> None:
         """Sample a token for each choice from its logits, and let those that are done leave."""

@@ -1,4 +1,4 @@
-"""The forward pass of the decode loop, twice: written out for Llamas, and for any model.
+"""The forward pass of the decode loop, written out for Llamas. ``general.py`` is for any model.
 
 Small models on a CPU compute in float64. A sampled text then depends on its seed and prompt only:
 rounding, which changes with the batch, the threads and the processor, happens 9 digits below
@@ -7,26 +7,18 @@ where it could change a choice. Larger ones compute in the precision of their we
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, DynamicLayer
 
 from sandbox.engine.load import LARGE
-from sandbox.engine.sampler.cache import NewTokens, SlotCache
+from sandbox.engine.sampler.cache import NewTokens, SlotCache, Text
 from sandbox.engine.sampler.choose import CANDIDATES
-
-
-class Text(NamedTuple):
-    """What is read at once, and where to: equal texts share the work."""
-
-    ids: Sequence[int]
-    slots: list[int]
-    full: bool = False  # whether the logits of all its tokens will be asked for
+from sandbox.engine.sampler.general import GeneralForward
+from sandbox.engine.sampler.matrix import Matrix
 
 
 class Forward(Protocol):
@@ -45,11 +37,14 @@ class Forward(Protocol):
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot, each after ``lengths[slot]`` others; the next logits."""
 
+    def sizes(self) -> dict[int, int]:
+        """Bytes of its weights, under numbers that are the same where two models share one."""
+
 
 def make_forward(model: PreTrainedModel, like: Forward | None = None) -> Forward:
     """The fastest forward pass that fits the model. It shares what it can with one it is like."""
     if not _is_plain_llama(model):
-        return GeneralForward(model)
+        return GeneralForward(model, like if isinstance(like, GeneralForward) else None)
     small = model.device.type == "cpu" and model.num_parameters() <= LARGE
     dtype = torch.float64 if small else model.dtype
     return LlamaForward(model, dtype, like if isinstance(like, LlamaForward) else None)
@@ -64,6 +59,17 @@ def _is_plain_llama(model: PreTrainedModel) -> bool:
         and not config.attention_bias
         and not config.mlp_bias
     )
+
+
+class Layer(NamedTuple):
+    """The weights of a layer: matrices, and the scales of its norms."""
+
+    norm_attention: torch.Tensor
+    qkv: Matrix
+    out: Matrix
+    norm_mlp: torch.Tensor
+    gate_up: Matrix
+    down: Matrix
 
 
 # Matrices with the same input are one: a single large product is faster than several small ones.
@@ -91,55 +97,75 @@ class LlamaForward:
         dtype: torch.dtype = torch.float64,
         like: LlamaForward | None = None,
     ) -> None:
-        """Take a model's weights, and those that are equal from the pass it is ``like``."""
+        """Take a model's weights, and those that are equal from the pass it is ``like``.
+
+        The model itself is not needed any more.
+        """
         config = model.config
         self.device, self.dtype = model.device, dtype
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.size, self.eps = config.head_dim, config.rms_norm_eps
         # bfloat16 is for the matrices. What adds up from layer to layer stays finer.
         self.wide = torch.promote_types(dtype, torch.float32)
-        weights = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
-        self.embedding = weights["model.embed_tokens.weight"]  # [V, d]
-        self.head = weights["lm_head.weight"].T  # [d, V]
+        weights = model.state_dict()
+        self.embedding = weights["model.embed_tokens.weight"].to(dtype)  # [V, d]
+        if like is not None and torch.equal(self.embedding, like.embedding):
+            self.embedding = like.embedding
+        self.rows = weights["lm_head.weight"].to(dtype)  # of the head
+        if torch.equal(self.rows, self.embedding):
+            self.rows = self.embedding
+        self.head = _matrix(self.rows, like and like.head)
         self.norm = weights["model.norm.weight"].to(self.wide)
-        self.layers: list[dict[str, torch.Tensor]] = []
-        for number, module in enumerate(model.model.layers):
-            layer = self._layer(weights, f"model.layers.{number}.")
-            if like is not None:
-                _share(layer, like.layers[number])
-            if dtype is model.dtype:
-                _lend(layer, module)
-            self.layers.append(layer)
+        self.layers = [
+            self._layer(weights, f"model.layers.{number}.", like and like.layers[number])
+            for number in range(config.num_hidden_layers)
+        ]
         angles = torch.arange(config.max_position_embeddings, device=self.device)[:, None]
         angles = angles.to(self.wide) * model.model.rotary_emb.inv_freq.to(self.wide)
         self.cos = torch.cat([angles.cos(), angles.cos()], -1).to(dtype)  # [positions, D]
         self.sin = torch.cat([-angles.sin(), angles.sin()], -1).to(dtype)
         self.bytes_per_token = 2 * len(self.layers) * self.groups * self.size * dtype.itemsize
 
-    def _layer(self, weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-        """The matrices of one layer as [in, out], and the scales of its norms."""
-        layer = {
-            "norm_attention": weights[prefix + "input_layernorm.weight"].to(self.wide),
-            "norm_mlp": weights[prefix + "post_attention_layernorm.weight"].to(self.wide),
-        }
+    def _layer(self, weights: dict[str, torch.Tensor], prefix: str, like: Layer | None) -> Layer:
+        matrices = {}
         for name, parts in JOINED.items():
-            matrix = torch.cat([weights.pop(f"{prefix}{part}.weight") for part in parts]).T
-            # Each precision has a layout in which it is faster.
-            layer[name] = matrix.contiguous() if self.dtype is torch.float64 else matrix
-        return layer
+            weight = torch.cat([weights[f"{prefix}{part}.weight"] for part in parts])
+            matrices[name] = _matrix(weight.to(self.dtype), like and getattr(like, name))
+        return Layer(
+            norm_attention=weights[prefix + "input_layernorm.weight"].to(self.wide),
+            norm_mlp=weights[prefix + "post_attention_layernorm.weight"].to(self.wide),
+            **matrices,
+        )
+
+    def sizes(self) -> dict[int, int]:
+        """Bytes of its matrices."""
+        matrices = [part for layer in self.layers for part in layer if isinstance(part, Matrix)]
+        weights = [self.embedding, self.rows, self.head, *matrices]
+        return {id(weight): weight.nbytes for weight in weights}
 
     @torch.inference_mode()
     def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
         """Read texts into their slots: one after another in a row, each attends to itself."""
         lengths = [len(text.ids) for text in texts]
         ids = torch.tensor([token for text in texts for token in text.ids], device=self.device)
-        positions = torch.cat([torch.arange(length, device=self.device) for length in lengths])
+        starts = [text.start for text in texts]
+        positions = torch.cat(
+            [
+                torch.arange(start, start + length, device=self.device)
+                for start, length in zip(starts, lengths, strict=True)
+            ]
+        )
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             parts = zip(*(x.transpose(0, 1).split(lengths, 1) for x in (q, k, v)), strict=True)
             seen = []
             for text, (queries, keys, values) in zip(texts, parts, strict=True):
-                cache.store(layer, text.slots, keys, values)
+                cache.store(layer, text.slots, text.start, keys, values)
+                if text.start:
+                    past = cache.read(layer, text.slots[0], text.start)
+                    keys, values = (
+                        torch.cat(pair, 1) for pair in zip(past, (keys, values), strict=True)
+                    )
                 seen.append(_causal(queries, keys, values))
             return torch.cat(seen, 1).transpose(0, 1)
 
@@ -149,7 +175,7 @@ class LlamaForward:
     @torch.inference_mode()
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
         """Read one token per slot."""
-        # oneDNN multiplies parts of a tensor in bfloat16 only after copying them.
+        # Over whole blocks of bfloat16, sums are the same however long the longest text is.
         new = NewTokens(lengths, whole_blocks=self.dtype is torch.bfloat16)
         mask = new.mask(self.dtype)
 
@@ -157,9 +183,8 @@ class LlamaForward:
             keys, values = cache.append(layer, new, k, v)
             # The heads of a group look at the same keys: to them, they are so many queries.
             q = q.view(len(q), self.groups, -1, self.size)
-            scores = (q * self.size**-0.5) @ keys.mT + mask  # [slots, G, H / G, positions]
-            shares = scores.softmax(-1, dtype=self.wide).to(values.dtype)
-            return (shares @ values).view(len(q), self.heads, self.size)
+            seen = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+            return seen.view(len(q), self.heads, self.size)
 
         return self.logits(self._hidden(tokens, lengths, attend))
 
@@ -169,15 +194,15 @@ class LlamaForward:
         cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]
         rotated = self.heads + self.groups
         for number, layer in enumerate(self.layers):
-            h = self._normalize(x, layer["norm_attention"])
-            qkv = _product(h, layer["qkv"]).view(len(x), -1, self.size)
+            h = self._normalize(x, layer.norm_attention)
+            qkv = layer.qkv(h).view(len(x), -1, self.size)
             qk, v = qkv[:, :rotated], qkv[:, rotated:]
             qk = qk * cos + qk.roll(self.size // 2, -1) * sin  # rotate by position
             seen = attend(number, qk[:, : self.heads], qk[:, self.heads :], v)
-            x = x + _product(seen.flatten(1), layer["out"])
-            h = self._normalize(x, layer["norm_mlp"])
-            gate, up = _product(h, layer["gate_up"]).chunk(2, -1)
-            x = x + _product(F.silu(gate) * up, layer["down"])
+            x = x + layer.out(seen.flatten(1))
+            h = self._normalize(x, layer.norm_mlp)
+            gate, up = layer.gate_up(h).chunk(2, -1)
+            x = x + layer.down(F.silu(gate) * up)
         return F.rms_norm(x, self.norm.shape, self.norm, self.eps)
 
     def _normalize(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -186,113 +211,26 @@ class LlamaForward:
     @torch.inference_mode()
     def logits(self, read: torch.Tensor) -> torch.Tensor:
         """Hidden states [N, d] -> logits [N, V]; of bfloat16, the likeliest ones more finely."""
-        logits = _product(read.to(self.dtype), self.head).to(self.wide)
+        logits = self.head(read.to(self.dtype)).to(self.wide)
         if self.dtype is not self.wide:
             likeliest = logits.topk(min(CANDIDATES, logits.shape[1]), sorted=False).indices
-            finer = (self.head.T[likeliest].to(self.wide) * read[:, None]).sum(-1)
+            finer = (self.rows[likeliest].to(self.wide) * read[:, None]).sum(-1)
             logits.scatter_(1, likeliest, finer)
         return logits
 
 
-def _product(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """x [N, in] times a matrix [in, out].
-
-    A single row of bfloat16 is multiplied twice: a product of one row is summed up in another
-    order than that of many, and its text alone would not be the one in company.
-    """
-    if len(x) == 1 and x.dtype is torch.bfloat16:
-        return (x.expand(2, -1) @ matrix)[:1]
-    return x @ matrix
-
-
 def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Queries [H, T, D], keys and values [G, T, D] of one text -> what each token sees of it."""
+    """Queries [H, T, D] of the last of S tokens, keys and values [G, S, D] -> what they see."""
+    new, whole = q.shape[1], k.shape[1]
+    mask = None
+    if new < whole:
+        mask = torch.ones(new, whole, dtype=torch.bool, device=q.device).tril(whole - new)
     seen = F.scaled_dot_product_attention(
-        q[None], k[None], v[None], is_causal=True, enable_gqa=True
+        q[None], k[None], v[None], mask, is_causal=mask is None, enable_gqa=True
     )
     return seen[0]
 
 
-def _share(layer: dict[str, torch.Tensor], like: dict[str, torch.Tensor]) -> None:
-    """Take the matrices of another layer where they are equal."""
-    for name in JOINED:
-        if torch.equal(layer[name], like[name]):
-            layer[name] = like[name]
-
-
-def _lend(layer: dict[str, torch.Tensor], module: nn.Module) -> None:
-    """Let the model's own layer use these matrices, so that none is in memory twice."""
-    for name, parts in JOINED.items():
-        linears = [module.get_submodule(part) for part in parts]
-        pieces = layer[name].T.split([linear.out_features for linear in linears])
-        for linear, piece in zip(linears, pieces, strict=True):
-            linear.weight.data = piece
-
-
-class GeneralForward:
-    """Any decoder-only model of transformers, through its own forward pass."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.device, self.dtype = model.device, model.dtype
-        config = model.config.get_text_config()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self.n_layers = config.num_hidden_layers
-        self.bytes_per_token = 2 * self.n_layers * heads * size * model.dtype.itemsize
-
-    @torch.inference_mode()
-    def prefill(self, texts: list[Text], cache: SlotCache) -> list[torch.Tensor]:
-        """Read texts into their slots, one after another: large models fill the machine."""
-        logits = []
-        for text in texts:
-            ids = torch.tensor([text.ids], device=self.device)
-            layers = [_PromptLayer(cache, number, text.slots) for number in range(self.n_layers)]
-            logits.append(self._run(ids, layers, logits_to_keep=0 if text.full else 1)[0])
-        return logits
-
-    def logits(self, read: torch.Tensor) -> torch.Tensor:
-        """These are logits already."""
-        return read
-
-    @torch.inference_mode()
-    def step(self, tokens: torch.Tensor, lengths: torch.Tensor, cache: SlotCache) -> torch.Tensor:
-        """Read one token per slot."""
-        new = NewTokens(lengths)
-        mask = new.mask(self.dtype)
-        layers = [_StepLayer(cache, number, new) for number in range(self.n_layers)]
-        positions = lengths[:, None]
-        return self._run(tokens[:, None], layers, position_ids=positions, attention_mask=mask)[:, 0]
-
-    def _run(self, ids: torch.Tensor, layers: list[DynamicLayer], **options: Any) -> torch.Tensor:
-        cache = Cache(layers=layers)
-        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **options)
-        return out.logits.to(torch.promote_types(out.logits.dtype, torch.float32))
-
-
-class _PromptLayer(DynamicLayer):
-    """One layer of a SlotCache, as transformers wants to see it while it reads a prompt."""
-
-    def __init__(self, cache: SlotCache, number: int, slots: list[int]) -> None:
-        super().__init__()
-        self._cache, self._number, self._slots = cache, number, slots
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        self._cache.store(self._number, self._slots, key_states[0], value_states[0])
-        return key_states, value_states
-
-
-class _StepLayer(DynamicLayer):
-    """One layer of a SlotCache, as transformers wants to see it while it reads a token per slot."""
-
-    def __init__(self, cache: SlotCache, number: int, new: NewTokens) -> None:
-        super().__init__()
-        self._cache, self._number, self._new = cache, number, new
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        keys, values = key_states[:, :, 0], value_states[:, :, 0]
-        return self._cache.append(self._number, self._new, keys, values)
+def _matrix(weight: torch.Tensor, like: Matrix | None) -> Matrix:
+    """A matrix of a weight [out, in], or the one it would be like, if it is equal."""
+    return like if like is not None and like.equals(weight) else Matrix(weight)

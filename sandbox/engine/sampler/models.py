@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import sys
 from collections import OrderedDict
@@ -10,9 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import nn
-from transformers import PreTrainedModel
 
 from sandbox.engine.load import load_model
 from sandbox.engine.sampler.decode import DecodeLoop
@@ -34,7 +30,6 @@ class _Loaded:
 
     stamp: tuple[int, ...]  # of its files, when they were read
     bytes: int  # that it shares with no other
-    model: PreTrainedModel
     decode: DecodeLoop
 
 
@@ -82,7 +77,7 @@ class ModelCache:
                 if base is None or adapter is None:
                     self._models[name] = _load(folder, stamp)
                 else:
-                    self._models[name] = _tuned(base, adapter, stamp)
+                    self._models[name] = _tuned(base.decode, folder, adapter, stamp)
                 _give_back_memory()
         self._models.move_to_end(name)
         self._drop_old()
@@ -129,25 +124,20 @@ def _give_back_memory() -> None:
 
 def _load(folder: str, stamp: tuple[int, ...]) -> _Loaded:
     """Read a whole model."""
-    model, encoder = load_model(Path(folder)), Encoder(folder)
-    forward = make_forward(model)
-    size = sum(tensor.nbytes for tensor in model.parameters())
-    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder))
+    forward = make_forward(load_model(Path(folder)))
+    size = sum(forward.sizes().values())
+    return _Loaded(stamp, size, DecodeLoop(forward, Encoder(folder)))
 
 
-def _tuned(base: _Loaded, adapter: str, stamp: tuple[int, ...]) -> _Loaded:
+def _tuned(base: DecodeLoop, folder: str, adapter: str, stamp: tuple[int, ...]) -> _Loaded:
     """A base with an adapter added to its weights: as fast as the base.
 
     Only the matrices that the adapter changes are its own, the others are the base's.
     """
     from peft import PeftModel  # here: few servers have adapters, and it loads slowly
 
-    shared = {id(each): nn.Parameter(each.data, False) for each in base.model.parameters()}
-    model = PeftModel.from_pretrained(
-        copy.deepcopy(base.model, memo=shared), adapter, local_files_only=True
-    )
-    model = model.merge_and_unload(safe_merge=True)  # into new matrices
-    forward, encoder = make_forward(model, like=base.decode.forward), base.decode.encoder
-    known = {each.data_ptr() for each in base.model.parameters()}
-    size = sum(each.nbytes for each in model.parameters() if each.data_ptr() not in known)
-    return _Loaded(stamp, size, model, DecodeLoop(forward, encoder))
+    model = PeftModel.from_pretrained(load_model(Path(folder)), adapter, local_files_only=True)
+    forward = make_forward(model.merge_and_unload(safe_merge=True), like=base.forward)
+    known = base.forward.sizes()
+    size = sum(size for weight, size in forward.sizes().items() if weight not in known)
+    return _Loaded(stamp, size, DecodeLoop(forward, base.encoder))

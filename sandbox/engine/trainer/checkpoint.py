@@ -15,6 +15,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from sandbox.engine.trainer import processes
 from sandbox.engine.trainer.loop import TrainingRun
 
 STATE_FOLDER = "state"
@@ -34,8 +35,11 @@ TEXT_FILES = (
 def write_folder(folder: Path, fill: Callable[[Path], object]) -> None:
     """Let ``fill`` write a folder beside its place, flush it to disk, then rename it.
 
-    After a crash there is the old folder, the new one, or none; never half of one.
+    After a crash there is the old folder, the new one, or none; never half of one. Of several
+    processes that train together only the first writes.
     """
+    if not processes.is_first():
+        return
     partial, old = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -84,14 +88,15 @@ def load_state(job_folder: Path, run: TrainingRun) -> None:
 
 def save_model(folder: Path, model: PreTrainedModel, start: Path) -> None:
     """Write a plain Hugging Face folder: weights, and the tokenizer and template of ``start``."""
+    write_folder(folder, lambda target: write_model(target, model, start))
 
-    def fill(target: Path) -> None:
-        model.save_pretrained(target)
-        for pattern in TEXT_FILES:
-            for path in start.glob(pattern):
-                shutil.copyfile(path, target / path.name)
 
-    write_folder(folder, fill)
+def write_model(target: Path, model: PreTrainedModel, start: Path) -> None:
+    """Write what ``save_model`` does into a folder that is there."""
+    model.save_pretrained(target)
+    for pattern in TEXT_FILES:
+        for path in start.glob(pattern):
+            shutil.copyfile(path, target / path.name)
 
 
 def save_adapter(folder: Path, model: PeftModel) -> None:

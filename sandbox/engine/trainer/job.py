@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from sandbox.engine.pipe import CLOSED
 from sandbox.engine.text.encoder import Encoder
 from sandbox.engine.text.examples import TrainingFileError
 from sandbox.engine.text.hyperparameters import Hyperparameters, resolve
-from sandbox.engine.trainer import checkpoint, lora
+from sandbox.engine.trainer import checkpoint, lora, processes
 from sandbox.engine.trainer.attention import use_grouped_products
 from sandbox.engine.trainer.data import ExampleSet
 from sandbox.engine.trainer.loop import StepResult, TrainingFailed, TrainingRun
@@ -87,11 +88,12 @@ def train(order: Train, server: Conversation) -> Done | Failed | Stopped:
     """Train a job to its end, or until the server wants it to stop; return how it ended.
 
     While it works it holds a lock on the job's folder: a process that a killed server has left
-    behind and its successor never write there together. Raises ConnectionError only.
+    behind and its successor never write there together. Of several processes that train together
+    the first one holds it. Raises ConnectionError only.
     """
     cores = torch.get_num_threads()
     try:
-        with _locked(order, server):
+        with _locked(order, server) if processes.is_first() else nullcontext():
             return _run(order, server)
     except Interrupted:
         return Stopped(saved=False)

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from sandbox.engine.text.examples import TrainingExample
 from sandbox.engine.text.hyperparameters import Hyperparameters
+from sandbox.engine.trainer import processes
 from sandbox.engine.trainer.data import IGNORED, ExampleSet, collate, epoch_batches
 
 MICRO_BATCH = 16  # examples at once in memory
@@ -53,8 +54,8 @@ class Tally:
     """Loss and hits summed over the tokens to learn."""
 
     loss: float = 0.0
-    hits: int = 0
-    tokens: int = 0
+    hits: float = 0
+    tokens: float = 0
 
     def add(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Count N tokens, logits [N, V] and targets [N]; return their summed cross-entropy.
@@ -73,6 +74,10 @@ class Tally:
         self.hits += int(hits)
         self.tokens += len(targets)
         return total
+
+    def of_all(self) -> Tally:
+        """The sums over all processes that train together."""
+        return Tally(*processes.sums(self.loss, self.hits, self.tokens))
 
     def means(self, prefix: str) -> dict[str, float]:
         """Mean loss and accuracy per token, under the names that the API gives them."""
@@ -138,8 +143,9 @@ class TrainingRun:
             yield StepResult(self.step, self.total_steps, checkpoint, self.done, metrics)
 
     def _make_step(self, batch: Sequence[TrainingExample]) -> Tally:
-        parts = [collate(batch[i : i + MICRO_BATCH]) for i in range(0, len(batch), MICRO_BATCH)]
-        n_learned = sum(int((labels[:, 1:] != IGNORED).sum()) for _, labels in parts)
+        mine = processes.share(batch)
+        parts = [collate(mine[i : i + MICRO_BATCH]) for i in range(0, len(mine), MICRO_BATCH)]
+        n_learned = sum(sum(example.mask[1:]) for example in batch)
         tally = Tally()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate() * group["ratio"]
@@ -147,9 +153,10 @@ class TrainingRun:
         for ids, labels in parts:
             loss = tally.add(*self._predict(ids, labels))
             (loss / n_learned).backward()  # the mean over all tokens of the whole batch
+        processes.add_gradients(self.trained)
         torch.nn.utils.clip_grad_norm_(self.trained, MAX_GRAD_NORM)
         self.optimizer.step()
-        return tally
+        return tally.of_all()
 
     def _learning_rate(self) -> float:
         """Rises for the first steps, then falls in a straight line to 0."""
@@ -211,10 +218,10 @@ class TrainingRun:
     def _measure(self, batches: Sequence[Sequence[TrainingExample]]) -> Tally:
         self.model.eval()
         tally = Tally()
-        for batch in batches:
+        for batch in processes.share(batches):
             tally.add(*self._predict(*collate(batch)))
         self.model.train()
-        return tally
+        return tally.of_all()
 
 
 def _optimizer(

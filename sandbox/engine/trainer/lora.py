@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from sandbox.engine import load
 
@@ -31,7 +32,9 @@ def lora_settings(model: PreTrainedModel, advice: Mapping[str, Any]) -> dict[str
 def add_lora(model: PreTrainedModel, settings: Mapping[str, Any], seed: int) -> PeftModel:
     """Wrap a model in new adapters: only they are trained."""
     torch.manual_seed(seed)  # adapters begin with random numbers
-    config = LoraConfig(**settings, task_type="CAUSAL_LM")
+    # GPT-2, for one, keeps its matrices as [in, out].
+    transposed = any(isinstance(module, Conv1D) for module in model.modules())
+    config = LoraConfig(**settings, task_type="CAUSAL_LM", fan_in_fan_out=transposed)
     return _with_fast_sums(get_peft_model(model, config))
 
 
