@@ -213,10 +213,10 @@ def train(
             loss_now = sum(recent) / len(recent)
             report(f"step {step + 1}/{recipe.steps} loss {loss_now:.4f} {speed:.0f} tokens/s")
             recent.clear()
-            states = [part.state_dict() for part in parts]
-            torch.save(
-                {"steps": step + 1, "model": model.state_dict(), "parts": states}, unfinished
-            )
+            state = {"steps": step + 1, "model": model.state_dict()}
+            state["parts"] = [part.state_dict() for part in parts]
+            torch.save(state, unfinished.with_suffix(".new"))
+            unfinished.with_suffix(".new").replace(unfinished)
     unfinished.unlink(missing_ok=True)
 
 
