@@ -36,14 +36,14 @@ class Recipe:
     heads: int = 6
     feed_forward: int = 512
     context: int = 512
-    tokens: int = 12_000_000  # padding included
-    batch_tokens: int = 4096  # tokens a step
+    tokens: int = 10_650_000  # padding included
+    batch_tokens: int = 8192  # tokens a step
     lengths: tuple[int, ...] = (176, 224, 512)  # a document fills a row of the first that holds it
     learning_rate: float = 4e-3  # AdamW: embeddings and norms
     muon_learning_rate: float = 0.02  # Muon: the weight matrices
     sharpness: float = 1.3  # the final scale of the logits, see `sharpen`
     warmup_steps: int = 100
-    fall: float = 0.3  # the last share of the steps, in which the learning rate falls to nothing
+    fall: float = 0.4  # the last share of the steps, in which the learning rate falls to nothing
     tokenizer_documents: int = 30_000
 
     @property
