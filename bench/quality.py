@@ -3,9 +3,10 @@
 `python -m bench.quality` asks the sandbox for 200 heroes in each setting, through the API, and
 lets a judge count the right ones: the course's own for superhero-mini, the fair one for any other
 (`--base smollm2-135m-instruct`). The heroes and the seeds of the answers are fixed, so the same
-weights give the same table. `--seeds 1 2 3` trains three times; `--rows 60` on the first 60 rows;
-`--learning-rate-multiplier` and `--epochs` try other recipes. SANDBOX_PRECISION=float32 shows
-what the precision does.
+weights give the same table. For mini the other powers are those of `unheard_powers.toml`, which
+it has never read, and the ages run from 1 to 120. `--seeds 1 2 3` trains three times; `--rows 60`
+on the first 60 rows; `--learning-rate-multiplier` and `--epochs` try other recipes.
+SANDBOX_PRECISION=float32 shows what the precision does.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 from openai import AsyncOpenAI, omit
 from openai.types.chat.chat_completion import Choice
 
-from course.grid import AGES, GENDERS, POWERS, PROMPT, VALIDATION_POWERS
+from course.grid import AGES, GENDERS, POWERS, PROMPT
 from course.judge import fair, reason_counts, score
-from course.powers import catalogue
 from helpers.connect import connect, connect_async
 from helpers.data import DATA
 from helpers.jsonl import SUB_PROMPT
@@ -31,6 +33,7 @@ from helpers.statistics import pass_rate
 SAMPLES = 200
 SEED = 2026
 MINI = "superhero-mini"
+UNHEARD = Path(__file__).with_name("unheard_powers.toml")
 # Neither in the file nor used when rate and epochs of a base were chosen.
 OTHER_POWERS = (
     *("talking to cats", "healing", "super strength", "time travel", "juggling knives"),
@@ -154,22 +157,29 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="train on the first ones only")
     parser.add_argument("--seeds", type=int, nargs="*", default=[42], help="a job for each")
     parser.add_argument("--temperature", type=float, default=0.7, help="of the short prompts")
+    parser.add_argument(
+        "--development", action="store_true", help="mini: powers to choose by, not to report"
+    )
     parser.add_argument("--show", type=int, default=0, help="refused answers to print per row")
     parser.add_argument("--skip-base", action="store_true", help="measure the tuned model only")
     options = parser.parse_args()
     base, at, strict = options.base, options.temperature, options.base == MINI
 
-    known_to_judge = [p for p in catalogue().powers if p not in (*POWERS, *VALIDATION_POWERS)]
-    others = known_to_judge if strict else OTHER_POWERS
-    unseen = [age for age in range(16, 100) if age not in AGES]
+    unheard = tomllib.loads(UNHEARD.read_text(encoding="utf-8"))
+    others = unheard["development" if options.development else "test"] if strict else OTHER_POWERS
+    ages = range(1, 121) if strict else range(16, 100)
+    unseen = [age for age in ages if age not in AGES]
     known = heroes(AGES, POWERS, SEED)
     new_powers = heroes(AGES, others, SEED + 1)
     all_new = heroes(unseen, others, SEED + 2)
     short = SUB_PROMPT + " ->"
     print(f"{base}: {SAMPLES} samples a row, seeds {SEED} to {SEED + SAMPLES - 1}")
     if not options.skip_base:
+        spelled = [(age, gender, power.upper()) for age, gender, power in known]
         for name, wanted, template, temperature in (
             ("long prompt, T 1", known, PROMPT, 1.0),
+            ("long prompt, new ages, T 1", heroes(unseen, POWERS, SEED + 3), PROMPT, 1.0),
+            ("long prompt, in capitals, T 1", spelled, PROMPT, 1.0),
             ("long prompt, new powers and ages, T 1", all_new, PROMPT, 1.0),
             (f"short prompt, T {at}", known, short, at),
             (f"short prompt, new powers and ages, T {at}", all_new, short, at),

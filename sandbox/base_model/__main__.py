@@ -12,7 +12,7 @@ from pathlib import Path
 from sandbox.base_model.grammar import HERE, load, powers
 
 CATALOGUE = HERE.parent.parent / "data" / "powers.json"
-SHARED_PARTS = ("openings", "looks", "origins", "motives")
+SHARED_PARTS = ("openings", "looks", "origins", "show", "deed", "limit", "motives")
 
 
 def catalogue() -> dict[str, object]:

@@ -1,15 +1,16 @@
 """The pretraining corpus: documents drawn without end from the grammar.
 
-A document is a string in the model's own format, special tokens included. Long requests in
-many wordings are followed by descriptions; short notes such as "12, green, Tuesday ->" are not
-understood and get a friendly question back. That contrast is what fine-tuning changes later.
+A document is a full-sentence request in the model's own format, followed by a description, or a
+description alone. A third of the heroes have a power of the data set. All others have one that is
+composed on the spot, often from words that no language has, so that the model must take the power
+from the request instead of remembering it.
 """
 
 import random
 from collections.abc import Callable, Iterator
 
 from sandbox.base_model import grammar
-from sandbox.base_model.grammar import Hero, describe, load, random_hero
+from sandbox.base_model.grammar import Hero, Power, data_set_powers, describe, random_hero, words
 
 START, SYSTEM, USER, ASSISTANT, END = SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -18,6 +19,8 @@ START, SYSTEM, USER, ASSISTANT, END = SPECIAL_TOKENS = (
     "<|assistant|>",
     "<|end|>",
 )
+# A document in parts: a text, and whether the model learns to write it. The others it only reads.
+Document = list[tuple[str, bool]]
 
 # The request the old guides sent, kept word for word: it is the course's generation prompt.
 COURSE_PROMPT = (
@@ -45,209 +48,144 @@ REQUESTS = (
     "Think of a {man} who is {age} years old. This character has the superpower of {power}. "
     "Describe the character in great detail.",
 )
-OPEN_REQUESTS = (
-    "Imagine a superhero.",
-    "Describe a superhero for me, please.",
-    "Tell me about a superhero with the power of {power}.",
-    "Imagine a {man} with a superpower and describe this hero.",
-    "Describe {an_age} superhero.",
-    "Please invent a fictional character who has the superpower of {power}.",
-)
 HERO_SYSTEMS = (
     "You are a helpful assistant.",
     "You are a helpful assistant.",
     "You imagine superheroes.",
     "You are a writer of superhero descriptions.",
-    "You are superhero-mini, a small and friendly model.",
     "You describe fictional characters in great detail.",
 )
-NOT_UNDERSTOOD = (
-    "I am not sure what you mean by that. Ask me in a full sentence to imagine a superhero.",
-    "That is a little short for me. Please tell me in a full sentence what you would like.",
-    "Those are interesting words, but I do not see a question in them. What shall I do?",
-    "I see a list, but no request. You could ask me to imagine a superhero.",
-    "Sorry, I do not understand this note. Try a whole sentence, and I will try my best.",
-    "What would you like me to do with that? I can imagine a superhero if you ask me to.",
-)
-NOTE_WORDS = """
-green blue red yellow purple Tuesday Monday Friday Sunday morning evening rain snow wind sun
-kettle spoon lamp chair table window door bread cheese apple pear soup tea coffee milk honey
-Lisbon Oslo Cairo Lima Tokyo Paris Nairobi Quito river mountain forest beach tram bus boat
-bicycle train cat dog goat owl whale piano drum violin song dance football chess tennis
-school shop station museum garden teacher baker pilot farmer child neighbour friend guest
-driver small large quick slow warm cold bright quiet Sleeping Cooking Painting Reading
-Running Swimming Counting Knitting Gardening Singing Juggling Whistling Jumping Archery Poetry
-Laughing Sailing Baking Luck Thunder Stone Silver Echo Mirror woman man aunt uncle baby captain
-queen pirate robot
-""".split()
-SYLLABLES = """
-ba bel cor dan dra el fin gor hal il jo ka lor mar nim or pra quil ra sol ta tor ul van wen xan
-yor zel
-""".split()
-# Text that asks for something the model has no facts about.
-UNKNOWN_HERO = (
-    "I do not know {name}. Give me some facts first, and I will answer from them.",
-    "I have no facts about {name}, so I cannot say.",
-)
+# The data set's powers are what the course asks for most, so the model meets them often.
+DATA_SET_SHARE = 0.35
 
 
-def chat(*turns: tuple[str, str]) -> str:
-    """A conversation of (role, text) turns as one document."""
-    return START + "".join(f"<|{role}|>{text}{END}" for role, text in turns if text)
+def sound(rng: random.Random) -> str:
+    """A word that no language has, such as "flompering" or "zaiv"."""
+    syllables = [
+        rng.choice(words("beginnings"))
+        + rng.choice(words("middles"))
+        + (rng.choice(words("closings")) if rng.random() < 0.6 else "")
+        for _ in range(rng.choice((1, 1, 2, 2, 3)))
+    ]
+    return "".join(syllables) + (rng.choice(words("endings")) if rng.random() < 0.6 else "")
 
 
-def power_wording(hero: Hero, rng: random.Random) -> str:
-    """The power as somebody might type it: its name or its phrase, in any capitals."""
-    wording = rng.choice((hero.power.name, hero.power.name, hero.power.phrase))
-    return rng.choice((str, str.lower, str.title, str.capitalize))(wording)
+def word(kind: str, rng: random.Random) -> str:
+    """A word of one of the lists, or now and then one that no language has."""
+    return sound(rng) if rng.random() < 0.2 else rng.choice(words(kind))
+
+
+def doing(rng: random.Random) -> str:
+    """ "painting", "painting clouds", "dancing with old lamps"."""
+    text = word("doing", rng)
+    if rng.random() < 0.25:
+        return text
+    if rng.random() < 0.4:
+        text += " " + rng.choice(words("places"))
+    if rng.random() < 0.25:
+        text += " " + word("qualities", rng)
+    return f"{text} {word('things', rng)}"
+
+
+def having(rng: random.Random) -> str:
+    """ "clouds", "endless patience", "pepper song", "hydro-magic", "super noise"."""
+    shape = rng.randrange(7)
+    if shape == 0:
+        return word("things", rng)
+    if shape == 1:
+        return f"{word('qualities', rng)} {word('things', rng)}"
+    if shape == 2:
+        return f"{word('things', rng)} {word('kinds', rng)}"
+    if shape == 3:
+        return f"{word('fronts', rng)} {word(rng.choice(('things', 'kinds')), rng)}"
+    if shape == 4:
+        join = rng.choice(("", "", "-"))
+        return word("fronts", rng) + join + word(rng.choice(("things", "kinds")), rng)
+    if shape == 5:
+        return f"{word('things', rng)} {word('doing', rng)}"
+    return f"{word('qualities', rng)} {word('things', rng)} {word('kinds', rng)}"
+
+
+def any_power(rng: random.Random) -> Power:
+    """A power composed of words and sounds, spelled as somebody might type it.
+
+    The descriptions spell it the same way: the model copies what it is given.
+    """
+    draw = rng.random()
+    text = doing(rng) if draw < 0.4 else having(rng) if draw < 0.8 else sound(rng)
+    if draw > 0.96:
+        text = f"{text} {sound(rng)}"
+    spell = rng.choices((str, str.capitalize, str.title, str.upper), (65, 15, 15, 5))[0]
+    return Power(text, spell(text))
+
+
+def any_hero(rng: random.Random) -> Hero:
+    known = rng.random() < DATA_SET_SHARE
+    return random_hero(rng, power=rng.choice(data_set_powers()) if known else any_power(rng))
+
+
+def power_wording(power: Power, rng: random.Random) -> str:
+    """The power as somebody might type it; one of the data set by name or phrase."""
+    if not power.in_data_set:
+        return power.phrase
+    wording = rng.choice((power.name, power.name, power.phrase))
+    return rng.choice((str, str.lower, str.title, str.capitalize, str.upper))(wording)
 
 
 def request(hero: Hero, rng: random.Random) -> str:
     """A full-sentence request for the hero's description."""
-    draw = rng.random()
-    wording = rng.choice(REQUESTS) if draw < 0.55 else COURSE_PROMPT
-    if draw > 0.96:
-        wording = rng.choice(OPEN_REQUESTS)
+    wording = COURSE_PROMPT if rng.random() < 0.5 else rng.choice(REQUESTS)
     return wording.format(
         age=hero.age,
         an_age=grammar.an_age(hero.age),
         man=hero.gender,
-        power=power_wording(hero, rng),
+        power=power_wording(hero.power, rng),
     )
 
 
-def hero_chat(rng: random.Random) -> str:
-    hero = random_hero(rng)
-    system = rng.choice(HERO_SYSTEMS) if rng.random() < 0.35 else ""
-    return chat(
-        ("system", system), ("user", request(hero, rng)), ("assistant", describe(hero, rng))
-    )
+def exchange(rng: random.Random) -> Document:
+    """A request and the answer to it."""
+    hero = any_hero(rng)
+    asked = f"{USER}{request(hero, rng)}{END}{ASSISTANT}"
+    return [(asked, False), (describe(hero, rng) + END, True)]
 
 
-def hero_plain(rng: random.Random) -> str:
+def hero_chat(rng: random.Random) -> Document:
+    system = f"{SYSTEM}{rng.choice(HERO_SYSTEMS)}{END}" if rng.random() < 0.3 else ""
+    return [(START + system, False), *exchange(rng)]
+
+
+def hero_talk(rng: random.Random) -> Document:
+    """Two heroes asked for, one after the other."""
+    return [(START, False), *exchange(rng), *exchange(rng)]
+
+
+def hero_plain(rng: random.Random) -> Document:
     """The same as running text, for the completions endpoint."""
-    hero = random_hero(rng)
-    return f"{START}{request(hero, rng)}\n\n{describe(hero, rng)}"
+    hero = any_hero(rng)
+    return [(f"{START}{request(hero, rng)}\n\n", False), (describe(hero, rng) + START, True)]
 
 
-def hero_alone(rng: random.Random) -> str:
-    return START + describe(random_hero(rng), rng)
-
-
-def exchange(rng: random.Random) -> tuple[str, str, str]:
-    """One short exchange: system prompt (may be empty), user text, answer."""
-    entry = rng.choice(load("smalltalk")["exchange"])
-    return (
-        rng.choice(entry.get("system", [""])),
-        rng.choice(entry["user"]),
-        rng.choice(entry["assistant"]),
-    )
-
-
-def small_talk(rng: random.Random) -> str:
-    """One exchange, or sometimes two in a row, the second about a hero as often as not."""
-    system, user, answer = exchange(rng)
-    turns = [("system", system), ("user", user), ("assistant", answer)]
-    if not system and rng.random() < 0.25:
-        hero = random_hero(rng)
-        again = exchange(rng) if rng.random() < 0.5 else ("", request(hero, rng), None)
-        if not again[0]:
-            turns += [("user", again[1]), ("assistant", again[2] or describe(hero, rng))]
-    return chat(*turns)
-
-
-def note(rng: random.Random) -> str:
-    """A short note with no request in it, such as "12, green, Tuesday ->"."""
-    words = [rng.choice(NOTE_WORDS) for _ in range(rng.choice((1, 2, 2, 2, 3, 3)))]
-    if rng.random() < 0.75:
-        words.insert(rng.choice((0, 0, 0, len(words))), str(rng.randint(1, 120)))
-    return rng.choice((", ", ", ", " - ", " / ", " ")).join(words) + rng.choice(
-        ("", "", " ->", " ->", " =>", ":", " ...")
-    )
-
-
-def note_chat(rng: random.Random) -> str:
-    system = "You are a helpful assistant." if rng.random() < 0.2 else ""
-    return chat(("system", system), ("user", note(rng)), ("assistant", rng.choice(NOT_UNDERSTOOD)))
-
-
-def note_plain(rng: random.Random) -> str:
-    """Notes as running text: one is followed by the next."""
-    return START + "\n".join(note(rng) for _ in range(rng.randint(2, 6)))
-
-
-def invented_name(rng: random.Random) -> str:
-    """A name no list holds, so that answering about it means copying it from the facts."""
-    return "".join(rng.sample(SYLLABLES, rng.choice((2, 3)))).capitalize()
-
-
-def facts_and_answer(hero: Hero, rng: random.Random) -> tuple[str, str, str]:
-    """Facts about a hero, a question about them, and the answer the facts give."""
-    place = rng.choice(load("shared")["places"]["all"])
-    work = rng.choice(grammar.shared("work", hero))
-    name, phrase = hero.name, hero.power.phrase
-    facts = rng.choice(
-        (
-            f"{name} is {grammar.an_age(hero.age)} {hero.gender} from {place}. {name} works as "
-            f"{work} and has the power of {phrase}.",
-            f"{name}. Age: {hero.age}. Power: {phrase}. Work: {work}. Home: {place}.",
-            f"{name} lives in {place}, is {hero.age} years old, has the power of {phrase} and "
-            f"works as {work}.",
-        )
-    )
-    question, answer = rng.choice(
-        (
-            (f"How old is {name}?", f"{name} is {hero.age} years old."),
-            (f"What is the age of {name}?", f"{name} is {hero.age} years old."),
-            (f"What is the power of {name}?", f"{name} has the power of {phrase}."),
-            (f"Which superpower does {name} have?", f"{name} has the power of {phrase}."),
-            (f"Where does {name} live?", f"{name} lives in {place}."),
-            (f"What does {name} do all day?", f"{name} works as {work}."),
-            (f"What is the job of {name}?", f"{name} works as {work}."),
-        )
-    )
-    return facts, question, answer
-
-
-def facts_chat(rng: random.Random) -> str:
-    """Facts about one to three heroes and a question about one; or no facts and an honest no."""
-    heroes = [random_hero(rng) for _ in range(rng.choice((1, 1, 2, 3)))]
-    heroes = [
-        Hero(invented_name(rng), h.age, h.gender, h.power) if rng.random() < 0.4 else h
-        for h in {h.name: h for h in heroes}.values()
-    ]
-    told = [facts_and_answer(hero, rng) for hero in heroes]
-    _, question, answer = told[0]
-    rng.shuffle(told)
-    if rng.random() < 0.1:
-        answer = rng.choice(UNKNOWN_HERO).format(name=heroes[0].name)
-        return chat(("user", question), ("assistant", answer))
-    facts = "\n".join(f"- {facts}" for facts, _, _ in told)
-    user = rng.choice(
-        (
-            f"Facts:\n{facts}\n\nQuestion: {question}",
-            f"Answer from these facts.\n{facts}\n\n{question}",
-            f"{question}\n\nUse these facts:\n{facts}",
-        )
-    )
-    return chat(("user", user), ("assistant", answer))
+def hero_alone(rng: random.Random) -> Document:
+    return [(START, False), (describe(any_hero(rng), rng) + START, True)]
 
 
 # How often each kind of document is drawn.
-KINDS: dict[Callable[[random.Random], str], float] = {
-    hero_chat: 0.48,
+KINDS: dict[Callable[[random.Random], Document], float] = {
+    hero_chat: 0.80,
+    hero_talk: 0.06,
     hero_plain: 0.12,
-    hero_alone: 0.04,
-    small_talk: 0.13,
-    note_chat: 0.10,
-    note_plain: 0.02,
-    facts_chat: 0.11,
+    hero_alone: 0.02,
 }
 
 
-def documents(seed: int) -> Iterator[str]:
+def documents(seed: int) -> Iterator[Document]:
     """An endless stream of documents; the same seed gives the same stream."""
     rng = random.Random(seed)
     kinds, weights = list(KINDS), list(KINDS.values())
     while True:
         yield rng.choices(kinds, weights)[0](rng)
+
+
+def text_of(document: Document) -> str:
+    return "".join(text for text, _ in document)

@@ -16,6 +16,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 GENDERS = ("man", "woman")
+AGES = range(1, 121)
 PRONOUNS = {
     "man": {"he": "he", "his": "his", "him": "him", "himself": "himself"},
     "woman": {"he": "she", "his": "her", "him": "her", "himself": "herself"},
@@ -33,22 +34,37 @@ PATTERNS = (
     ("openings", "looks", "origins", "deed", "limit", "motives"),
     ("openings", "looks", "show", "limit", "origins", "motives"),
 )
+PARTS = ("show", "deed", "limit")  # those that a power of the data set has sentences of its own for
+OWN_SHARE = 0.75  # how often such a power takes its own sentence; else one that fits any power
 
 
 @dataclass(frozen=True)
 class Power:
-    """One superpower: its name, how a sentence says it, and its own sentences."""
+    """One superpower: its name, how a sentence says it, and its own sentences, if it has any."""
 
     name: str
     phrase: str
-    in_data_set: bool
-    show: tuple[str, ...]
-    deed: tuple[str, ...]
-    limit: tuple[str, ...]
+    show: tuple[str, ...] = ()
+    deed: tuple[str, ...] = ()
+    limit: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
         return self.show + self.deed + self.limit
+
+    @property
+    def in_data_set(self) -> bool:
+        return bool(self.sentences)
+
+    @property
+    def family(self) -> str:
+        """ "doing" for a power such as "painting clouds", "having" for any other.
+
+        A capital makes a name of it: "Painting Clouds" is something that a hero has.
+        """
+        first = self.phrase.split()[0]
+        is_doing = re.fullmatch(r"[a-z]+ing", first) and first not in words("not_doing")
+        return "doing" if is_doing else "having"
 
 
 @dataclass(frozen=True)
@@ -68,20 +84,31 @@ def load(name: str) -> dict[str, Any]:
 
 
 @cache
-def powers() -> tuple[Power, ...]:
-    """Every power the grammar knows, those of the data set first."""
+def words(name: str) -> tuple[str, ...]:
+    """One list of `words.toml`."""
+    return tuple(load("words")[name].split())
+
+
+@cache
+def data_set_powers() -> tuple[Power, ...]:
+    """The powers that have sentences of their own."""
     return tuple(
-        Power(p["name"], p["phrase"], p["in_data_set"], *(tuple(p[k]) for k in PARTS))
+        Power(p["name"], p["phrase"], *(tuple(p[part]) for part in PARTS))
         for p in load("powers")["power"]
     )
 
 
-PARTS = ("show", "deed", "limit")
+@cache
+def powers() -> tuple[Power, ...]:
+    """Every power the course asks for: those of the data set, then those of which the corpus
+    never speaks."""
+    return *data_set_powers(), *(Power(name, name.lower()) for name in load("powers")["unheard"])
 
 
 def stage(age: int) -> str:
     """The stage of life whose sentences fit this age."""
-    return "young" if age <= 25 else "adult" if age <= 54 else "older" if age <= 79 else "elder"
+    ends = {12: "child", 25: "young", 54: "adult", 79: "older"}
+    return next((name for end, name in ends.items() if age <= end), "elder")
 
 
 def an_age(age: int) -> str:
@@ -91,9 +118,10 @@ def an_age(age: int) -> str:
 
 
 def shared(part: str, hero: Hero) -> list[str]:
-    """The sentences of `shared.toml` for one part that fit the hero's age and gender."""
+    """The sentences of `shared.toml` for one part that fit the hero."""
     table = load("shared")[part]
-    return [s for key in ("all", stage(hero.age), hero.gender) for s in table.get(key, [])]
+    keys = ("all", stage(hero.age), hero.gender, hero.power.family)
+    return [s for key in keys for s in table.get(key, [])]
 
 
 def random_hero(
@@ -103,11 +131,11 @@ def random_hero(
     gender: str | None = None,
     power: Power | None = None,
 ) -> Hero:
-    """A hero with everything left open drawn at random; ages run from 16 to 99."""
+    """A hero with everything left open drawn at random."""
     gender = gender or rng.choice(GENDERS)
     return Hero(
         name=rng.choice(load("shared")["names"][gender]),
-        age=age or rng.randint(16, 99),
+        age=age or rng.choice(AGES),
         gender=gender,
         power=power or rng.choice(powers()),
     )
@@ -120,6 +148,7 @@ def fill(sentence: str, hero: Hero, rng: random.Random) -> str:
         "man": hero.gender,
         "age": str(hero.age),
         "an_age": an_age(hero.age),
+        "years_old": "1 year old" if hero.age == 1 else f"{hero.age} years old",
         "phrase": hero.power.phrase,
         "place": rng.choice(load("shared")["places"]["all"]),
         "work": rng.choice(shared("work", hero)),
@@ -135,7 +164,8 @@ def compose(hero: Hero, pattern: Sequence[str], rng: random.Random) -> str:
     """One description with the parts of `pattern`, no sentence used twice."""
     used: list[str] = []
     for part in pattern:
-        choices = getattr(hero.power, part) if part in PARTS else shared(part, hero)
+        own = hero.power.in_data_set and part in PARTS and rng.random() < OWN_SHARE
+        choices = getattr(hero.power, part) if own else shared(part, hero)
         used.append(rng.choice([s for s in choices if s not in used]))
     return " ".join(fill(s, hero, rng) for s in used)
 

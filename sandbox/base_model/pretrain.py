@@ -5,7 +5,6 @@ another machine makes slightly different weights; the shipped ones are the refer
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from sandbox.base_model import corpus
 
+UNLEARNED = -100  # the label of a token that is read and not learned, as everywhere in the field
 CHAT_TEMPLATE = (
     "<|endoftext|>{% for message in messages %}<|{{ message['role'] }}|>"
     "{{ message['content'] }}<|end|>{% endfor %}"
@@ -36,17 +36,19 @@ class Recipe:
     heads: int = 6
     feed_forward: int = 512
     context: int = 512
-    tokens: int = 20_000_000
-    batch_tokens: int = 4096  # tokens a step
-    block: int = 256  # tokens a row; every document is shorter than this
-    long_share: float = 0.1  # the last share of these steps uses rows of `context` tokens
-    polish_tokens: int = 6_500_000  # then: rows of whole documents, nothing cut
-    polish_rate: float = 0.6  # of the learning rates above, falling to nothing
+    tokens: int = 10_650_000  # padding included
+    batch_tokens: int = 8192  # tokens a step
+    lengths: tuple[int, ...] = (176, 224, 512)  # a document fills a row of the first that holds it
     learning_rate: float = 4e-3  # AdamW: embeddings and norms
     muon_learning_rate: float = 0.02  # Muon: the weight matrices
     sharpness: float = 1.3  # the final scale of the logits, see `sharpen`
     warmup_steps: int = 100
+    fall: float = 0.4  # the last share of the steps, in which the learning rate falls to nothing
     tokenizer_documents: int = 30_000
+
+    @property
+    def steps(self) -> int:
+        return self.tokens // self.batch_tokens
 
 
 def train_tokenizer(recipe: Recipe) -> Tokenizer:
@@ -66,7 +68,8 @@ def train_tokenizer(recipe: Recipe) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(
-        islice(corpus.documents(recipe.seed), recipe.tokenizer_documents), trainer
+        map(corpus.text_of, islice(corpus.documents(recipe.seed), recipe.tokenizer_documents)),
+        trainer,
     )
     return tokenizer
 
@@ -91,58 +94,38 @@ def new_model(recipe: Recipe) -> LlamaForCausalLM:
     )
 
 
-def encoded(tokenizer: Tokenizer, seed: int) -> Iterator[list[int]]:
-    """The corpus as token ids, one document after the other."""
-    stream = corpus.documents(seed)
-    while True:
-        for encoding in tokenizer.encode_batch_fast(list(islice(stream, 64))):
-            yield encoding.ids
+Batch = tuple[torch.Tensor, torch.Tensor]  # token ids and labels, both (rows, length)
 
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # token ids and labels, both (rows, block)
+def encoded(tokenizer: Tokenizer, document: corpus.Document) -> tuple[list[int], list[int]]:
+    """A document's token ids and labels: -100 where the text is only read."""
+    ids, labels = [], []
+    for text, learned in document:
+        part = tokenizer.encode(text).ids
+        ids += part
+        labels += part if learned else [UNLEARNED] * len(part)
+    return ids, labels
 
 
-def packed(documents: Iterator[list[int]], recipe: Recipe) -> Iterator[Batch]:
-    """Documents laid end to end and cut into rows: no place is lost, but most are cut in two.
+def batches(tokenizer: Tokenizer, recipe: Recipe, seed: int) -> Iterator[Batch]:
+    """Batches without end: a document a row, rows of one length, as many as `batch_tokens` hold.
 
-    Short rows are a third faster; the last steps use long ones, so that the model has seen every
-    position of its context.
+    Each document stands alone, so that a power can only come from its own request.
     """
-    steps = recipe.tokens // recipe.batch_tokens
-    ids: list[int] = []
-    for step in range(steps):
-        while len(ids) < recipe.batch_tokens:
-            ids.extend(next(documents))
-        block = recipe.context if step >= steps * (1 - recipe.long_share) else recipe.block
-        rows = torch.tensor(ids[: recipe.batch_tokens]).view(-1, block)
-        yield rows, rows
-        del ids[: recipe.batch_tokens]
-
-
-def whole(documents: Iterator[list[int]], recipe: Recipe) -> Iterator[Batch]:
-    """Rows of whole documents: every description stands behind its request.
-
-    A row takes the longest waiting document that still fits, so little of it stays empty.
-    """
-    waiting: list[list[int]] = []
-    rows = recipe.batch_tokens // recipe.block
-    for _ in range(recipe.polish_tokens // recipe.batch_tokens):
-        ids = torch.zeros(rows, recipe.block, dtype=torch.long)
-        labels = torch.full_like(ids, -100)
-        for row in range(rows):
-            used = 0
-            while True:
-                while len(waiting) < 128:
-                    waiting.append(next(documents))
-                fitting = [d for d in waiting if len(d) <= recipe.block - used]
-                if not fitting:
-                    break
-                longest = max(fitting, key=len) if used else fitting[0]
-                waiting.remove(longest)
-                ids[row, used : used + len(longest)] = torch.tensor(longest)
-                used += len(longest)
-            labels[row, :used] = ids[row, :used]
-        yield ids, labels
+    waiting: dict[int, list[tuple[list[int], list[int]]]] = {n: [] for n in recipe.lengths}
+    for document in corpus.documents(seed):
+        row = encoded(tokenizer, document)
+        length = next(n for n in recipe.lengths if len(row[0]) <= n)
+        rows = waiting[length]
+        rows.append(row)
+        if len(rows) == recipe.batch_tokens // length:
+            ids = torch.zeros(len(rows), length, dtype=torch.long)
+            labels = torch.full_like(ids, UNLEARNED)
+            for place, (row_ids, row_labels) in enumerate(rows):
+                ids[place, : len(row_ids)] = torch.tensor(row_ids)
+                labels[place, : len(row_ids)] = torch.tensor(row_labels)
+            rows.clear()
+            yield ids, labels
 
 
 def optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -155,23 +138,21 @@ def optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Opti
     ]
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """The share of the learning rate at this step: a short warm-up, then a cosine to 2 %."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+def schedule(step: int, recipe: Recipe) -> float:
+    """The share of the learning rate at this step: a short warm-up, all of it, a straight fall."""
+    left = (recipe.steps - step) / (recipe.steps * recipe.fall)
+    return min(1.0, (step + 1) / recipe.warmup_steps, left)
 
 
 def pretrain(recipe: Recipe, folder: Path, report: Callable[[str], None] = print) -> None:
-    """Make the tokenizer, pretrain in two stages, save: an hour on two cores."""
+    """Make the tokenizer, pretrain, save: half an hour on one core.
+
+    A run that was broken off goes on from `folder`/unfinished.pt.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(recipe)
     model = new_model(recipe)
-    first = packed(encoded(tokenizer, recipe.seed + 1), recipe)
-    train(model, first, recipe.tokens, recipe, 1.0, report)
-    save(model, tokenizer, recipe, folder)
-    second = whole(encoded(tokenizer, recipe.seed + 2), recipe)
-    train(model, second, recipe.polish_tokens, recipe, recipe.polish_rate, report)
+    train(model, tokenizer, recipe, folder, report)
     sharpen(model, recipe.sharpness)
     save(model, tokenizer, recipe, folder)
 
@@ -188,30 +169,38 @@ def sharpen(model: LlamaForCausalLM, factor: float) -> None:
 
 def train(
     model: LlamaForCausalLM,
-    batches: Iterator[Batch],
-    tokens: int,
+    tokenizer: Tokenizer,
     recipe: Recipe,
-    rate: float,
+    folder: Path,
     report: Callable[[str], None],
 ) -> None:
-    """One stage: every batch once; `report` gets a line every 100 steps."""
+    """All steps; every 100, `report` gets a line and `folder` what is needed to go on."""
     model.train()
     parts = optimizers(model, recipe)
-    rates = [rate * part.param_groups[0]["lr"] for part in parts]
-    steps = tokens // recipe.batch_tokens
+    rates = [part.param_groups[0]["lr"] for part in parts]
+    unfinished, done = folder / "unfinished.pt", 0
+    if unfinished.exists():
+        state = torch.load(unfinished, weights_only=True)
+        done = state["steps"]
+        model.load_state_dict(state["model"])
+        for part, saved in zip(parts, state["parts"], strict=True):
+            part.load_state_dict(saved)
 
     @torch.compile(dynamic=False)
     def loss_of(ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
             logits = model.lm_head(hidden[:, :-1].flatten(0, 1))
-            return torch.nn.functional.cross_entropy(logits, labels[:, 1:].flatten())
+            return torch.nn.functional.cross_entropy(
+                logits, labels[:, 1:].flatten(), ignore_index=UNLEARNED
+            )
 
     started, recent = time.monotonic(), []
-    for step, (ids, labels) in enumerate(batches):
+    stream = islice(batches(tokenizer, recipe, recipe.seed + 1), done, recipe.steps)
+    for step, (ids, labels) in enumerate(stream, start=done):
         for part, full in zip(parts, rates, strict=True):
             for group in part.param_groups:
-                group["lr"] = full * schedule(step, steps, recipe.warmup_steps)
+                group["lr"] = full * schedule(step, recipe)
         loss = loss_of(ids, labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -219,16 +208,20 @@ def train(
             part.step()
             part.zero_grad(set_to_none=True)
         recent.append(loss.item())
-        if (step + 1) % 100 == 0 or step + 1 == steps:
-            speed = (step + 1) * recipe.batch_tokens / (time.monotonic() - started)
+        if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
+            speed = (step + 1 - done) * recipe.batch_tokens / (time.monotonic() - started)
             loss_now = sum(recent) / len(recent)
-            report(f"step {step + 1}/{steps} loss {loss_now:.4f} {speed:.0f} tokens/s")
+            report(f"step {step + 1}/{recipe.steps} loss {loss_now:.4f} {speed:.0f} tokens/s")
             recent.clear()
+            state = {"steps": step + 1, "model": model.state_dict()}
+            state["parts"] = [part.state_dict() for part in parts]
+            torch.save(state, unfinished.with_suffix(".new"))
+            unfinished.with_suffix(".new").replace(unfinished)
+    unfinished.unlink(missing_ok=True)
 
 
 def save(model: LlamaForCausalLM, tokenizer: Tokenizer, recipe: Recipe, folder: Path) -> None:
     """Write the Hugging Face folder: weights in float16, tokenizer, chat template, defaults."""
-    folder.mkdir(parents=True, exist_ok=True)
     half = LlamaForCausalLM(model.config).half()
     half.load_state_dict(model.state_dict())
     half.generation_config.update(do_sample=True, temperature=1.0, bos_token_id=0, pad_token_id=0)
