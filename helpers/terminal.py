@@ -10,7 +10,6 @@ import sys
 from collections import deque
 from pathlib import Path
 
-COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
 from helpers.data import my_folder
 
 
@@ -31,7 +30,7 @@ def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        env=_environment(),
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     ) as process:
         for line in process.stdout or ():
             line = _without_place(line)
@@ -44,12 +43,6 @@ def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -
     if last is not None:
         print(*shown, sep="", end="")
     return process.returncode
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what a notebook's kernel says of itself: that it is a coloured terminal."""
-    kept = {name: value for name, value in os.environ.items() if name not in COLOURS}
-    return {**kept, "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
 
 
 def _split(word: str | Path) -> list[str]:
