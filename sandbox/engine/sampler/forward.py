@@ -183,8 +183,10 @@ class LlamaForward:
             keys, values = cache.append(layer, new, k, v)
             # The heads of a group look at the same keys: to them, they are so many queries.
             q = q.view(len(q), self.groups, -1, self.size)
-            seen = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-            return seen.view(len(q), self.heads, self.size)
+            # As products: torch's attention in one call may round otherwise in another company.
+            scores = (q * self.size**-0.5) @ keys.mT + mask  # [slots, G, H / G, positions]
+            shares = scores.softmax(-1, dtype=self.wide).to(values.dtype)
+            return (shares @ values).view(len(q), self.heads, self.size)
 
         return self.logits(self._hidden(tokens, lengths, attend))
 

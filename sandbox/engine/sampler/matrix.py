@@ -14,8 +14,7 @@ class Matrix:
         self.packed = _can_pack(weight)
         if self.packed:
             # oneDNN would else bring the numbers into the order in which the processor takes them
-            # for each product anew, which takes as long as the product itself. And from it,
-            # a row is added up in the same order, alone and in any company.
+            # for each product anew, which takes as long as the product itself.
             self._weight = torch.ops.mkldnn._reorder_linear_weight(weight)
         else:
             by_columns = weight.dtype is torch.float64  # faster there
@@ -23,9 +22,12 @@ class Matrix:
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows [N, in] -> [N, out]."""
-        if self.packed:
-            return torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], "")
-        return rows @ self._weight.T
+        if not self.packed:
+            return rows @ self._weight.T
+        # A row is added up in the same order in any company, but not when it is alone: two of it.
+        pair = rows.repeat(2, 1) if len(rows) == 1 else rows
+        found = torch.ops.mkldnn._linear_pointwise(pair, self._weight, None, "none", [], "")
+        return found[: len(rows)]
 
     def equals(self, weight: torch.Tensor) -> bool:
         """Whether it was made of such a weight [out, in]."""
