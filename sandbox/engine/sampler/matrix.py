@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+LONG = 1024  # numbers in a row; seen at 1,536 and not at 576 (AMD EPYC, torch 2.13)
+
 
 class Matrix:
     """A weight of a model that rows are multiplied with."""
@@ -24,10 +26,12 @@ class Matrix:
         """Rows [N, in] -> [N, out]."""
         if not self.packed:
             return rows @ self._weight.T
-        # A row is added up in the same order in any company, but not when it is alone: two of it.
-        pair = rows.repeat(2, 1) if len(rows) == 1 else rows
-        found = torch.ops.mkldnn._linear_pointwise(pair, self._weight, None, "none", [], "")
-        return found[: len(rows)]
+        # A row is added up in the same order in any company, but a long one that is alone is not.
+        alone = len(rows) == 1 and rows.shape[1] > LONG
+        found = torch.ops.mkldnn._linear_pointwise(
+            rows.repeat(2, 1) if alone else rows, self._weight, None, "none", [], ""
+        )
+        return found[:1] if alone else found
 
     def equals(self, weight: torch.Tensor) -> bool:
         """Whether it was made of such a weight [out, in]."""
