@@ -56,19 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; 0 if its model was made."""
     options = _parser().parse_args(arguments)
     try:
-        order = _order(options)
+        request = _request(options)
     except ConfigError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     processes.join()
     terminal = Terminal()
-    end = train(order, Conversation(terminal, terminal.inbox))
+    end = train(request, Conversation(terminal, terminal.inbox))
     if not isinstance(end, Done):
         say(f"sandbox: {end.message}", file=sys.stderr)
         return 1
     if processes.is_first():
-        shutil.rmtree(order.folder, ignore_errors=True)
-    say(f"Done: {order.models / f'step-{end.step}'}")
+        shutil.rmtree(request.folder, ignore_errors=True)
+    say(f"Done: {request.models / f'step-{end.step}'}")
     return 0
 
 
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _order(options: argparse.Namespace) -> Train:
+def _request(options: argparse.Namespace) -> Train:
     """The job, as a server would describe it. Raises ConfigError."""
     base = find_base(options.base)
     output = options.output.resolve()

@@ -13,7 +13,7 @@ from sandbox.engine.sampler.text_stream import TextStream
 from sandbox.engine.text.encoder import ChatFormatError, Encoder
 
 BACKGROUND_SHARE = 0.75  # of the slots; the rest is free for those who wait for their answer
-PART = 512  # tokens of a prompt that are read in one step: a long one shall hold up nobody
+PART = 512  # tokens of a prompt read in one step: a long one does not hold up the others
 CACHE_BYTES = 2**29
 
 

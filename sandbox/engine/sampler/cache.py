@@ -80,7 +80,7 @@ class SlotCache:
         """Store a token in each slot, [slots, heads, size]; return all that can be attended to."""
         for cached, token in ((self._keys, keys), (self._values, values)):
             if len(cached[layer]) < len(token) or cached[layer].shape[2] < new.width:
-                # Slots that nobody uses now do not grow along.
+                # Slots that are not in use do not grow along.
                 cached[layer] = _with_room(cached[layer][: len(token)], len(token), new.width)
             cached[layer][new.rows, :, new.lengths] = token
         used = slice(len(keys)), slice(None), slice(new.width)

@@ -123,7 +123,7 @@ class DecodeLoop:
     def _next_parts(self) -> list[Text]:
         """What to read in this step: first what lacks least, and of a long text one part.
 
-        Parts begin at fixed places: a text shall be read in the same way in any company.
+        Parts begin at fixed places, so that a text is read in the same way in any company.
         """
         slots: dict[tuple[tuple[int, ...], int], list[int]] = {}
         for slot, choice in enumerate(self._active):

@@ -80,6 +80,10 @@ JOINED = {
     "down": ("mlp.down_proj",),
 }
 
+# With so many queries at a time, the work space of each of torch's threads begins at a multiple of
+# 64 bytes. Else MKL rounds otherwise in the second thread, and texts depend on their company.
+QUERIES = 8
+
 # Layer number, queries [N, H, D], keys and values [N, G, D] -> what the queries see, [N, H, D].
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -183,8 +187,11 @@ class LlamaForward:
             keys, values = cache.append(layer, new, k, v)
             # The heads of a group look at the same keys: to them, they are so many queries.
             q = q.view(len(q), self.groups, -1, self.size)
+            asked = q.shape[2]
+            if self.dtype is torch.bfloat16:
+                q = F.pad(q, (0, 0, 0, -asked % QUERIES))
             seen = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-            return seen.view(len(q), self.heads, self.size)
+            return seen[:, :, :asked].flatten(1, 2)
 
         return self.logits(self._hidden(tokens, lengths, attend))
 

@@ -15,7 +15,7 @@ class GeneralForward:
     """Any decoder-only model of transformers, through its own forward pass."""
 
     def __init__(self, model: PreTrainedModel, like: GeneralForward | None = None) -> None:
-        """Take a model; what is equal in the one it is ``like`` shall be in memory once."""
+        """Take a model; it shares what is equal in the one it is ``like``."""
         self.model = model
         known = {} if like is None else dict(like.model.named_parameters())
         for name, weight in model.named_parameters():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+LONG = 1024  # numbers in a row; seen at 1,536 and not at 576 (AMD EPYC, torch 2.13)
+
 
 class Matrix:
     """A weight of a model that rows are multiplied with."""
@@ -14,8 +16,7 @@ class Matrix:
         self.packed = _can_pack(weight)
         if self.packed:
             # oneDNN would else bring the numbers into the order in which the processor takes them
-            # for each product anew, which takes as long as the product itself. And from it,
-            # a row is added up in the same order, alone and in any company.
+            # for each product anew, which takes as long as the product itself.
             self._weight = torch.ops.mkldnn._reorder_linear_weight(weight)
         else:
             by_columns = weight.dtype is torch.float64  # faster there
@@ -23,9 +24,14 @@ class Matrix:
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows [N, in] -> [N, out]."""
-        if self.packed:
-            return torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], "")
-        return rows @ self._weight.T
+        if not self.packed:
+            return rows @ self._weight.T
+        # A row is added up in the same order in any company, but a long one that is alone is not.
+        alone = len(rows) == 1 and rows.shape[1] > LONG
+        found = torch.ops.mkldnn._linear_pointwise(
+            rows.repeat(2, 1) if alone else rows, self._weight, None, "none", [], ""
+        )
+        return found[:1] if alone else found
 
     def equals(self, weight: torch.Tensor) -> bool:
         """Whether it was made of such a weight [out, in]."""

@@ -84,7 +84,7 @@ class Conversation:
         return message
 
 
-def train(order: Train, server: Conversation) -> Done | Failed | Stopped:
+def train(request: Train, server: Conversation) -> Done | Failed | Stopped:
     """Train a job to its end, or until the server wants it to stop; return how it ended.
 
     While it works it holds a lock on the job's folder: a process that a killed server has left
@@ -93,8 +93,8 @@ def train(order: Train, server: Conversation) -> Done | Failed | Stopped:
     """
     cores = torch.get_num_threads()
     try:
-        with _locked(order, server) if processes.is_first() else nullcontext():
-            return _run(order, server)
+        with _locked(request, server) if processes.is_first() else nullcontext():
+            return _run(request, server)
     except Interrupted:
         return Stopped(saved=False)
     except ConnectionError:
@@ -112,10 +112,10 @@ def train(order: Train, server: Conversation) -> Done | Failed | Stopped:
         torch.set_num_threads(cores)
 
 
-def _locked(order: Train, server: Conversation) -> FileLock:
+def _locked(request: Train, server: Conversation) -> FileLock:
     """The lock on the job's folder, taken; waits while another process trains the job."""
-    order.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(order.folder / LOCK)
+    request.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(request.folder / LOCK)
     while True:
         try:
             return lock.acquire(timeout=LOOK_SECONDS).lock
@@ -123,45 +123,45 @@ def _locked(order: Train, server: Conversation) -> FileLock:
             server.look()
 
 
-def _run(order: Train, server: Conversation) -> Done | Stopped:
-    encoder = Encoder(order.start)
-    training = ExampleSet.read(order.training_file, encoder, "training")
+def _run(request: Train, server: Conversation) -> Done | Stopped:
+    encoder = Encoder(request.start)
+    training = ExampleSet.read(request.training_file, encoder, "training")
     validation = None
-    if order.validation_file is not None:
-        validation = ExampleSet.read(order.validation_file, encoder, "validation")
-    model = _load(order)
+    if request.validation_file is not None:
+        validation = ExampleSet.read(request.validation_file, encoder, "validation")
+    model = _load(request)
     adapters = isinstance(model, PeftModel)
-    numbers = resolve(order.hyperparameters, order.advice, len(training.examples), adapters)
-    run = TrainingRun(model, training, validation, numbers, order.seed)
-    checkpoint.load_state(order.folder, run)
+    numbers = resolve(request.hyperparameters, request.advice, len(training.examples), adapters)
+    run = TrainingRun(model, training, validation, numbers, request.seed)
+    checkpoint.load_state(request.folder, run)
     server.send(_started(run, numbers))
     for result in run.steps():
         server.send(Step(result.step, result.total_steps, result.done, result.metrics))
-        _fail_if_asked(order.fault, result)
+        _fail_if_asked(request.fault, result)
         server.look()
         if result.checkpoint:
-            _save_model(order, run)
+            _save_model(request, run)
             if result.step == result.total_steps:
                 tokens = training.n_tokens * numbers.n_epochs
                 return Done(result.step, result.metrics, training.format, tokens)
             server.send(Checkpoint(result.step, result.metrics, training.format))
         if result.checkpoint or server.stop_wanted:
             server.sync()
-            checkpoint.save_state(order.folder, run)
+            checkpoint.save_state(request.folder, run)
         if server.stop_wanted:
             break
     return Stopped(saved=True)
 
 
-def _load(order: Train) -> PreTrainedModel | PeftModel:
+def _load(request: Train) -> PreTrainedModel | PeftModel:
     """The model to train; a PeftModel if adapters on it are."""
-    model = load_model(order.start)
-    settings = lora.lora_settings(model, order.advice)
+    model = load_model(request.start)
+    settings = lora.lora_settings(model, request.advice)
     if model.num_parameters() > load.LARGE:
         use_grouped_products(model)
-    if order.adapter is not None:
-        return lora.load_lora(model, order.adapter)
-    return model if settings is None else lora.add_lora(model, settings, order.seed)
+    if request.adapter is not None:
+        return lora.load_lora(model, request.adapter)
+    return model if settings is None else lora.add_lora(model, settings, request.seed)
 
 
 def _started(run: TrainingRun, numbers: Hyperparameters) -> Started:
@@ -175,13 +175,13 @@ def _started(run: TrainingRun, numbers: Hyperparameters) -> Started:
     )
 
 
-def _save_model(order: Train, run: TrainingRun) -> None:
-    folder = order.models / f"{order.job_id}-{run.step}"
+def _save_model(request: Train, run: TrainingRun) -> None:
+    folder = request.models / f"{request.job_id}-{run.step}"
     # An adapter needs its base, which stays. A tuned model that was the start may be deleted.
-    if isinstance(run.model, PeftModel) and order.start.parent != order.models:
+    if isinstance(run.model, PeftModel) and request.start.parent != request.models:
         checkpoint.save_adapter(folder, run.model)
     else:
-        checkpoint.save_model(folder, lora.merged(run.model), order.start)
+        checkpoint.save_model(folder, lora.merged(run.model), request.start)
 
 
 def _fail_if_asked(fault: Mapping[str, Any] | None, result: StepResult) -> None:
