@@ -17,21 +17,22 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from openai import DefaultHttpxClient, OpenAI
 
 from helpers.data import DATA
 from helpers.live import LiveView
 from helpers.sandbox import START_SECONDS, STOP_SECONDS, SandboxError
-from helpers.settings import ROOT, load_settings
-from sandbox.bases import NAMED, SHIPPED_BASE
-from sandbox.config import DEFAULT_BASE
+from helpers.settings import ROOT, fetched_model, load_settings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import TrainerCallback
 
-BASE = NAMED["smollm2-135m-instruct"]
+SMOLLM2 = "smollm2-135m-instruct"
+MINI, MINI_FOLDER = "superhero-mini", ROOT / "sandbox" / "base_model" / "weights"
+POOL = 50  # batches that are sorted together
 # Pale enough for dark letters, told apart by colour-blind eyes; every box has a border as well.
 COLOURS = ("#d5e8f0", "#fbe6d4", "#e4efdc", "#ece3f4")
 READ_ONLY = "#ffffff"  # a token that has no label
@@ -93,9 +94,28 @@ def calm_libraries() -> None:
 
 def base_folder() -> Path:
     """The folder of SmolLM2; that of superhero-mini where SmolLM2 is missing or not wanted."""
-    if BASE.is_here and load_settings().base_model != DEFAULT_BASE:
-        return BASE.path
-    return SHIPPED_BASE
+    wanted = None if load_settings().base_model == MINI else fetched_model(SMOLLM2)
+    return wanted or MINI_FOLDER
+
+
+def job_batches(lengths: Sequence[int], batch_size: int, seed: int) -> list[list[int]]:
+    """The batches of a sandbox job's first epoch, as indices into its examples.
+
+    The examples are shuffled, then sorted by length within large pools and cut into batches, and
+    the batches are shuffled. Seed and lengths alone decide, which is why a run can be repeated.
+    """
+    draw = np.random.Generator(np.random.PCG64([seed, 0]))
+    longest_first = -np.asarray(lengths)
+    batches = []
+    for pool in _cut(draw.permutation(len(lengths)), POOL * batch_size):
+        batches += _cut(pool[np.argsort(longest_first[pool], kind="stable")], batch_size)
+    full = [batch for batch in batches if len(batch) == batch_size]
+    short = [batch for batch in batches if len(batch) < batch_size]
+    return [batch.tolist() for batch in [*(full[i] for i in draw.permutation(len(full))), *short]]
+
+
+def _cut(indices: np.ndarray, size: int) -> list[np.ndarray]:
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 def gpt2_tokenizer() -> Tokenizer:
