@@ -15,7 +15,6 @@ TALK = [
     {"role": "user", "content": "Where is your ship?"},
     {"role": "assistant", "content": "In the bottle behind you."},
 ]
-LOGITS = (2.0, 1.0, 0.0, -1.0)
 RANK, STEPS = 1, 10
 
 
@@ -65,39 +64,6 @@ def _encoded(messages: Sequence[Any], tokenizer: Any) -> tuple[list[int], list[i
 
 
 @exercise("9.2")
-def nucleus(probabilities: Callable[[Any, float, float], Any]) -> Expectations:
-    yield expect(callable(probabilities), "a function", type(probabilities).__name__)
-    import torch  # takes seconds, and the notebook sets up its libraries before it is loaded
-
-    for logits in (LOGITS, LOGITS[::-1]):
-        for temperature, top_p in ((1.0, 1.0), (0.5, 1.0), (1.0, 0.8), (2.0, 0.6), (1.0, 0.1)):
-            found = [float(p) for p in probabilities(torch.tensor(logits), temperature, top_p)]
-            seen = " ".join(f"{p:.2f}" for p in found)
-            asked = f"at temperature {temperature} and top_p {top_p}"
-            yield expect(len(found) == len(logits), "a probability for every token", seen)
-            total = sum(found)
-            yield expect(abs(total - 1) < 1e-4, f"probabilities that sum to 1 {asked}", seen)
-            wanted = _nucleus(logits, temperature, top_p)
-            kept = sum(p > 0 for p in found)
-            due = sum(p > 0 for p in wanted)
-            yield expect(kept == due, f"{due} tokens to remain {asked}", f"{kept}: {seen}")
-            close = all(abs(a - b) < 1e-4 for a, b in zip(found, wanted, strict=True))
-            yield expect(close, f"the right probabilities {asked}", seen)
-
-
-def _nucleus(logits: Sequence[float], temperature: float, top_p: float) -> list[float]:
-    """The probabilities of the fewest most likely tokens that make up top_p together."""
-    weights = [math.exp(value / temperature) for value in logits]
-    share = [weight / sum(weights) for weight in weights]
-    kept: dict[int, float] = {}
-    for token in sorted(range(len(share)), key=lambda token: -share[token]):
-        kept[token] = share[token]
-        if sum(kept.values()) >= top_p - 1e-6:
-            break
-    return [kept.get(token, 0.0) / sum(kept.values()) for token in range(len(share))]
-
-
-@exercise("9.3")
 def small_adapter(model: Any, losses: Sequence[float]) -> Expectations:
     ranks = {config.r for config in model.peft_config.values()}
     yield expect(ranks == {RANK}, f"an adapter of rank {RANK}", f"rank {ranks}")
