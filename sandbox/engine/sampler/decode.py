@@ -86,7 +86,7 @@ class DecodeLoop:
         """One decoding step for every choice whose text is read.
 
         The others run along, so that a slot stays a place in the batch. What is stored of them
-        is behind what they have read, where the next part will be.
+        lies behind what they have read, where the next part will be.
         """
         ready = [slot for slot, choice in enumerate(self._active) if not choice.reading]
         if not ready:

@@ -30,7 +30,7 @@ class ExampleSet:
 
     @classmethod
     def read(cls, path: Path, encoder: Encoder, role: Role) -> ExampleSet:
-        """Read a file that was validated before. Can still raise TrainingFileError."""
+        """Read a file that was validated before. Raises TrainingFileError all the same."""
         pairs = list(read_examples(path, encoder, role))
         return cls([example for _, example in pairs], pairs[0][0] if pairs else "chat")
 
