@@ -48,7 +48,7 @@ The names in capitals are yours to fill in. The Python package has had no comman
 2026; `heroes` is the one of this course.
 """
 LINK = re.compile(r"\]\(\.\./docs/glossary\.md(?:#([^)\s]*))?\)")
-TERM = re.compile(r"^## (?P<term>.+)\n\n(?P<told>.+?) First met in (?P<where>.+)\.$", re.MULTILINE)
+TERM = re.compile(r"^## (?P<term>.+)\n\n(?P<told>.+?) Introduced in (?P<where>.+)\.$", re.MULTILINE)
 
 
 def write_all() -> None:
@@ -156,6 +156,6 @@ def with_notebooks(text: str) -> str:
 
     def line(term: re.Match[str]) -> str:
         where = first.get(anchor(term["term"]), term["where"])
-        return f"## {term['term']}\n\n{term['told']} First met in {where}."
+        return f"## {term['term']}\n\n{term['told']} Introduced in {where}."
 
     return TERM.sub(line, text)
