@@ -24,6 +24,7 @@ from course.facts import (
     UNSAID,
     Mark,
     bullets,
+    example_messages,
     marks,
     passage_text,
     practice,
@@ -53,13 +54,13 @@ GROUPS = {
 }
 ASKED = pd.concat(GROUPS, names=["group"])
 READING, REFUSALS, EPOCHS = 160, 20, 8
+EXAMPLES = example_messages()
 Results = dict[tuple[str, str], list[Mark]]
 
 
 def refusals(n: int) -> list[tuple[str, str]]:
     """Questions about other names, and the answer that the model does not know."""
-    asked = questions(pd.DataFrame({"name": PRACTICE["name"][:n]}))
-    asked = asked[[number % 4 in (0, 3) for number in range(len(asked))]]  # age, power, age, power
+    asked = questions(pd.DataFrame({"name": PRACTICE["name"][:n]})).sample(n, random_state=1)
     return list(zip(asked["question"], asked["answer"], strict=True))
 
 
@@ -143,20 +144,6 @@ def measure(
             print(f"      {kind}: {text[:110]!r}")
 
 
-def examples() -> list[dict[str, str]]:
-    """A few practice rows as messages to put in front: an age, a power, a refusal."""
-    rows = practice(200, seed=5)
-    one = rows[rows["passages"] == 1]
-    age = one[(one["field"] == "age") & one["value"].notna()].head(1)
-    power = one[(one["field"] == "power") & one["value"].notna()].head(1)
-    chosen = pd.concat([age, one[one["value"].isna()].head(1), power])
-    return [
-        {"role": role, "content": text}
-        for row in chosen.itertuples()
-        for role, text in (("user", row.prompt), ("assistant", row.answer))
-    ]
-
-
 def birthday(way: str, model: str, before: list[dict[str, str]] | None = None) -> None:
     """All known heroes turn a year older, in their passages: who notices?"""
     older = KNOWN.assign(age=KNOWN["age"] + 1)
@@ -180,7 +167,7 @@ def paired(results: Results, group: str, first: str, second: str, good: Mark = "
 def develop(base: str) -> None:
     """Which help in the prompt is better for the base model? On rows that are not asked later."""
     rows = practice(40, seed=6)
-    for name, before in (("instruction", []), ("examples", examples())):
+    for name, before in (("instruction", []), ("examples", EXAMPLES)):
         told = answered(f"development {name}", base, rows["prompt"].tolist(), before)
         expected = ["no idea" if pd.isna(value) else "right" for value in rows["value"]]
         good = sum(map(str.__eq__, marks(told, rows), expected))
@@ -199,7 +186,7 @@ def main() -> None:
     develop(base)
     measure(results, "base", base, groups=some)
     measure(results, "base, 1", base, one, groups=some)
-    measure(results, "base, examples, 1", base, one, examples(), groups=some)
+    measure(results, "base, examples, 1", base, one, EXAMPLES, groups=some)
     for seed in options.seeds:
         reader, facts = train("reading", seed), train("facts", seed)
         measure(results, f"reader, 1 {seed}", reader, one)
@@ -210,7 +197,7 @@ def main() -> None:
             for group, good in (("known", "right"), ("new", "right"), ("nobody", "no idea")):
                 paired(results, group, way, f"reader, 1 {seed}", good)
     measure(results, "base, 3", base, three, groups=("known",))
-    measure(results, "base, examples, 3", base, three, examples(), groups=("known",))
+    measure(results, "base, examples, 3", base, three, EXAMPLES, groups=("known",))
     birthday("base", base)
     if options.more:
         asks = f'{{}}\nIf you do not know, answer "{DO_NOT_KNOW}"'

@@ -128,3 +128,15 @@ def practice(n: int, seed: int = 0) -> pd.DataFrame:
         rows.append([prompt, answer, field, value, shown])
     rng.shuffle(rows)
     return pd.DataFrame(rows, columns=["prompt", "answer", "field", "value", "passages"])
+
+
+def example_messages(seed: int = 5) -> list[dict[str, str]]:
+    """Three practice rows as messages to put in front of a prompt: an age, a power, a refusal."""
+    rows = practice(40, seed=seed).query("passages == 1")
+    told, refused = rows[rows["value"].notna()], rows[rows["value"].isna()]
+    chosen = [told.query("field == 'age'"), told.query("field == 'power'"), refused]
+    return [
+        {"role": role, "content": text}
+        for row in pd.concat(kind.head(1) for kind in chosen).itertuples()
+        for role, text in (("user", row.prompt), ("assistant", row.answer))
+    ]

@@ -17,6 +17,7 @@ from course.facts import (
     RIDDLES,
     STRANGERS,
     UNSAID,
+    example_messages,
     mark,
     marks,
     passage_text,
@@ -185,6 +186,14 @@ def test_practice_can_only_be_solved_by_reading() -> None:
         assert len(lines) == row.passages and len(about) == (row.answer != DO_NOT_KNOW)
         if about:
             assert row.answer == short_answer(name, row.value) and row.value in about[0]
+
+
+def test_examples_show_an_age_a_power_and_a_refusal() -> None:
+    messages = example_messages()
+    assert [message["role"] for message in messages] == ["user", "assistant"] * 3
+    age, power, refusal = (message["content"] for message in messages[1::2])
+    assert age.split(": ")[1][:2].isdigit() and refusal == DO_NOT_KNOW
+    assert power.split(": ")[1].removesuffix(".") in PRACTICE["power"]
 
 
 def test_practice_covers_every_kind_of_question() -> None:
