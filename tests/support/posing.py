@@ -31,6 +31,7 @@ from tools.conditions import conditions
 from tools.notebooks import code_cells, execute, read, tags
 
 KEY = "sk-hosted-1234"
+COMPLETIONS = "POST /v1/completions"
 # Runs in each kernel: what is answered where `agree` asks.
 ANSWER = """
 import sys
@@ -66,7 +67,7 @@ POSES = {
         "gpt-6-luna",
         "gpt-4.1-mini-2025-04-14",
         "text-embedding-3-small",
-        ceiling="20",
+        ceiling="1000",
     ),
 }
 
@@ -131,7 +132,7 @@ class Posing(Proxy):
         return (404, error("model_not_found")) if named else self._no_multiplier(call, sent)
 
     def _plain(self, call: str, sent: bytes) -> tuple[int, Any] | None:
-        if call.endswith(("/pause", "/resume")) or call == "POST /v1/completions":
+        if call.endswith(("/pause", "/resume")) or call == COMPLETIONS:
             return 404, error(None, "Not found")
         if call == "POST /v1/fine_tuning/jobs":
             file = json.loads(sent)["training_file"]
@@ -139,8 +140,9 @@ class Posing(Proxy):
                 return 400, error("invalid_file_format", "Only chats are trained on.")
         return self._no_multiplier(call, sent)
 
-    def _shared(self, call: str, sent: bytes) -> None:
-        """All that is special about it was there before."""
+    def _shared(self, call: str, sent: bytes) -> tuple[int, Any] | None:
+        # Its models answer chats only; all else that is special about it was there before.
+        return (404, error(None, "Not a completion model")) if call == COMPLETIONS else None
 
     def _no_multiplier(self, call: str, sent: bytes) -> tuple[int, Any] | None:
         if call == "POST /v1/fine_tuning/jobs" and b"learning_rate_multiplier" in sent:
