@@ -42,11 +42,8 @@ test: $(STAMP)
 quick: $(STAMP)
 	$(VENV_PYTHON) -m pytest -n 2 --dist loadfile -m "not slow" tests
 
-# Without its questions about news and updates.
 lab: $(STAMP)
-	$(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. --LabApp.news_url=None \
-		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate \
-		notebooks/00_start_here.ipynb
+	$(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 lint: $(STAMP)
 	$(VENV_PYTHON) -m ruff check .
