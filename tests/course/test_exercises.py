@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -169,8 +168,15 @@ def words(messages: list[dict[str, str]]) -> int:
     return sum(len(message["content"].split()) for message in messages)
 
 
-def ends(shutdown_date: str | None, day: date) -> bool:
-    return shutdown_date is None or day < date.fromisoformat(shutdown_date)
+def left_over(
+    requests: list[Any], results: list[Any], settled: Collection[int] = (200, 400, 404)
+) -> list[Any]:
+    done = {
+        line["custom_id"]
+        for line in results
+        if (line.get("response") or {}).get("status_code") in settled
+    }
+    return [request for request in requests if request["custom_id"] not in done]
 
 
 def lines(number: int = 0, drop: str = "", **body: Any) -> list[dict[str, Any]]:
@@ -410,13 +416,16 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("13.1", (lines(2, drop="model"), "m"), "a model in the body of line 3"),
     ("13.1", (lines(2, model="other"), "m"), "the same model"),
     ("13.1", (lines(2, messages=[NOTE]), "m"), "the same three heroes"),
-    ("13.2", (ends,), None),
-    ("13.2", (lambda end, day: True,), "False for a model that ended in September"),
-    ("13.2", (lambda end, day: False,), "True for a model that ends in eight weeks"),
-    ("13.2", (lambda end, day: None,), "True or False for a model that ends in eight weeks"),
-    ("13.2", (lambda end, day: end is None or f"{day}" <= end,), "on the day of its end"),
-    ("13.2", (lambda end, day: end is not None and ends(end, day),), "without a date"),
-    ("13.2", (lambda end, day: day < date.fromisoformat(end),), "could not be read"),
+    ("13.2", (left_over,), None),
+    ("13.2", (lambda requests, results: requests,), "request-0 (status 400) not to be sent again"),
+    ("13.2", (lambda requests, results: [],), "request-2 (status 429) to be sent again"),
+    ("13.2", (lambda requests, results: left_over(requests, results, {200}),), "request-0"),
+    ("13.2", (lambda requests, results: left_over(requests, results)[::-1],), "their old order"),
+    ("13.2", (lambda requests, results: left_over(requests, results) * 2,), "their old order"),
+    ("13.2", (lambda requests, results: left_over(results, results),), "request-6, which has no"),
+    ("13.2", (lambda requests, results: requests.pop() and requests,), "to stay as they were"),
+    ("13.2", (lambda requests, results: None,), "a list, saw NoneType"),
+    ("13.2", (lambda requests, results: left_over(requests, results) if results else [],), "all"),
 ]
 
 
