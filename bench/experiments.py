@@ -100,13 +100,13 @@ def how(base: str) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.experiments", description=__doc__)
     parser.add_argument("--base", default="smollm2-135m-instruct")
     parser.add_argument("--out", type=Path, default=TABLE)
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no training after that")
     parser.add_argument("--fresh", action="store_true", help="forget the trainings in the file")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     table = Table.read(options.out, how(options.base))
     if options.fresh:
         table = Table(how(options.base))
