@@ -18,7 +18,7 @@ help:
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       all tests, and every notebook against its stored outputs"
 	@echo "make quick      the tests that take under a minute together"
-	@echo "make lint       check the code's style         make format   mend it"
+	@echo "make lint       check the code's style         make format   fix it"
 	@echo "make notebooks  run the notebooks and store their outputs anew"
 	@echo "make data       make the shipped files in data/ anew"
 	@echo "make docs       the book: build/docs/index.html"
@@ -42,8 +42,11 @@ test: $(STAMP)
 quick: $(STAMP)
 	$(VENV_PYTHON) -m pytest -n 2 --dist loadfile -m "not slow" tests
 
+# Without its questions about news and updates.
 lab: $(STAMP)
-	$(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
+	$(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate \
+		notebooks/00_start_here.ipynb
 
 lint: $(STAMP)
 	$(VENV_PYTHON) -m ruff check .

@@ -41,9 +41,10 @@ Made = str | bytes | Callable[[Path], object]
 
 @pytest.fixture(autouse=True)
 def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox is configured, and nothing of the learner's own."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HEROES_BASE_MODEL"):
+    """The sandbox is configured with the model that ships with it, and nothing of the learner's."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HEROES_BASE_MODEL", "superhero-mini")
     monkeypatch.setenv("HEROES_ENV_FILE", str(tmp_path / "none.env"))
     monkeypatch.setenv("COLUMNS", "400")
 
