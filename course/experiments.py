@@ -19,6 +19,7 @@ from openai.types.fine_tuning import FineTuningJob
 from course.grid import AGES, GENDERS, POWERS
 from helpers.data import DATA
 from helpers.live import progress_bar
+from helpers.statistics import Rate
 
 SEEDS = (1, 2, 3)
 KNOWN, OTHERS = "like the file", "other powers and ages"  # two groups of heroes
@@ -56,8 +57,8 @@ def grid(usual: int) -> dict[str, list[Recipe]]:
     return {
         "same epochs": [Recipe(rows, usual) for rows in (30, 60, 120)],
         "same steps": [Recipe(rows, 120 // rows * usual) for rows in (30, 60, 120)],
-        "rate": [Recipe(60, 2 * usual, rate) for rate in (0.25, 1.0, 4.0)],
-        "epochs": [Recipe(60, times * usual) for times in (1, 2, 4)],
+        "rate": [Recipe(60, usual, rate) for rate in (0.25, 1.0, 4.0)],
+        "epochs": [Recipe(30, times * usual) for times in (1, 2, 4)],
     }
 
 
@@ -119,6 +120,12 @@ def of(table: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFrame:
     """The table's rows that belong to these recipes."""
     keys = zip(table["rows"], table["epochs"], table["rate"], strict=True)
     return table[[key in recipes for key in keys]]
+
+
+def pooled(table: pd.DataFrame) -> dict[str, Rate]:
+    """The pass rate of each group, the answers of all trainings together."""
+    sums = table.groupby("group", sort=False)[["right", "n"]].sum()
+    return {str(group): Rate(int(row.right), int(row.n)) for group, row in sums.iterrows()}
 
 
 def shipped() -> tuple[pd.DataFrame, dict[str, Any]]:

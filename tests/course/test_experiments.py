@@ -25,11 +25,13 @@ from course.experiments import (
     heroes,
     measure,
     of,
+    pooled,
     scores,
     shipped,
 )
 from course.grid import AGES, POWERS, VALIDATION_POWERS
 from helpers.settings import ROOT
+from helpers.statistics import Rate
 
 UNHEARD = (ROOT / "bench" / "unheard_powers.toml").read_text(encoding="utf-8")
 USUAL = 2
@@ -95,6 +97,7 @@ def test_every_recipe_is_trained_with_every_seed() -> None:
     right = table.groupby(["rows", "group"])["right"].sum().to_dict()
     assert right == {(30, KNOWN): 60, (30, OTHERS): 0, (60, KNOWN): 60, (60, OTHERS): 60}
     assert set(of(table, recipes[1:])["rows"]) == {60}
+    assert pooled(table) == {KNOWN: Rate(120, 120), OTHERS: Rate(60, 120)}
     assert of(table, [Recipe(60, 4, 2.0)]).empty
 
 
