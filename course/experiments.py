@@ -80,14 +80,17 @@ def measure(
     recipes: Iterable[Recipe],
     create: Callable[[Recipe, int], FineTuningJob],
     ask: Callable[[str], pd.DataFrame],
+    known: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Train every recipe with every seed and ask each model, under a bar.
 
     `create` makes a job of a recipe and a seed, or finds that of the last time. `ask` gives a table
     of a model's answers, with the columns `group` and `ok`. Two rows for each training come back,
-    one for each group.
+    one for each group, behind those of `known`, whose recipes are not measured again.
     """
-    jobs = {(recipe, seed): create(recipe, seed) for recipe in recipes for seed in SEEDS}
+    before = [] if known is None else [known]
+    new = [one for one in dict.fromkeys(recipes) if not before or of(known, [one]).empty]
+    jobs = {(recipe, seed): create(recipe, seed) for recipe in new for seed in SEEDS}
     rows: list[dict[str, Any]] = []
     with progress_bar(len(jobs), 0, "training") as bar:
         for (recipe, seed), job in jobs.items():
@@ -96,7 +99,7 @@ def measure(
             training = {**recipe._asdict(), "seed": seed, "steps": last.step_number}
             rows += [training | score for score in scores(ask(model))]
             bar.update()
-    return pd.DataFrame(rows)
+    return pd.concat([*before, pd.DataFrame(rows)], ignore_index=True)
 
 
 def scores(answers: pd.DataFrame) -> list[dict[str, Any]]:

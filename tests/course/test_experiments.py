@@ -97,6 +97,9 @@ def test_every_recipe_is_trained_with_every_seed() -> None:
     right = table.groupby(["rows", "group"])["right"].sum().to_dict()
     assert right == {(30, KNOWN): 60, (30, OTHERS): 0, (60, KNOWN): 60, (60, OTHERS): 60}
     assert set(of(table, recipes[1:])["rows"]) == {60}
+    more = [*recipes, Recipe(90, 4)]
+    whole = measure(Jobs(), more, lambda recipe, seed: job(f"{recipe.rows}-{seed}"), ask, table)
+    assert whole[:12].equals(table) and set(whole[12:]["rows"]) == {90}, "only what is new"
     assert pooled(table) == {KNOWN: Rate(120, 120), OTHERS: Rate(60, 120)}
     assert of(table, [Recipe(60, 4, 2.0)]).empty
 
