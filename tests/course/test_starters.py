@@ -181,7 +181,7 @@ HELD = pd.DataFrame({"prompt": list("abcd"), "completion": list("efgh")})
     ("number", "handed_in", "said"),
     [
         ("12.1", ("I say seven.", stricter), None),
-        ("12.1", ("Six.", stricter), "that the judge of section 3 accepts"),
+        ("12.1", ("Six.", stricter), "that the judge of the sarcastic table accepts"),
         ("12.1", ("I say seven.", JUDGES["sarcastic"]), "refuses your answer"),
         ("12.1", ("I say seven.", lambda answer, row: answer == "Seven."), "100 refused"),
         ("12.1", ("I say seven.", lambda answer, row: len(answer) > 12), "the right fact"),
