@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
+from platformdirs import user_cache_path
 
 from helpers.providers import OTHER, PROVIDERS, find_provider
-from sandbox.bases import fetched
 
 ROOT = Path(__file__).resolve().parent.parent
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u00a0"
@@ -70,7 +70,7 @@ def load_settings() -> Settings:
     provider = find_provider(key, base_url)
     generator = read_variable("HEROES_GENERATOR_MODEL") or provider.generator_model
     usual = provider.base_model
-    if provider.name == "sandbox" and base_url is None and usual not in fetched():
+    if provider.name == "sandbox" and base_url is None and usual and not fetched_model(usual):
         usual = None  # no registry could be reached: the course goes on with the generator
     base = read_variable("HEROES_BASE_MODEL") or usual or generator
     if generator is None or base is None:
@@ -91,6 +91,14 @@ def load_settings() -> Settings:
         seeds=provider.seeds,
         embedding_model=read_variable("HEROES_EMBEDDING_MODEL") or provider.embedding_model,
     )
+
+
+def fetched_model(name: str) -> Path | None:
+    """The folder of a model that was fetched for the sandbox, or None if it is not there."""
+    named = os.environ.get("SANDBOX_MODELS", "").strip()
+    cache = user_cache_path("superhero-sandbox", appauthor=False) / "models"
+    folder = (Path(named).expanduser() if named else cache) / name
+    return folder if (folder / "config.json").is_file() else None
 
 
 def read_key() -> str | None:

@@ -13,8 +13,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from helpers.settings import ROOT
-from sandbox.bases import fetched, models_dir
+from helpers.settings import ROOT, fetched_model
 
 # Shipped models and the folders of their tokenizers, in Hugging Face's format. What was fetched is
 # found by its name.
@@ -111,7 +110,7 @@ class TokenCounter:
 def counter_for(model: str) -> TokenCounter | None:
     """The exact counter for a model or one tuned from it; None if its tokenizer is not here."""
     base = model.split(":")[1] if model.startswith("ft:") else model
-    folder = FOLDERS.get(base) or (models_dir() / base if base in fetched() else None)
+    folder = FOLDERS.get(base) or fetched_model(base)
     return _counter(folder) if folder and (folder / "tokenizer.json").is_file() else None
 
 

@@ -77,11 +77,11 @@ def test_a_step_is_done_when_all_its_parts_are(capsys: pytest.CaptureFixture[str
         assert of("02").state == "begun"
     for number in [*numbers_of("00"), *numbers_of("02")]:
         check(number, 1)
-    assert str(of("02")) == "[x] 02 Synthetic heroes  2 of 2 exercises, 2 of 2 files"
+    assert str(of("02")) == "[x] 02 Synthetic data    3 of 3 exercises, 2 of 2 files"
     capsys.readouterr()
     show_progress()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "[x] 00 Start here        2 of 2 exercises"
+    assert lines[0] == "[x] 00 The whole game    2 of 2 exercises"
     assert lines[-1] == "Next: 01 API key."
 
 
@@ -185,7 +185,7 @@ def test_the_commands(tmp_path: Path) -> None:
         return CliRunner().invoke(app, list(words))
 
     check("0.1", 1)
-    assert "[/] 00 Start here" in call("progress").output
+    assert "[/] 00 The whole game" in call("progress").output
     path = tmp_path / "ada.json"
     path.write_text(call("progress", "--json", "--name", "Ada").stdout)
     assert json.loads(path.read_text())["steps"] == report("Ada")["steps"]

@@ -51,7 +51,11 @@ MARKS = {
 }
 BY_HAND = "By hand the loss goes from 0.26 to 0.14"
 SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
-    (next_token_chart, (CANDIDATES,), r"Chances of the next token: ␣hero 62 %, $ 30 %, \n 5 %."),
+    (
+        next_token_chart,
+        (CANDIDATES,),
+        r"Probabilities of the next token: ␣hero 62 %, $ 30 %, \n 5 %.",
+    ),
     (
         loss_curve,
         (LOSSES,),
@@ -79,7 +83,7 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
     (
         two_curves,
         (CURVES,),
-        BY_HAND + ", the job's from 0.26 to 0.14. In 2 steps they lie on each other.",
+        BY_HAND + ", the job's from 0.26 to 0.14. In 2 steps they are the same.",
     ),
     (
         two_curves,
@@ -149,7 +153,7 @@ def test_a_chart_says_what_it_shows(
 @pytest.mark.parametrize(
     ("chart", "arguments", "message"),
     [
-        (next_token_chart, ([],), "logprobs=True"),
+        (next_token_chart, ([],), "logprobs=5"),
         (length_histogram, (TEXTS[:0],), "holds no text"),
     ],
 )

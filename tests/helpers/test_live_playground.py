@@ -137,7 +137,7 @@ def test_the_form_draws_the_hero_and_judges_it(shown: list[dict[str, Any]]) -> N
     assert asked == [(47, "man", "baking")]
     assert "<svg" in form.card.value and "&lt;baking&gt;" in form.card.value
     assert "<strong>The judge:</strong> refused." in form.card.value
-    assert "gender: says &#x27;woman&#x27; of a man" in form.card.value
+    assert "gender: 0 of 1 such words speak of a man" in form.card.value
     form.power.value = ""
     form.button.click()
     assert "power first" in form.card.value

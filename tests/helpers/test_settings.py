@@ -18,11 +18,13 @@ from helpers.settings import (
     SettingsError,
     clean_value,
     env_path,
+    fetched_model,
     load_settings,
     read_env_file,
     read_key,
     read_variable,
 )
+from sandbox import bases
 
 KEY = "sk-sandbox-" + "a1B2" * 10
 HOSTED_KEY = "sk-proj-abcdefgh"
@@ -36,6 +38,10 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith(("OPENAI_", "HEROES_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HEROES_ENV_FILE", str(tmp_path / ".env"))
+    fetched = tmp_path / "models" / "smollm2-135m-instruct" / "config.json"
+    fetched.parent.mkdir(parents=True)
+    fetched.touch()
+    monkeypatch.setenv("SANDBOX_MODELS", str(tmp_path / "models"))
     return tmp_path / ".env"
 
 
@@ -58,6 +64,14 @@ def test_without_the_fetched_model_the_course_goes_on_with_mini(
     assert load_settings().base_model == "a-model-of-my-own"
 
 
+def test_fetched_models_are_where_the_sandbox_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "smollm2-135m-instruct"
+    assert fetched_model(name) == bases.NAMED[name].path
+    assert fetched_model("all-minilm-l6-v2") is None
+    monkeypatch.delenv("SANDBOX_MODELS")
+    assert fetched_model(name) in (bases.NAMED[name].path, None)
+
+
 def test_a_hosted_key_is_openai_and_not_in_the_settings(env_file: Path) -> None:
     env_file.write_text(f"OPENAI_API_KEY='{HOSTED_KEY}'\n")
     found = load_settings()
@@ -73,10 +87,10 @@ def test_a_hosted_key_is_openai_and_not_in_the_settings(env_file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (f"OPENAI_API_KEY={KEY}\n", ("sandbox", None, "superhero-mini", "all-minilm-l6-v2")),
+        (f"OPENAI_API_KEY={KEY}\n", ("sandbox", None, "smollm2-135m-instruct", "all-minilm-l6-v2")),
         (
             f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=http://teacher:8765/v1\n",
-            ("sandbox", "http://teacher:8765/v1", "superhero-mini", "all-minilm-l6-v2"),
+            ("sandbox", "http://teacher:8765/v1", "smollm2-135m-instruct", "all-minilm-l6-v2"),
         ),
         (OTHER + "HEROES_GENERATOR_MODEL=only\n", ("other", "http://x/v1", "only", None)),
         ("HEROES_BASE_MODEL=else\n", ("sandbox", None, "else", "all-minilm-l6-v2")),

@@ -152,7 +152,7 @@ def test_cost_prices_training_files_only(heroes: HeroesInProcess) -> None:
     assert "davinci" not in shown  # it can no longer be trained
     one = heroes.json("cost", "data/train.jsonl", "-m", "superhero-mini", "--epochs", "2")
     assert (len(one), one[0]["usd"]) == (1, 0)
-    failed(heroes("cost", "data/superheroes.csv"), "superheroes.csv is no training file")
+    failed(heroes("cost", "data/superheroes.csv"), "superheroes.csv is not a training file")
 
 
 @pytest.mark.parametrize("command", [("chat", "Who are you?"), ("complete", "-p", "Meet")])
@@ -250,7 +250,7 @@ def test_a_model_that_only_chats_is_asked_in_a_chat(
         (404, "model_not_found", {}, "The model `x` has been deprecated", "`heroes models list`"),
         (429, "insufficient_quota", {}, "You exceeded your current quota", "billing page"),
         (429, "rate_limit_exceeded", {"retry-after": "7"}, "Rate limit reached", "Wait 7 s"),
-        (400, None, {}, "Unsupported parameter:\n'temperature'", "Leave the parameter out"),
+        (400, None, {}, "Unsupported parameter:\n'temperature'", "Leave out the parameter"),
         (500, None, {}, "The server had an error", "again in a minute"),
         (418, None, {}, "I am a teapot \x1b[31m", "Refused (418): I am a teapot"),
     ],

@@ -87,7 +87,7 @@ def sdk_path(names: tuple[str, ...], clients: set[str]) -> tuple[str, ...]:
 
 
 def chain(node: ast.expr) -> tuple[str, ...]:
-    """`client.with_options(…).files.create` as its names; "" stands for anything else."""
+    """`client.with_options(…).files.create` as its names; "" means anything else."""
     if isinstance(node, ast.Attribute):
         return (*chain(node.value), node.attr)
     if isinstance(node, ast.Name):
@@ -122,26 +122,29 @@ def positional(call: ast.Call) -> int:
     return sum(not isinstance(argument, ast.Starred) for argument in told)
 
 
-def keywords(call: ast.Call, dicts: dict[str, set[str]]) -> Iterator[str]:
+def keywords(call: ast.Call, dicts: list[tuple[int, str, set[str]]]) -> Iterator[str]:
     """The keywords of a call, those out of a literal dictionary `**request` included."""
     for keyword in call.keywords:
         if keyword.arg:
             yield keyword.arg
         elif isinstance(keyword.value, ast.Name):
-            yield from sorted(dicts.get(keyword.value.id, ()))
+            name, line = keyword.value.id, call.lineno
+            above = [keys for at, known, keys in dicts if known == name and at <= line]
+            yield from sorted(above[-1] if above else ())
 
 
-def literal_dicts(tree: ast.Module) -> dict[str, set[str]]:
-    """The text keys of the dictionaries that are written out and given a name."""
-    found: dict[str, set[str]] = {}
+def literal_dicts(tree: ast.Module) -> list[tuple[int, str, set[str]]]:
+    """The dictionaries that are written out and given a name: line, name and text keys."""
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             keys = {k.value for k in node.value.keys if isinstance(k, ast.Constant)}
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    found.setdefault(target.id, set()).update(k for k in keys if type(k) is str)
-    return found
+            texts = {key for key in keys if type(key) is str}
+            found += [(node.lineno, t.id, texts) for t in targets if isinstance(t, ast.Name)]
+        elif isinstance(node, ast.arg):
+            found.append((node.lineno, node.arg, set()))  # what a caller hands in is not known
+    return sorted(found, key=lambda each: each[0])
 
 
 def notebook_code(path: Path) -> ast.Module:
@@ -215,6 +218,7 @@ GOOD = [
     "def show(them: openai.OpenAI): them.models.retrieve('x')",
     "once = client.with_options(max_retries=0)\nonce.fine_tuning.jobs.create(...)",
     "request = {'model': m, 'suffix': s}\nclient.fine_tuning.jobs.create(**request)",
+    "r = {'file': f}\nr = {'model': m}\nclient.fine_tuning.jobs.create(**r)\nr = {'x': 1}",
 ]
 BAD = [
     ("client.files.create(file=path, purpos='fine-tune')", "no purpos="),
@@ -228,6 +232,7 @@ BAD = [
     ("client.models.with_raw_response.find(name)", "there is no find"),
     ("client.files.delete(one, two)", "takes 1 values"),
     ("request: dict = {'modle': m}\nclient.fine_tuning.jobs.create(**request)", "no modle="),
+    ("r = {'model': m}\nr = {'modle': m}\nclient.fine_tuning.jobs.create(**r)", "no modle="),
 ]
 
 
