@@ -115,6 +115,13 @@ def test_a_picture_without_words_stops_the_build() -> None:
         course_notebooks.described(notebook, "00")
 
 
+def test_a_chart_says_once_what_it_shows() -> None:
+    picture = {"metadata": {"image/png": {"alt": "Two of ten."}}, "data": {"image/png": ""}}
+    outputs = [{"text": ["before\n", "Two of ten.\n"]}, picture, {"text": "Two of ten.\n"}]
+    course_notebooks.leave_out_what_alt_texts_say(outputs)
+    assert outputs == [{"text": "before\n"}, picture]
+
+
 def test_widgets_are_left_out_and_their_twins_stay(book: Book) -> None:
     for path in NOTEBOOK_FILES:
         html = book.pages[f"notebooks/{path.stem}.html"].text
