@@ -1,4 +1,4 @@
-"""The experiments of notebook 08 about rows and steps with a larger base, three seeds each.
+"""The experiment of notebook 08 about rows and steps with a larger base, three seeds each.
 
 `python -m bench.experiments --base smollm2-135m-instruct` trains every recipe with the seeds 1, 2
 and 3, asks each model for the forty heroes of the notebook, and writes a table, which the notebook
@@ -42,12 +42,14 @@ class Table:
 
     @classmethod
     def read(cls, path: Path, made: dict[str, Any]) -> Table:
-        """The table in the file. An empty one if there is none, or one made in another way."""
+        """The trainings in the file that are wanted; none, if they were made in another way."""
         if not path.is_file():
             return cls(made)
         kept = cls(**json.loads(path.read_text(encoding="utf-8")))
-        same = all(kept.made.get(key) == made[key] for key in made if key != "date")
-        return kept if same else cls(made)
+        if any(kept.made.get(key) != made[key] for key in made if key != "date"):
+            return cls(made)
+        recipes = recipes_of(made["base"])
+        return cls(kept.made, [each for each in kept.trainings if recipe_of(each) in recipes])
 
     def write(self, path: Path) -> None:
         lines = ",\n  ".join(json.dumps(training) for training in self.trainings)
@@ -56,15 +58,19 @@ class Table:
 
     def missing(self, recipes: Sequence[Recipe]) -> list[tuple[Recipe, int]]:
         """What is still to be trained, recipe by recipe."""
-        done = {(Recipe(t["rows"], t["epochs"], t["rate"]), t["seed"]) for t in self.trainings}
+        done = {(recipe_of(training), training["seed"]) for training in self.trainings}
         wanted = [(recipe, seed) for recipe in recipes for seed in SEEDS]
         return [key for key in wanted if key not in done]
 
 
+def recipe_of(training: dict[str, Any]) -> Recipe:
+    return Recipe(training["rows"], training["epochs"], training["rate"])
+
+
 def recipes_of(base: str) -> list[Recipe]:
-    """The recipes of both experiments about rows, each once."""
+    """Rows with the same epochs, and the fewest rows with the steps of the most."""
     recipes = grid(int(find_base(base).advice["n_epochs"]))
-    return list(dict.fromkeys(recipes["same epochs"] + recipes["same steps"]))
+    return [*recipes["same epochs"], recipes["same steps"][0]]
 
 
 def train_and_ask(base: str, recipe: Recipe, seed: int) -> list[dict[str, Any]]:

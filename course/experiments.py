@@ -57,7 +57,7 @@ def grid(usual: int) -> dict[str, list[Recipe]]:
     return {
         "same epochs": [Recipe(rows, usual) for rows in (30, 60, 120)],
         "same steps": [Recipe(rows, 120 // rows * usual) for rows in (30, 60, 120)],
-        "rate": [Recipe(60, usual, rate) for rate in (0.25, 1.0, 4.0)],
+        "rate": [Recipe(60, 2 * usual, rate) for rate in (0.25, 1.0, 4.0)],
         "epochs": [Recipe(30, times * usual) for times in (1, 2, 4)],
     }
 

@@ -147,8 +147,9 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
 def test_a_table_that_was_made_in_another_way_is_not_continued(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     made = command.how("superhero-mini")
-    command.Table(made, [{"rows": 30}]).write(path)
-    assert command.Table.read(path, made | {"date": "2030-01-01"}).trainings == [{"rows": 30}]
+    wanted, other = {"rows": 30, "epochs": 4, "rate": 1.0}, {"rows": 7, "epochs": 4, "rate": 1.0}
+    command.Table(made, [wanted, other]).write(path)
+    assert command.Table.read(path, made | {"date": "2030-01-01"}).trainings == [wanted]
     assert not command.Table.read(path, made | {"temperature": 1.0}).trainings
 
 
