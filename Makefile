@@ -18,7 +18,7 @@ help:
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       all tests, and every notebook against its stored outputs"
 	@echo "make quick      the tests that take under a minute together"
-	@echo "make lint       check the code's style         make format   mend it"
+	@echo "make lint       check the code's style         make format   fix it"
 	@echo "make notebooks  run the notebooks and store their outputs anew"
 	@echo "make data       make the shipped files in data/ anew"
 	@echo "make docs       the book: build/docs/index.html"

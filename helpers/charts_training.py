@@ -108,7 +108,7 @@ def two_curves(axes: Axes, frame: pd.DataFrame) -> str:
         axes.plot(both["step"], both["job"], label="the job", **style)
         first, last = both["job"].iloc[[0, -1]]
         gap = (both["by_hand"] - both["job"]).abs().max()
-        close = "lie on each other" if gap < 0.001 else f"are up to {gap:.2f} apart"
+        close = "are the same" if gap < 0.001 else f"are up to {gap:.2f} apart"
         told += f", the job's from {first:.2f} to {last:.2f}. In {len(both)} steps they {close}."
     axes.set_ylim(bottom=0)
     axes.set(xlabel="step", title="Training loss, twice")

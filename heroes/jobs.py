@@ -44,7 +44,7 @@ def get(job_id: JobId, json: Json = False) -> None:
 
 STEERING = {
     "cancel": "Cancel a job. What it has learned is lost.",
-    "pause": "Pause a job after its present step.",
+    "pause": "Pause a job after its current step.",
     "resume": "Resume a paused job where it stopped.",
 }
 

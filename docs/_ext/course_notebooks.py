@@ -1,4 +1,4 @@
-"""The notebooks as pages: what a page can't show is left out, and what it shows is told in words.
+"""The notebooks as pages: what a page can't show is left out, and pictures get their descriptions.
 
 - A widget needs a running notebook. Each prints a sentence or a result that says the same, so the
   page leaves the widget itself out (and with it 3.6 MB of JavaScript that would only look alive).
@@ -52,7 +52,7 @@ def without_widgets(app: Sphinx, docname: str, content: list[str]) -> None:
         if each["cell_type"] == "code":
             for output in each["outputs"]:
                 if WIDGET in output.get("data", {}):
-                    # Nothing moves on a page: the words that stand in the widget's place.
+                    # A page has no live widgets: these words replace one.
                     output["data"] = {"text/plain": output["data"]["text/plain"]}
     content[0] = json.dumps(notebook, ensure_ascii=False)
 

@@ -47,7 +47,7 @@ class BeforeAndAfter(SphinxDirective):
         raise ExtensionError(f"{PREDICTION}: the cell {cell_id!r} stores no {kind}")
 
     def portrait(self) -> str:
-        """The left part of the stored card. The text stands beside it, so it needs no words."""
+        """The left part of the stored card. The text is beside it, so it needs no description."""
         svg = self.stored("card", "image/svg+xml")
         size = re.search(r'viewBox="0 0 \d+ (\d+)"', svg)
         if size is None:

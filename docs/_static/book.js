@@ -1,4 +1,4 @@
-/* Wide tables scroll by themselves; whoever uses a keyboard must be able to reach them. */
+/* Wide tables scroll by themselves; with a keyboard one must be able to reach them. */
 document.addEventListener("DOMContentLoaded", () => {
   const wide = ".bd-article .pst-scrollable-table-container, .bd-article .cell_output .output";
   for (const box of document.querySelectorAll(wide)) {

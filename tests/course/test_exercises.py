@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +18,10 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletion
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from course import exercises, grid
+from course import exercises, facts, grid
 from course.exercise import NOTHING, TEXTS, Exercise, expect
 from course.exercises import step_02, step_03, step_11, step_13
-from course.facts import card_text
+from course.facts import passage_text
 from course.grid import superhero_grid
 from course.judge import fair
 from course.wording import sentences
@@ -76,8 +75,26 @@ HERO: dict[str, Any] = {
     "home": "a narrow house with a yellow door",
     "work": "a clockmaker",
 }
-PROMPT = f"Facts:\n- {card_text(HERO)}\n\nQuestion: How old is Ada?"
-BILLS = (12, 0.0009, 0.0004)
+OTHERS = [changed(HERO, name=name) for name in ("Bo", "Cleo")]
+SHOWN = [passage_text(hero) for hero in (OTHERS[0], HERO, OTHERS[1])]
+PROMPT = facts.PROMPT.format(passages=facts.bullets(SHOWN), question="How old is Ada?")
+BORN = ("was born", "went to school", "learned to swim")
+
+
+def two_searches(words: Any, cosines: Any, limit: float) -> Any:
+    reached = words.max(axis=1) >= limit
+    return np.where(reached, words.argmax(axis=1), cosines.argmax(axis=1))
+
+
+def missing(*things: str, name: str = "Ada", about: str = "Ada") -> pd.DataFrame:
+    """Twenty practice rows that ask for what the passage does not say."""
+    passage = facts.bullets([passage_text(changed(HERO, name=about))])
+    asked = [f"Where {name} {things[number % len(things)]}?" for number in range(20)]
+    prompts = [facts.PROMPT.format(passages=passage, question=question) for question in asked]
+    return pd.DataFrame({"prompt": prompts, "answer": facts.DO_NOT_KNOW})
+
+
+MISSING = missing(*BORN)
 GRID = superhero_grid(powers=["Ice", "Cheese"], repeats=1)
 TABLE = GRID.assign(response_txt="Meet Ada.", finish_reason="stop")
 TEMPLATE = "Describe a {gender} of {age} with {power}."
@@ -151,8 +168,15 @@ def words(messages: list[dict[str, str]]) -> int:
     return sum(len(message["content"].split()) for message in messages)
 
 
-def ends(shutdown_date: str | None, day: date) -> bool:
-    return shutdown_date is None or day < date.fromisoformat(shutdown_date)
+def left_over(
+    requests: list[Any], results: list[Any], settled: Collection[int] = (200, 400, 404)
+) -> list[Any]:
+    done = {
+        line["custom_id"]
+        for line in results
+        if (line.get("response") or {}).get("status_code") in settled
+    }
+    return [request for request in requests if request["custom_id"] not in done]
 
 
 def lines(number: int = 0, drop: str = "", **body: Any) -> list[dict[str, Any]]:
@@ -346,18 +370,29 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("9.3", (1000, 16, 192, 4), "a multiple of 4 times 192"),
     ("9.3", (16 * 4 * 192, 16, 192, 4), "both slim matrices"),
     ("9.3", (16 * 4 * 4 * 192, 16, 192, 4), "nothing counted twice"),
-    ("10.1", (HERO, PROMPT), None),
-    ("10.1", (HERO, "How old is Ada?"), "begins with the facts"),
-    ("10.1", (changed(HERO, work=""), PROMPT), "no work"),
-    ("10.1", (changed(HERO, name="Zofia"), PROMPT), "no card yet"),
-    ("10.1", (HERO, None), "as text"),
-    ("10.1", (changed(HERO, age=37), PROMPT), "own card"),
-    ("10.1", (HERO, PROMPT.replace("\n\n", "\n- Bo is 20.\n\n")), "2 cards"),
-    ("10.1", (HERO, PROMPT.replace("is Ada?", "is Bo?")), "a question about your hero"),
-    ("10.2", (24_000, *BILLS), None),
-    ("10.2", (12 / (0.0009 - 0.0004), *BILLS), None),
-    ("10.2", (0, *BILLS), "above zero"),
-    ("10.2", (12 / 0.0009, *BILLS), "both bills equal"),
+    ("10.1", (two_searches,), None),
+    ("10.1", (lambda words, cosines, limit: [0, 1],), "2 places"),
+    ("10.1", (lambda words, cosines, limit: words.argmax(axis=1),), "best by embeddings"),
+    ("10.1", (lambda words, cosines, limit: cosines.argmax(axis=1),), "best by words"),
+    ("10.1", (lambda words, cosines, limit: two_searches(words, cosines, 1.0),), "another limit"),
+    ("10.1", (lambda words, cosines, limit: two_searches(words, cosines, 1.01),), "exactly"),
+    ("10.2", (HERO, PROMPT), None),
+    ("10.2", (HERO, "How old is Ada?"), "three passages"),
+    ("10.2", (changed(HERO, work=""), PROMPT), "no work"),
+    ("10.2", (changed(HERO, name="Zofia"), PROMPT), "in no passage yet"),
+    ("10.2", (HERO, None), "as text"),
+    ("10.2", (changed(HERO, age=37), PROMPT), "your hero's passage"),
+    ("10.2", (HERO, PROMPT.replace("- Bo is", "- Ada is")), "about other heroes"),
+    ("10.2", (HERO, PROMPT.replace("is Ada?", "is Bo?")), "a question about your hero"),
+    ("10.3", (MISSING,), None),
+    ("10.3", (MISSING[:19],), "19 rows"),
+    ("10.3", (MISSING[["prompt"]],), "no answer"),
+    ("10.3", (list(MISSING["prompt"]),), "a DataFrame"),
+    ("10.3", (MISSING.assign(answer="Ada: 1.7 m."),), "I do not know"),
+    ("10.3", (missing("is old", "was old", "gets old"),), "no passage answers"),
+    ("10.3", (missing("was born"),), "1 kinds"),
+    ("10.3", (missing(*BORN, name="Bo"),), "about the hero of the question"),
+    ("10.3", (missing(*BORN, name="Zofia", about="Zofia"),), "no hero of hero_facts.csv"),
     ("11.2", (may_work,), None),
     ("11.2", (lambda error: True,), "False for a wrong key (401)"),
     ("11.2", (lambda error: False,), "True for too many requests (429)"),
@@ -381,13 +416,16 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("13.1", (lines(2, drop="model"), "m"), "a model in the body of line 3"),
     ("13.1", (lines(2, model="other"), "m"), "the same model"),
     ("13.1", (lines(2, messages=[NOTE]), "m"), "the same three heroes"),
-    ("13.2", (ends,), None),
-    ("13.2", (lambda end, day: True,), "False for a model that ended in September"),
-    ("13.2", (lambda end, day: False,), "True for a model that ends in eight weeks"),
-    ("13.2", (lambda end, day: None,), "True or False for a model that ends in eight weeks"),
-    ("13.2", (lambda end, day: end is None or f"{day}" <= end,), "on the day of its end"),
-    ("13.2", (lambda end, day: end is not None and ends(end, day),), "without a date"),
-    ("13.2", (lambda end, day: day < date.fromisoformat(end),), "could not be read"),
+    ("13.2", (left_over,), None),
+    ("13.2", (lambda requests, results: requests,), "request-0 (status 400) not to be sent again"),
+    ("13.2", (lambda requests, results: [],), "request-2 (status 429) to be sent again"),
+    ("13.2", (lambda requests, results: left_over(requests, results, {200}),), "request-0"),
+    ("13.2", (lambda requests, results: left_over(requests, results)[::-1],), "their old order"),
+    ("13.2", (lambda requests, results: left_over(requests, results) * 2,), "their old order"),
+    ("13.2", (lambda requests, results: left_over(results, results),), "request-6, which has no"),
+    ("13.2", (lambda requests, results: requests.pop() and requests,), "to stay as they were"),
+    ("13.2", (lambda requests, results: None,), "a list, saw NoneType"),
+    ("13.2", (lambda requests, results: left_over(requests, results) if results else [],), "all"),
 ]
 
 

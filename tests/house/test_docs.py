@@ -92,7 +92,7 @@ def test_links_lead_somewhere(book: Book) -> None:
 def test_pictures_are_told_in_words(book: Book) -> None:
     for name, page in book.pages.items():
         for image in page.images:
-            # The logo stands beside the book's name, which is words enough.
+            # The logo is beside the book's name, which says the same.
             if "logo__image" not in image.get("class", ""):
                 assert len(image.get("alt", "").split()) > 2, f"{name}: {image.get('src')}"
         for drawing in page.drawings:

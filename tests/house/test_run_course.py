@@ -1,4 +1,4 @@
-"""The command that runs the road: what it asks first, what it tells, what it leaves behind."""
+"""The command that runs the course: what it asks first, what it tells, what it leaves behind."""
 
 from __future__ import annotations
 
