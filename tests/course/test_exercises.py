@@ -464,7 +464,7 @@ def test_each_exercise_has_its_texts_and_each_text_its_exercise() -> None:
     ("text", "problem"),
     [
         ("OPENAI_API_KEY=sk-demo-1234\n", None),
-        ("OPEN_AI_KEY=“sk-demo—1234”\nOPENAI_BASE_URL=\n", "line 1: OPEN_AI_KEY is not read by anything"),
+        ("OPEN_AI_KEY=“sk-demo—1234”\nOPENAI_BASE_URL=\n", "line 1: OPEN_AI_KEY is not read"),
         ("OPENAI_API_KEY=sk-demo—1234\n", "long dash"),
         ("OPENAI_API_KEY=sk-demo-1234\nOPENAI_BASE_URL=\n", "blank"),
         ("OPENAI_API_KEY=sk-demo1234\n", "two short dashes"),
