@@ -24,8 +24,10 @@ def loss_curve(axes: Axes, frame: pd.DataFrame) -> str:
 
 @chart
 def epoch_curves(axes: Axes, frames: Sequence[pd.DataFrame]) -> str:
-    """Training and validation loss over the epochs, from several `epoch_frame`s: the means of the
-    trainings, and bands from the lowest to the highest."""
+    """Training and validation loss over the epochs, one frame from `epoch_frame` per training.
+
+    The lines are means, the bands go from the lowest to the highest.
+    """
     whole = pd.concat(frames, ignore_index=True)
     if whole.empty:
         axes.set_axis_off()

@@ -36,9 +36,7 @@ MaxTokens = Annotated[int, Option(min=1, help="The longest answer, in tokens.")]
 Temperature = Annotated[
     float | None, Option(min=0, max=2, help="0 always takes the most likely token.")
 ]
-Seed = Annotated[
-    int | None, Option(help="The same seed gives the same answer, if the server supports it.")
-]
+Seed = Annotated[int | None, Option(help="With the same seed, the same answer, if possible.")]
 Stop = Annotated[
     list[str] | None, Option(help='Stop before this text, such as " END"; may be repeated.')
 ]

@@ -65,7 +65,7 @@ class TheRoad(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         folder = Path(self.env.srcdir) / "notebooks"
-        lines = ["| | notebook | at its end you have |", "|---|---|---|"]
+        lines = ["| | notebook | at the end you have |", "|---|---|---|"]
         for number, stop in enumerate(STEPS):
             found = sorted(folder.glob(f"{number:02d}_*.ipynb"))
             name = f"[{stop.title}](../notebooks/{found[0].name})" if found else stop.title

@@ -66,7 +66,6 @@ ENDS = ("succeeded", "failed", "cancelled", "paused")
 LABELS_OF_CHAT = {"course": "superheroes", "format": "chat"}
 NOTE = {"role": "user", "content": "33, man, Super Hearing ->"}
 PROMPTS = [f"A {age}-year-old woman who plays chess." for age in range(20, 30)]
-ROW = {"input_ids": [0, 2, 7, 4, 3, 50, 51, 4], "labels": [-100] * 5 + [50, 51, 4]}
 HERO: dict[str, Any] = {
     "name": "Ada",
     "age": 36,
@@ -248,8 +247,42 @@ def answer(texts: Sequence[str] = SAID, reason: str = "stop", tokens: int = 40) 
     return ChatCompletion.model_validate({**body, "choices": choices})
 
 
-def masked(*labels: int) -> tuple[list[int], dict[str, list[int]]]:
-    return list(labels), ROW
+class Templated:
+    """A tokenizer whose tokens are letters and whose template is `u:text!`, `a:text!`."""
+
+    eos_token_id = ord("!")
+
+    def apply_chat_template(
+        self, messages: Any, add_generation_prompt: bool = False, return_dict: bool = False
+    ) -> list[int]:
+        text = "".join(f"{each['role'][0]}:{each['content']}!" for each in messages)
+        return [ord(letter) for letter in text + "a:" * add_generation_prompt]
+
+
+TEMPLATED = Templated()
+
+
+def every_answer(
+    talk: Any, only: int = 0, end: int = 1, role: str = "assistant"
+) -> dict[str, list[int]]:
+    """Ids and labels of the answers from `only` on, up to the end token and `end` more."""
+    ids = TEMPLATED.apply_chat_template(talk)
+    labels = [-100] * len(ids)
+    numbers = [number for number, each in enumerate(talk) if each["role"] == role]
+    for number in numbers[only:]:
+        start = len(TEMPLATED.apply_chat_template(talk[:number], add_generation_prompt=True))
+        stop = ids.index(TEMPLATED.eos_token_id, start) + end
+        labels[start:stop] = ids[start:stop]
+    return {"input_ids": ids, "labels": labels}
+
+
+def learn_everything(talk: Any) -> dict[str, list[int]]:
+    ids = TEMPLATED.apply_chat_template(talk)
+    return {"input_ids": ids, "labels": list(ids)}
+
+
+def adapter(rank: int) -> Any:
+    return SimpleNamespace(peft_config={"default": SimpleNamespace(r=rank)})
 
 
 # The number of an exercise, what is handed in, and a part of the answer; None where it is right.
@@ -349,27 +382,19 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("7.2", (3, 20, account(148, 100)), None),
     ("7.2", (21, 20, account(100)), "a number from 0 to 20"),
     ("7.2", (3, True, account(100)), "a number from 0 to 40"),
-    ("9.1", (ROW["labels"], ROW), None),
-    ("9.1", (np.array(ROW["labels"]), ROW), None),
-    ("9.1", (ROW["input_ids"], ROW), "saw none"),
-    ("9.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
-    ("9.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
-    ("9.1", masked(*[-100] * 5, 50, 51, -100), "the end of the answer"),
-    ("9.1", masked(*[-100] * 4, 3, 50, 51, 4), "on 4 tokens instead of 5"),
-    ("9.1", masked(*[-100] * 6, 51, 4), "on 6 tokens instead of 5"),
-    ("9.1", masked(0, *[-100] * 5, 51, 4), "in other places"),
-    ("9.2", (lambda logits, t: (logits / t).softmax(-1),), None),
-    ("9.2", (lambda logits, t: logits.softmax(-1),), "saw 0.64 at 0.5 and 0.64 at 2"),
-    ("9.2", (lambda logits, t: (logits * t).softmax(-1),), "in the cold"),
-    ("9.2", (lambda logits, t: (logits / t**2).softmax(-1),), "divided by the temperature"),
-    ("9.2", (lambda logits, t: logits / t,), "add up to 1"),
-    ("9.2", (lambda logits, t: [1.0],), "for every token"),
-    ("9.3", (24576, 16, 192, 4), None),
-    ("9.3", (True, 16, 192, 4), "a whole number"),
-    ("9.3", (16 * 192 * 192, 16, 192, 4), "far fewer"),
-    ("9.3", (1000, 16, 192, 4), "a multiple of 4 times 192"),
-    ("9.3", (16 * 4 * 192, 16, 192, 4), "both slim matrices"),
-    ("9.3", (16 * 4 * 4 * 192, 16, 192, 4), "nothing counted twice"),
+    ("9.1", (every_answer, TEMPLATED), None),
+    ("9.1", (lambda talk: every_answer(talk, only=-1), TEMPLATED), "the first answer"),
+    ("9.1", (lambda talk: every_answer(talk, end=0), TEMPLATED), "its end token learned"),
+    ("9.1", (lambda talk: every_answer(talk, role="user"), TEMPLATED), "the first answer"),
+    ("9.1", (lambda talk: changed(every_answer(talk), labels=[-1] * 40), TEMPLATED), "as many"),
+    ("9.1", (lambda talk: every_answer(talk[:2]), TEMPLATED), "the whole conversation"),
+    ("9.1", (lambda talk: every_answer(talk)["labels"], TEMPLATED), "a dictionary"),
+    ("9.1", (learn_everything, TEMPLATED), "-100 on everything else"),
+    ("9.2", (adapter(1), [3.9] * 9 + [3.1]), None),
+    ("9.2", (adapter(16), [3.9] * 9 + [3.1]), "rank 1, saw rank {16}"),
+    ("9.2", (adapter(1), [3.9, 3.1]), "10 steps, saw 2"),
+    ("9.2", (adapter(1), [3.1] * 9 + [float("nan")]), "that are numbers"),
+    ("9.2", (adapter(1), [3.1] * 10), "has fallen"),
     ("10.1", (two_searches,), None),
     ("10.1", (lambda words, cosines, limit: [0, 1],), "2 places"),
     ("10.1", (lambda words, cosines, limit: words.argmax(axis=1),), "best by embeddings"),
@@ -429,11 +454,7 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("number", "artefacts", "problem"),
-    # Exercise 9.2 imports torch.
-    [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] == "9.2")) for case in CASES],
-)
+@pytest.mark.parametrize(("number", "artefacts", "problem"), CASES)
 def test_right_passes_and_a_mistake_is_named(
     number: str, artefacts: tuple[Any, ...], problem: str | None
 ) -> None:
