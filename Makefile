@@ -18,7 +18,7 @@ help:
 	@echo "make course     run all notebooks for real"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       all tests, and every notebook against its stored outputs"
-	@echo "make quick      the tests that take under a minute together"
+	@echo "make quick      the tests that need no trained model"
 	@echo "make lint       check the code's style         make format   fix it"
 	@echo "make notebooks  run the notebooks and store their outputs anew"
 	@echo "make data       make the shipped files in data/ anew"
