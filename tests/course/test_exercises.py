@@ -330,7 +330,7 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("1.3", (answer([*SAID[:4], ""]),), "a text in every answer"),
     ("1.3", (answer(SAID[:1] * 5),), "5 different texts, saw 1 of them"),
     ("1.3", (answer(reason="length"),), "no answer that was cut"),
-    ("1.3", (answer(tokens=200),), "at most 30 tokens an answer, saw 200 tokens in all"),
+    ("1.3", (answer(tokens=301),), "at most 60 tokens an answer, saw 301 tokens in all"),
     ("2.1", (TABLE,), None),
     ("2.1", (GRID,), "no response_txt, finish_reason"),
     ("2.1", (TABLE[TABLE["power"] == "Ice"],), "two powers"),
@@ -513,7 +513,7 @@ def test_each_exercise_has_its_texts_and_each_text_its_exercise() -> None:
     ("text", "problem"),
     [
         ("OPENAI_API_KEY=sk-demo-1234\n", None),
-        ("OPEN_AI_KEY=“sk-demo—1234”\nOPENAI_BASE_URL=\n", "Did you mean OPENAI_API_KEY"),
+        ("OPEN_AI_KEY=“sk-demo—1234”\nOPENAI_BASE_URL=\n", "line 1: OPEN_AI_KEY is not read"),
         ("OPENAI_API_KEY=sk-demo—1234\n", "long dash"),
         ("OPENAI_API_KEY=sk-demo-1234\nOPENAI_BASE_URL=\n", "blank"),
         ("OPENAI_API_KEY=sk-demo1234\n", "two short dashes"),
