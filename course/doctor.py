@@ -91,7 +91,7 @@ def _pins(path: Path) -> dict[str, str]:
 
 
 def check_names() -> Iterator[Result]:
-    """Is there a file of the learner's that Python would import instead of a package?"""
+    """Is there a file that Python would import instead of a package?"""
     packages = {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()}
     folders = {Path.cwd(), ROOT, ROOT / "notebooks"}
     files = sorted(file for folder in folders for file in folder.glob("*.py"))

@@ -10,6 +10,7 @@ What is expected is said in the words of the task, so that a message never gives
 from __future__ import annotations
 
 import json
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from helpers.data import my, my_folder, replace_text
 
 TEXTS = tomllib.loads((Path(__file__).parent / "exercises.toml").read_text(encoding="utf-8"))
 PASSED = "exercises.json"
+WIDTH = 90  # characters of a line that is printed in a notebook
 NOTHING = "Nothing was handed in: run the cell with your own code first."
 
 
@@ -59,6 +61,11 @@ class Check(NamedTuple):
         return self.problem is None
 
 
+def wrapped(text: str) -> str:
+    """The text in lines that a notebook shows whole; JupyterLab breaks longer ones within words."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
 @dataclass
 class Exercise:
     """A task with a grading function and three hints, from a nudge to nearly the solution."""
@@ -70,14 +77,14 @@ class Exercise:
     _hints_given: int = field(default=0, init=False, repr=False)
 
     def check(self, *artefacts: Any) -> None:
-        """Grade what was made, print the outcome in one line, and record a passed exercise."""
+        """Grade what was made, print the outcome, and record a passed exercise."""
         outcome = self.grade(*artefacts)
         name = f"Exercise {self.number} ({self.title})"
         if outcome:
             print(f"{name}: done. All {outcome.met} checks passed.")
             note_passed(self.number)
         else:
-            print(f"{name}: not yet. {outcome.problem} Stuck? Ask for a hint.")
+            print(f"{name}: not yet.\n{wrapped(f'{outcome.problem} Stuck? Ask for a hint.')}")
 
     def grade(self, *artefacts: Any) -> Check:
         """Grade without printing: stops at the first expectation that is not met."""
@@ -101,7 +108,8 @@ class Exercise:
     def hint(self) -> None:
         """Print the next of the three hints; after the third it stays there."""
         self._hints_given = min(self._hints_given + 1, 3)
-        print(f"Hint {self._hints_given} of 3: {self.hints[self._hints_given - 1]}")
+        text = f"Hint {self._hints_given} of 3: {self.hints[self._hints_given - 1]}"
+        print(wrapped(text))
 
 
 def exercise(number: str) -> Callable[[Callable[..., Expectations]], Exercise]:

@@ -1,4 +1,4 @@
-"""Step 07: a judge for superhero descriptions.
+"""A judge for superhero descriptions.
 
 The judge reads a text and what was asked for, and answers yes or no, with every reason. Its rules
 are strict and plain: it would rather refuse a charming text than pass a wrong one.

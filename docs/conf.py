@@ -1,6 +1,6 @@
 """How the book is built: `python tools/build_docs.py` calls Sphinx with this file.
 
-The pages lie in two folders, docs/ and notebooks/, and link to each other as they do in the
+The pages are in two folders, docs/ and notebooks/, and link to each other as they do in the
 repository. So the repository is the source folder, and this file only says which parts of it
 belong to the book.
 """

@@ -1,1 +1,1 @@
-"""Small functions that the course's notebooks import, one module for each step of the road."""
+"""Small functions that the course's notebooks import, one module for each task."""

@@ -1,7 +1,8 @@
-"""Step 13: many requests in one file, and their answers back in the order of the questions."""
+"""Many requests in one file, and their answers in the order of the questions."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from typing import Any
 from openai import OpenAI
 from openai.types import Batch
 
+from helpers.display import in_notebook
 from helpers.json_lines import parse_jsonl
+from helpers.live import progress_bar
 
+LOST = ("failed", "expired", "cancelling", "cancelled")
 ENDED = ("completed", "failed", "expired", "cancelled")
 
 
@@ -32,12 +36,33 @@ class BatchLine:
         return (choice["message"]["content"] if "message" in choice else choice["text"]) or ""
 
 
-def wait_for_batch(client: OpenAI, batch_id: str, *, every: float = 0.5) -> Batch:
-    """Ask for the batch until it has ended, well or badly."""
-    batch = client.batches.retrieve(batch_id)
-    while batch.status not in ENDED:
-        time.sleep(every)
-        batch = client.batches.retrieve(batch_id)
+def find_batch(client: OpenAI, labels: dict[str, str]) -> Batch | None:
+    """The newest batch with these labels that has answers or is getting them; else None."""
+    for batch in client.batches.list(limit=100):
+        if batch.status not in LOST and labels.items() <= (batch.metadata or {}).items():
+            return batch
+    return None
+
+
+def wait_for_batch(
+    client: OpenAI, batch_id: str, *, every: float = 0.5, patience: float = math.inf
+) -> Batch:
+    """Ask for the batch until it has ended, well or badly, or `patience` seconds have passed."""
+    deadline = time.monotonic() + patience
+
+    def look(after: float = 0.0) -> Batch:
+        time.sleep(after)
+        return client.batches.retrieve(batch_id)
+
+    batch = look()
+    while batch.status == "validating" and time.monotonic() + every < deadline:
+        batch = look(every)
+    counts = batch.request_counts
+    with progress_bar(counts.total if counts else 0, 0, "request", quiet=not in_notebook()) as bar:
+        while batch.status not in ENDED and time.monotonic() + every < deadline:
+            batch = look(every)
+            if counts := batch.request_counts:
+                bar.update(counts.completed + counts.failed - bar.n)
     return batch
 
 

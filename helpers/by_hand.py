@@ -1,107 +1,79 @@
-"""What a trainer by hand needs beside the lesson: the job's order, tables, model folders."""
+"""What a trainer by hand needs beside the lesson: model folders, pictures of tokens, a server."""
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from openai import DefaultHttpxClient, OpenAI
 
-from helpers.sandbox import state_folder
-from helpers.settings import ROOT
+from helpers.data import DATA
+from helpers.live import LiveView
+from helpers.sandbox import START_SECONDS, STOP_SECONDS, SandboxError
+from helpers.settings import ROOT, fetched_model, load_settings
 
-BASE_MODEL = ROOT / "sandbox" / "base_model" / "weights"
-# How a model that never learned to chat gets its examples: the note, then the answer, then the end.
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{% if message.role == 'assistant' %}"
-    "{{ ' ' + message.content + eos_token }}{% else %}{{ message.content }}{% endif %}{% endfor %}"
-)
-NOT_LEARNED = -100  # the label that torch leaves out of the loss
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import TrainerCallback
+
+SMOLLM2 = "smollm2-135m-instruct"
+MINI, MINI_FOLDER = "superhero-mini", ROOT / "sandbox" / "base_model" / "weights"
 POOL = 50  # batches that are sorted together
 # Pale enough for dark letters, told apart by colour-blind eyes; every box has a border as well.
 COLOURS = ("#d5e8f0", "#fbe6d4", "#e4efdc", "#ece3f4")
+READ_ONLY = "#ffffff"  # a token that has no label
 BOX = (
-    "display:inline-block;white-space:pre;margin:1px;padding:1px 3px;border:1px solid #8d8d94;"
+    "display:inline-block;white-space:pre;margin:1px;padding:1px 3px;border:1px {} #8d8d94;"
     "border-radius:4px;color:#2b2b33;font-family:monospace;background:{}"
 )
 
 
-class JobOrder:
-    """The order in which a sandbox job reads its examples: a sampler for a DataLoader.
-
-    The examples are shuffled, then sorted by length within large pools, cut into batches, and the
-    batches are shuffled. So a batch holds texts of like length and little padding. Seed and epoch
-    alone decide, which is why a run can be repeated.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        self.lengths = -np.asarray(lengths)  # longest first
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """The DataLoader of a Trainer calls this before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        draw = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
-        pools = _cut(draw.permutation(len(self.lengths)), POOL * self.batch_size)
-        sorted_pools = [pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools]
-        batches = [batch for pool in sorted_pools for batch in _cut(pool, self.batch_size)]
-        full = [batch for batch in batches if len(batch) == self.batch_size]
-        rest = [batch for batch in batches if len(batch) < self.batch_size]
-        for batch in [*(full[i] for i in draw.permutation(len(full))), *rest]:
-            yield from batch.tolist()
-
-
-def _cut(indices: np.ndarray, size: int) -> list[np.ndarray]:
-    return [indices[start : start + size] for start in range(0, len(indices), size)]
-
-
-def label_table(tokenizer: Any, example: Mapping[str, Sequence[int]]) -> pd.DataFrame:
-    """One row per token of an example: its text, its number, its label, and what that means."""
-    ids, labels = list(example["input_ids"]), list(example["labels"])
-    learned = ["no" if label == NOT_LEARNED else "yes" for label in labels]
-    texts = [repr(tokenizer.decode([number]))[1:-1] for number in ids]
-    return pd.DataFrame({"token": texts, "id": ids, "label": labels, "learned": learned})
-
-
-def batch_picture(labels: Sequence[Sequence[int]], lengths: Sequence[int], scale: int = 4) -> str:
-    """A batch as lines of characters, one for every `scale` tokens.
-
-    `#` is learned, `-` is only read (the note), `.` is padding behind the row's own length.
-    """
-    lines = []
-    for row, length in zip(labels, lengths, strict=True):
-        read = "".join("-" if label == NOT_LEARNED else "#" for label in row[:length])
-        lines.append(read.ljust(len(row), ".")[::scale])
-    return "\n".join(lines)
-
-
 class TokenBoxes:
-    """A row of boxes, one for each piece of text; `str` of it draws bars between the pieces."""
+    """A row of boxes, one for each piece of text; `str` of it draws bars between the pieces.
 
-    def __init__(self, pieces: Sequence[str]) -> None:
+    With `learned`, a truth value for each piece, those that are only read have white, dashed
+    boxes; `str` puts them in brackets.
+    """
+
+    def __init__(self, pieces: Sequence[str], learned: Sequence[bool] | None = None) -> None:
         self.pieces = list(pieces)
+        self.learned = None if learned is None else list(learned)
 
     def _repr_html_(self) -> str:
         # A line break would break its box, and an empty box says nothing.
         shown = [escape(piece.replace("\n", "↵")) or "∅" for piece in self.pieces]
         boxes = "".join(
-            f'<span style="{BOX.format(COLOURS[number % len(COLOURS)])}">{piece}</span>'
+            f'<span style="{self._style(number)}">{piece}</span>'
             for number, piece in enumerate(shown)
         )
         return f'<div role="img" aria-label="{escape(str(self))}">{boxes}</div>'
 
+    def _style(self, number: int) -> str:
+        if self.learned and not self.learned[number]:
+            return BOX.format("dashed", READ_ONLY)
+        return BOX.format("solid", COLOURS[number % len(COLOURS)])
+
     def __str__(self) -> str:
-        return f"{len(self.pieces)} tokens: " + "|".join(self.pieces)
+        told = f"{len(self.pieces)} tokens"
+        if self.learned:
+            told += f", {sum(self.learned)} of them learned"
+        learned = self.learned or repeat(True)
+        pieces = zip(self.pieces, learned, strict=False)
+        return f"{told}: " + "|".join(piece if yes else f"({piece})" for piece, yes in pieces)
 
     __repr__ = __str__
 
@@ -116,26 +88,130 @@ def calm_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    # peft uses a name of transformers that is going to change, and adapts itself to GPT-2's
-    # matrices with a warning: neither is in a learner's hands.
-    for name in ("is_gradient_checkpointing", "fan_in_fan_out"):
-        warnings.filterwarnings("ignore", message=f".*{name}.*")
+    # peft uses a name of transformers that is going to change: not in a learner's hands.
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
 
 
-def base_model_folder() -> Path:
-    """The folder of the course's base model. Raises FileNotFoundError if the clone lacks it."""
-    if not (BASE_MODEL / "model.safetensors").is_file():
-        raise FileNotFoundError(
-            f"There is no model in {BASE_MODEL.relative_to(ROOT).as_posix()}. It is part of the "
-            "course's files: fetch them again, complete."
-        )
-    return BASE_MODEL
+def base_folder() -> Path:
+    """The folder of SmolLM2; that of superhero-mini where SmolLM2 is missing or not wanted."""
+    wanted = None if load_settings().base_model == MINI else fetched_model(SMOLLM2)
+    return wanted or MINI_FOLDER
 
 
-def tuned_model_folder(job_id: str, step: int) -> Path | None:
-    """The folder where this machine's sandbox keeps what a job had trained at a step.
+def job_batches(lengths: Sequence[int], batch_size: int, seed: int) -> list[list[int]]:
+    """The batches of a sandbox job's first epoch, as indices into its examples.
 
-    None if there is none: the job was trained elsewhere, or its model is deleted.
+    The examples are shuffled, then sorted by length within large pools and cut into batches, and
+    the batches are shuffled. Seed and lengths alone decide, which is why a run can be repeated.
     """
-    folder = state_folder() / "models" / f"{job_id}-{step}"
-    return folder if (folder / "model.safetensors").is_file() else None
+    draw = np.random.Generator(np.random.PCG64([seed, 0]))
+    longest_first = -np.asarray(lengths)
+    batches = []
+    for pool in _cut(draw.permutation(len(lengths)), POOL * batch_size):
+        batches += _cut(pool[np.argsort(longest_first[pool], kind="stable")], batch_size)
+    full = [batch for batch in batches if len(batch) == batch_size]
+    short = [batch for batch in batches if len(batch) < batch_size]
+    return [batch.tolist() for batch in [*(full[i] for i in draw.permutation(len(full))), *short]]
+
+
+def _cut(indices: np.ndarray, size: int) -> list[np.ndarray]:
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+
+def gpt2_tokenizer() -> Tokenizer:
+    """GPT-2's tokenizer, made of the list of merges that OpenAI published with it in 2019."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    lines = (DATA / "gpt2" / "merges.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    merges = [tuple(line.split(" ")) for line in lines[1:]]
+    # First the 256 bytes, then what each merge makes, then the one special token.
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges), "<|endoftext|>"]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def live_loss() -> TrainerCallback:
+    """A callback for a Trainer that draws the loss as a live curve.
+
+    transformers is loaded here and not above: `calm_libraries` comes first.
+    """
+    from transformers import TrainerCallback
+
+    class LiveLoss(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            self.view = LiveView()
+            self.view.show()
+
+        def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            rows = [entry for entry in state.log_history if "loss" in entry]
+            if rows and "loss" in state.log_history[-1]:
+                losses = pd.DataFrame(rows).rename(columns={"loss": "train_loss"})
+                done, total = state.global_step, state.max_steps
+                self.view.update(f"step {done} of {total}", done, total, losses)
+
+    return LiveLoss()
+
+
+class _Server:
+    """A sandbox of its own for one model folder; it ends with this program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = Path(tempfile.mkdtemp(prefix="heroes-"))
+        self._where = ["--state", str(self.state)]
+        command = [sys.executable, "-m", "sandbox", "--port=0", f"--base-model={folder}"]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
+        with (self.state.with_suffix(".log")).open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *self._where],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,  # interrupting a cell must not end it
+            )
+        atexit.register(self.stop)
+
+    def client(self) -> OpenAI:
+        """A client for it, once it is ready. Raises SandboxError if it does not start."""
+        record, deadline = self.state / "sandbox.json", time.monotonic() + START_SECONDS
+        while not record.is_file():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                log = self.state.with_suffix(".log").read_text("utf-8", "replace")
+                self.stop()
+                raise SandboxError(f"The second sandbox did not start.\n{log[-1000:]}")
+            time.sleep(0.05)
+        make_key = [sys.executable, "-m", "sandbox", "keys", "create", "--json", *self._where]
+        key = json.loads(subprocess.run(make_key, cwd=ROOT, capture_output=True, check=True).stdout)
+        url = json.loads(record.read_text(encoding="utf-8"))["url"]
+        return OpenAI(
+            base_url=url, api_key=key["key"], http_client=DefaultHttpxClient(trust_env=False)
+        )
+
+    def stop(self) -> None:
+        atexit.unregister(self.stop)
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.state.with_suffix(".log").unlink(missing_ok=True)
+
+
+_served: list[_Server] = []
+
+
+def serve(folder: Path) -> OpenAI:
+    """Start a second sandbox that offers a model folder under its name, and return a client.
+
+    It ends with this program, or when another folder is served. Raises SandboxError.
+    """
+    while _served:
+        _served.pop().stop()
+    _served.append(_Server(folder))
+    return _served[0].client()

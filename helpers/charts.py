@@ -11,6 +11,7 @@ import functools
 import inspect
 import io
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -48,7 +49,9 @@ def chart(draw: Callable[..., str]) -> Callable[..., None]:
     def drawn(*args: Any, **options: Any) -> None:
         with mpl.rc_context(STYLE):
             figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-            sentence = draw(figure.add_subplot(), *args, **options)
+            axes = figure.add_subplot()
+            sentence = draw(axes, *args, **options)
+            axes.set_title(textwrap.fill(axes.get_title("left"), 48))
             if in_notebook():
                 _display(figure, sentence)
         print(sentence)

@@ -24,8 +24,10 @@ def loss_curve(axes: Axes, frame: pd.DataFrame) -> str:
 
 @chart
 def epoch_curves(axes: Axes, frames: Sequence[pd.DataFrame]) -> str:
-    """Training and validation loss over the epochs, from several `epoch_frame`s: the means of the
-    trainings, and bands from the lowest to the highest."""
+    """Training and validation loss over the epochs, one frame from `epoch_frame` per training.
+
+    The lines are means, the bands go from the lowest to the highest.
+    """
     whole = pd.concat(frames, ignore_index=True)
     if whole.empty:
         axes.set_axis_off()
@@ -108,7 +110,7 @@ def two_curves(axes: Axes, frame: pd.DataFrame) -> str:
         axes.plot(both["step"], both["job"], label="the job", **style)
         first, last = both["job"].iloc[[0, -1]]
         gap = (both["by_hand"] - both["job"]).abs().max()
-        close = "lie on each other" if gap < 0.001 else f"are up to {gap:.2f} apart"
+        close = "are the same" if gap < 0.001 else f"are up to {gap:.2f} apart"
         told += f", the job's from {first:.2f} to {last:.2f}. In {len(both)} steps they {close}."
     axes.set_ylim(bottom=0)
     axes.set(xlabel="step", title="Training loss, twice")

@@ -57,6 +57,21 @@ def found(scores: Scores, right: Sequence[int], k: int = 1) -> list[bool]:
     return [text in best for text, best in zip(right, top(scores, k), strict=True)]
 
 
+def best_limit(answerable: Sequence[float], others: Sequence[float]) -> float:
+    """The limit between best scores that makes the fewest mistakes on these questions.
+
+    A mistake is a question that a text answers below the limit, or another one not below it. Of
+    several such limits it is the one in the middle. Score with it questions that are not in here.
+    """
+    _check(answerable, others)
+    right, wrong = np.asarray(answerable), np.asarray(others)
+    scores = np.unique(np.concatenate([right, wrong]))
+    limits = np.concatenate([[scores[0] - 1], (scores[:-1] + scores[1:]) / 2, [scores[-1] + 1]])
+    mistakes = np.array([(right < limit).sum() + (wrong >= limit).sum() for limit in limits])
+    best = limits[mistakes == mistakes.min()]
+    return float(best[len(best) // 2])
+
+
 def _check(texts: Sequence[object], questions: Sequence[object]) -> None:
     for rows, what in ((texts, "texts to search in"), (questions, "questions to search for")):
         if isinstance(rows, str) or len(rows) == 0:

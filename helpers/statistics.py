@@ -11,7 +11,6 @@ from math import comb, sqrt
 import pandas as pd
 
 Z = 1.959964  # a normal variable is less than this far from its mean in 95 of 100 cases
-NEAR_COPY = 0.5  # half of a text's word sequences occur in one and the same row
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")  # "40-year-old" and "don't" are one each
 
 

@@ -1,4 +1,4 @@
-"""`heroes complete` and `heroes chat`: hear what a model says."""
+"""`heroes complete` and `heroes chat`: ask a model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from heroes.paying import agree
 
 def complete(
     prompt: Annotated[
-        str, typer.Option("--prompt", "-p", help="The text to go on with; - reads it from a pipe.")
+        str, typer.Option("--prompt", "-p", help="The text to continue; - reads it from a pipe.")
     ],
     model: Model = None,
     max_tokens: MaxTokens = MAX_TOKENS,
@@ -67,7 +67,7 @@ def chat(
     ] = None,
     model: Model = None,
     system: Annotated[
-        str | None, typer.Option("--system", "-s", help="How the model is to behave.")
+        str | None, typer.Option("--system", "-s", help="How the model should behave.")
     ] = None,
     max_tokens: MaxTokens = MAX_TOKENS,
     temperature: Temperature = None,

@@ -37,7 +37,7 @@ def cost(
     if not report.ok:
         problem = next(each for each in report.problems if each.severity == "error")
         raise CommandError(
-            f"{file.name} is no training file: {problem} `heroes prepare {file}` makes one of it."
+            f"{file.name} is not a training file: {problem} `heroes prepare {file}` makes one."
         )
 
     def row(each: Any) -> tuple[object, ...]:

@@ -51,7 +51,7 @@ def fault(
 
 def _pairs(words: list[str]) -> dict[str, Any]:
     if wrong := next((word for word in words if word.find("=") < 1), None):
-        raise CommandError(f"{wrong!r} is no detail: write key=value, without blanks.")
+        raise CommandError(f"{wrong!r} is not a detail: write key=value, without blanks.")
     return dict(word.split("=", 1) for word in words)
 
 

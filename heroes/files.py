@@ -48,7 +48,7 @@ def upload(
     paths: Annotated[
         list[Path], typer.Argument(help="The files to upload.", exists=True, dir_okay=False)
     ],
-    purpose: Annotated[str, typer.Option(help="What for: fine-tune, batch, ...")] = TRAINING,
+    purpose: Annotated[str, typer.Option(help="What it is for: fine-tune, batch, ...")] = TRAINING,
     no_check: NoCheck = False,
     json: Json = False,
 ) -> None:
@@ -76,7 +76,7 @@ def get(file_id: FileId, json: Json = False) -> None:
 
 @app.command()
 def content(file_id: FileId, output: Output = None) -> None:
-    """Fetch what is in a file.
+    """Fetch the content of a file.
 
     Example: heroes files content file-abc123 -o train.jsonl
     """

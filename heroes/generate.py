@@ -33,13 +33,13 @@ def generate(
     ] = None,
     repeats: Annotated[int | None, Option(min=1, help="How often each hero is written.")] = None,
     temperature: Annotated[
-        float, Option(min=0, max=2, help="How varied: 1 as it comes, 0 always the same.")
+        float, Option(min=0, max=2, help="0 always writes the same; higher values vary more.")
     ] = 1.0,
     max_tokens: MaxTokens = MAX_TOKENS,
     seed: Annotated[
-        int | None, Option(help="Other seeds give other heroes, where the server has them.")
+        int | None, Option(help="Other seeds give other heroes, if the server supports seeds.")
     ] = None,
-    at_once: Annotated[int | None, Option(min=1, help="How many calls side by side.")] = None,
+    at_once: Annotated[int | None, Option(min=1, help="How many calls at the same time.")] = None,
     fresh: Annotated[bool, Option("--fresh", help="Forget the rows of an earlier run.")] = False,
     max_usd: MaxUsd = None,
     yes: Agreed = False,

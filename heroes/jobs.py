@@ -1,4 +1,4 @@
-"""`heroes jobs`: look at fine-tuning jobs and steer them."""
+"""`heroes jobs`: list, show, cancel, pause and resume fine-tuning jobs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def get(job_id: JobId, json: Json = False) -> None:
 
 STEERING = {
     "cancel": "Cancel a job. What it has learned is lost.",
-    "pause": "Pause a job after its present step.",
+    "pause": "Pause a job after its current step.",
     "resume": "Resume a paused job where it stopped.",
 }
 

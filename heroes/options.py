@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 Json = Annotated[bool, Option("--json", help="Answer in JSON, for scripts.")]
-Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask, do it.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask first.")]
 Output = Annotated[
     Path | None, Option("--output", "-o", help="Write to this file, not to the screen.")
 ]
@@ -22,7 +22,7 @@ LIST_LIMIT = 20
 FileId = Annotated[str, Argument(help="The file's id, as `heroes files list` shows it.")]
 JobId = Annotated[str, Argument(help="The job's id, as `heroes jobs list` shows it.")]
 NoCheck = Annotated[bool, Option("--no-check", help="Upload without checking it first.")]
-Every = Annotated[float, Option(min=0.1, help="Seconds between two looks.")]
+Every = Annotated[float, Option(min=0.1, help="Seconds between two requests.")]
 
 # Calls that cost
 MaxUsd = Annotated[float | None, Option(min=0, help="Refuse what can cost more dollars than this.")]
@@ -34,9 +34,9 @@ Model = Annotated[
 ]
 MaxTokens = Annotated[int, Option(min=1, help="The longest answer, in tokens.")]
 Temperature = Annotated[
-    float | None, Option(min=0, max=2, help="0: always the likeliest token; 1: as it comes.")
+    float | None, Option(min=0, max=2, help="0 always takes the most likely token.")
 ]
-Seed = Annotated[int | None, Option(help="The same seed gives the same answer, if it can.")]
+Seed = Annotated[int | None, Option(help="With the same seed, the same answer, if possible.")]
 Stop = Annotated[
     list[str] | None, Option(help='Stop before this text, such as " END"; may be repeated.')
 ]

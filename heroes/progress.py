@@ -54,11 +54,11 @@ def board(
 def reset(
     step: Annotated[str, typer.Argument(help="The number of the step, such as 03.")],
     notebook: Annotated[
-        bool, typer.Option("--notebook", help="Bring the notebook itself back, too.")
+        bool, typer.Option("--notebook", help="Restore the notebook itself, too.")
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Put a step back to its beginning. What you made is moved aside, not deleted.
+    """Start a step again. What you made is moved aside, not deleted.
 
     Example: heroes reset 03 --notebook
     """

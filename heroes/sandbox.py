@@ -63,7 +63,7 @@ def create(
     ] = "learner",
     name: Annotated[str, typer.Option(help="A name to tell your keys apart.")] = "my key",
 ) -> None:
-    """Make a key. It is shown this once, so copy it into .env at once.
+    """Make a key. It is shown only once, so copy it into .env.
 
     Example: heroes keys create --project anna --name laptop
     """
@@ -94,7 +94,7 @@ def list_(json: Json = False) -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `heroes keys list` shows it.")],
 ) -> None:
-    """Make a key useless from now on.
+    """Revoke a key: it stops working.
 
     Example: heroes keys revoke key_3
     """

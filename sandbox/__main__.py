@@ -53,7 +53,7 @@ def _serve_parser() -> argparse.ArgumentParser:
     )
     _add_state(parser)
     parser.add_argument(
-        "--seed", type=int, help="makes answers and jobs repeatable that bring no seed themselves"
+        "--seed", type=int, help="makes answers and jobs that set no seed repeatable"
     )
     parser.add_argument(
         "--requests-per-minute",

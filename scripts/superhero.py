@@ -4,8 +4,8 @@
 
 It talks to the sandbox on this machine, which is free, unless `.env` holds a provider's key; then
 it says first what each step costs, and asks. What it makes is kept in data/my. Stop it at any
-time with Ctrl-C and run it again: finished descriptions are not asked for twice, a job is not
-created twice, and one that trains goes on training.
+time with Ctrl-C and run it again: finished descriptions are not asked for twice, and the job is
+not created twice.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from course.grid import VALIDATION_POWERS, superhero_grid
+from helpers.agree import NotAgreed, agree
 from helpers.ask import ask_many
 from helpers.check_file import check_file
 from helpers.connect import connect, connect_async
@@ -27,12 +28,11 @@ from helpers.deployment import model_to_call
 from helpers.follow import watch
 from helpers.jobs import create_once, find_job, upload
 from helpers.jsonl import to_chat, write_jsonl
-from helpers.money import Estimate, allow, estimate_training
+from helpers.money import estimate_training
 from helpers.providers import OTHER, PROVIDERS
 from helpers.settings import load_settings
 
 NOTE = "40, woman, Healing ->"
-EPOCHS = 4
 LABELS = {"course": "superheroes", "made_by": "scripts/superhero.py"}
 settings = load_settings()
 
@@ -89,30 +89,23 @@ def write_file(grid: pd.DataFrame, name: str) -> Path:
 
 def create_job(client: OpenAI, train: Path, validation: Path) -> FineTuningJob:
     """Upload both files and create the job; a lost answer does not become a second job."""
-    agree(estimate_training(train, settings.base_model, EPOCHS, provider=settings.provider))
+    agree(estimate_training(train, settings.base_model, None, provider=settings.provider))
     return create_once(
         client,
         model=settings.base_model,
         training_file=upload(client, train).id,
         validation_file=upload(client, validation).id,
-        suffix="SuperHero",
-        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": EPOCHS}}},
+        suffix="SuperHero",  # and the server chooses the hyperparameters
         metadata=LABELS,
         **settings.job_options,
     )
 
 
-def agree(estimate: Estimate) -> None:
-    """Say what comes next and, where it costs money, go on only after a yes."""
-    allow(estimate)
-    print(estimate)
-    if settings.endpoint == "hosted" and input("Go on? [y/N] ").strip().lower() != "y":
-        raise SystemExit("Stopped. Nothing was bought.")
-
-
 if __name__ == "__main__":
     try:
         main(" ".join(sys.argv[1:]) or NOTE)
+    except NotAgreed as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
         print("\nStopped. Nothing is lost: run it again to go on.")
         sys.exit(130)

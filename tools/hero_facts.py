@@ -1,4 +1,4 @@
-"""Compose data/hero_facts.csv, the cards of notebook 10, from the base model's own word lists.
+"""Compose data/hero_facts.csv, the facts of notebook 10, from the base model's own word lists.
 
     python tools/hero_facts.py
 

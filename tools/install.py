@@ -5,6 +5,7 @@ is installed already, and works the same on Linux, macOS and Windows.
 """
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -18,6 +19,11 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
 LISTS = ("requirements.txt", "constraints.txt", "pyproject.toml")
 OLDEST = (3, 11)
+# JupyterLab in .venv asks no question about news, and looks for no updates.
+OVERRIDES = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+QUIET = {
+    "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}
+}
 
 # The ordinary Linux build of torch brings gigabytes of CUDA along; this index has one without.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -83,6 +89,8 @@ def install() -> None:
             print("That did not work; taking torch from the usual index instead.", flush=True)
     print("Installing the course (the first time takes a few minutes) ...", flush=True)
     pip("-c", "constraints.txt", "-r", "requirements.txt", "-e", ".")
+    OVERRIDES.parent.mkdir(parents=True, exist_ok=True)
+    OVERRIDES.write_text(json.dumps(QUIET, indent=2) + "\n", encoding="utf-8")
 
 
 def pip(*arguments: str) -> None:

@@ -41,11 +41,11 @@ OPENING = """\
 # Old call → today's call
 
 Between 2020 and 2024 many guides were written about fine-tuning at OpenAI. Nearly all of their \
-calls are gone. Here is what they are called today. Every line on the right is run by the course's \
-tests, against the sandbox; the same calls go to any provider that speaks this API.
+calls are gone. This page says what they are called today. The course's tests run every line of \
+the middle column against the sandbox; the same calls go to any provider with this API.
 
-The names in capitals are yours to fill in. The Python package has had no command line since May \
-2026; `heroes` is the one of this course.
+Replace the names in capitals. The Python package has had no command line since May \
+2026; `heroes` is this course's.
 """
 LINK = re.compile(r"\]\(\.\./docs/glossary\.md(?:#([^)\s]*))?\)")
 TERM = re.compile(r"^## (?P<term>.+)\n\n(?P<told>.+?) Introduced in (?P<where>.+)\.$", re.MULTILINE)

@@ -25,7 +25,7 @@ TEMPLATES = Environment(
 def alt_text(step: int) -> str:
     """What the map of a step shows, in words. Raises ValueError for a step that does not exist."""
     if not 0 <= step < len(STEPS):
-        raise ValueError(f"There is no step {step}: the road has the steps 0 to {len(STEPS) - 1}.")
+        raise ValueError(f"There is no step {step}: there are steps 0 to {len(STEPS) - 1}.")
     here = STEPS[step]
     done = f"{step} stop{'' if step == 1 else 's'} done" if step else "nothing done yet"
     left = len(STEPS) - 1 - step

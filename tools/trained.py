@@ -1,7 +1,7 @@
 """A sandbox's state with the course's two fine-tuning jobs done, trained once and kept.
 
 Notebooks from 06 on need the tuned models, and a test of each must not train them again. The
-state lies in build/trained, under a name that changes with everything that has a part in it.
+state is kept in build/trained, under a name that changes with everything it depends on.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from copy import deepcopy
 from typing import Any
 
 from course.exercise import Expectations, exercise, expect
@@ -13,14 +13,10 @@ URL = "/v1/chat/completions"
 FIELDS = ("custom_id", "method", "url", "body")
 PROMPTS = ("40, woman, Healing ->", "20, man, flight ->", "60, woman, telepathy ->")
 
-TODAY, LAST_DAY = date(2026, 11, 20), date(2027, 1, 14)
-# A shutdown date as a server gives it, a day, and whether the model still answers on that day.
-CASES: tuple[tuple[str | None, date, bool, str], ...] = (
-    ("2027-01-14", TODAY, True, "a model that ends in eight weeks"),
-    ("2026-09-28", TODAY, False, "a model that ended in September"),
-    ("2027-01-14", LAST_DAY, False, "a model on the day of its end"),
-    (None, LAST_DAY, True, "a model without a date"),
-)
+# Some lines of a batch's two result files, in no order; request-6 has none.
+RESULTS: tuple[tuple[int, int | None], ...] = ((4, 200), (2, 429), (7, None), (1, 200), (5, 404))
+RESULTS += ((0, 400), (3, 500))
+WORTH = (2, 3, 6, 7)  # a rate limit, a failing server, no line, no answer
 
 
 def broken_lines(model: str) -> list[dict[str, Any]]:
@@ -60,10 +56,26 @@ def batch_lines(lines: Sequence[Mapping[str, Any]], model: str) -> Expectations:
 
 
 @exercise("13.2")
-def model_available(function: Callable[[str | None, date], bool]) -> Expectations:
+def left_over(function: Callable[[list[Any], list[Any]], list[Any]]) -> Expectations:
     yield expect(callable(function), "a function", type(function).__name__)
-    for shutdown_date, day, right, name in CASES:
-        said = function(shutdown_date, day)
-        kind = "nothing" if said is None else type(said).__name__
-        yield expect(isinstance(said, bool), f"True or False for {name}", kind)
-        yield expect(said == right, f"{right} for {name}", said)
+    requests = [{"custom_id": f"request-{n}", "method": "POST", "url": URL} for n in range(8)]
+    results = [
+        {"custom_id": f"request-{n}", "response": status and {"status_code": status}, "error": None}
+        for n, status in RESULTS
+    ]
+    given, told = deepcopy(requests), deepcopy(results)
+    found = function(given, told)
+    yield expect(isinstance(found, list), "a list", type(found).__name__)
+    unchanged = (given, told) == (requests, results)
+    yield expect(unchanged, "the two lists to stay as they were", "that they were changed")
+    said = [request["custom_id"] for request in found]
+    for n, status in sorted(RESULTS):
+        what = f"status {status}" if status else "no answer"
+        name, wanted = f"request-{n}", n in WORTH
+        asked = f"{name} ({what}) {'to be sent again' if wanted else 'not to be sent again'}"
+        yield expect((name in said) == wanted, asked, said)
+    yield expect("request-6" in said, "request-6, which has no line, to be sent again", said)
+    yield expect(said == sorted(said), "the requests in their old order", said)
+    yield expect(found == [requests[n] for n in WORTH], "whole requests, each once", found)
+    nothing = function(deepcopy(requests), [])
+    yield expect(nothing == requests, "all requests if there are no results", nothing)

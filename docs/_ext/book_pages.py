@@ -11,7 +11,7 @@ FRONT_DOOR = "index"
 
 
 def front_door(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """`index.html` of the whole book leads to the landing page, which lies in docs/."""
+    """`index.html` of the whole book leads to the landing page, which is in docs/."""
     if app.builder.format == "html":
         goal = app.builder.get_relative_uri(FRONT_DOOR, app.config.root_doc)
         yield FRONT_DOOR, {"goal": goal, "book": app.config.project}, "front_door.html"

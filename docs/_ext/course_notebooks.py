@@ -1,7 +1,8 @@
-"""The notebooks as pages: what a page can't show is left out, and what it shows is told in words.
+"""The notebooks as pages: what a page can't show is left out, and pictures get their descriptions.
 
 - A widget needs a running notebook. Each prints a sentence or a result that says the same, so the
   page leaves the widget itself out (and with it 3.6 MB of JavaScript that would only look alive).
+- A chart prints what it shows. On the page this is the picture's alt text, and said once.
 - Each picture of an output gets the alt text that the notebook stores with it.
 - Each code cell gets an anchor, `#cell-<its id>`, so that other pages can point at it.
 """
@@ -52,9 +53,20 @@ def without_widgets(app: Sphinx, docname: str, content: list[str]) -> None:
         if each["cell_type"] == "code":
             for output in each["outputs"]:
                 if WIDGET in output.get("data", {}):
-                    # Nothing moves on a page: the words that stand in the widget's place.
+                    # A page has no live widgets: these words replace one.
                     output["data"] = {"text/plain": output["data"]["text/plain"]}
+            leave_out_what_alt_texts_say(each["outputs"])
     content[0] = json.dumps(notebook, ensure_ascii=False)
+
+
+def leave_out_what_alt_texts_say(outputs: list[dict[str, Any]]) -> None:
+    """Take the sentences out of printed text that are alt texts of the cell's pictures."""
+    for output in outputs:
+        said = output.get("metadata", {}).get("image/png", {}).get("alt")
+        for printed in outputs if said else []:
+            if "text" in printed:
+                printed["text"] = text_of(printed["text"]).replace(said + "\n", "", 1)
+    outputs[:] = [output for output in outputs if output.get("text") != ""]
 
 
 def described(notebook: dict[str, Any], page: str) -> dict[str, str]:

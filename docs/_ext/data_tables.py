@@ -47,7 +47,7 @@ class BeforeAndAfter(SphinxDirective):
         raise ExtensionError(f"{PREDICTION}: the cell {cell_id!r} stores no {kind}")
 
     def portrait(self) -> str:
-        """The left part of the stored card. The text stands beside it, so it needs no words."""
+        """The left part of the stored card. The text is beside it, so it needs no description."""
         svg = self.stored("card", "image/svg+xml")
         size = re.search(r'viewBox="0 0 \d+ (\d+)"', svg)
         if size is None:
@@ -65,7 +65,7 @@ class TheRoad(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         folder = Path(self.env.srcdir) / "notebooks"
-        lines = ["| | notebook | at its end you have |", "|---|---|---|"]
+        lines = ["| | notebook | at the end you have |", "|---|---|---|"]
         for number, stop in enumerate(STEPS):
             found = sorted(folder.glob(f"{number:02d}_*.ipynb"))
             name = f"[{stop.title}](../notebooks/{found[0].name})" if found else stop.title

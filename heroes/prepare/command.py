@@ -55,7 +55,7 @@ def prepare(
         str | None,
         typer.Option(help="Split by this column: each of its values is on one side only."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another number splits in another way.")] = 7,
+    seed: Annotated[int, typer.Option(help="Another number gives another split.")] = 7,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The new file; else <name>_prepared.jsonl beside it."),

@@ -66,7 +66,7 @@ class Run:
         frame = self.steps.run(source)
         self._note(*self.steps.notes)
         if self.steps.decisions and self._no_one():
-            reason = "--json" if self.json else "the input is no terminal"
+            reason = "--json" if self.json else "the input is not a terminal"
             raise CommandError(NO_ONE.format(reason), USAGE)
         nothing = "No suggestions: the examples are fine as they are."
         self._say("" if self.steps.decisions else nothing, *tell.describe(frame))

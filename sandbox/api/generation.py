@@ -105,7 +105,7 @@ class TextAnswer:
         begun = False
         async with aclosing(self._collect(choices, usage)) as pieces:
             async for index, piece in pieces:
-                # Not earlier: a request that fails at once shall get its own HTTP status.
+                # Not earlier: a request that fails at once gets its own HTTP status.
                 for chunk in () if begun else self.shape.begin():
                     yield chunk
                 begun = True

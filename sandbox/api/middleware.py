@@ -65,7 +65,7 @@ class Envelope:
 
     def _check_host(self, header: str) -> None:
         """Raise Forbidden for a Host that is neither a loopback name nor the server's own."""
-        # Whoever listens on all addresses wants to be reached under names unknown here.
+        # A server on all addresses is reached under names that are unknown here.
         if self._host in ANY_HOST or not header:
             return
         name = header.rsplit(":", 1)[0] if not header.endswith("]") else header

@@ -90,8 +90,8 @@ class _Server(uvicorn.Server):
 
 
 def _run(app: FastAPI, listener: socket.socket, announce: Callable[[], None]) -> None:
-    # uvicorn stops at these signals and then raises them again, for whoever was there before:
-    # these handlers, so that the way out below it is taken too.
+    # uvicorn stops at these signals and then raises them again for the handlers that were there
+    # before: these ones, so that the clean-up below runs too.
     for number in uvicorn.server.HANDLED_SIGNALS:
         signal.signal(number, lambda *_: None)
     config = uvicorn.Config(

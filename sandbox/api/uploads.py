@@ -21,7 +21,7 @@ FORM_OVERHEAD = 64 * 1024  # what the form may weigh beside the file
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that has arrived; ``content`` lies in memory or on disk and is open."""
+    """A file that has arrived; ``content`` is in memory or on disk and is open."""
 
     filename: str
     purpose: str

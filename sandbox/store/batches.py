@@ -43,7 +43,7 @@ def create_batch(store: Store, new: BatchRow) -> BatchRow:
 
 
 def get_batch(store: Store, project: str | None, batch_id: str) -> BatchRow | None:
-    """Return a batch, or None. The project None stands for any: for the runner only."""
+    """Return a batch, or None. The project None means any: for the runner only."""
     where = "id = :id AND (:project IS NULL OR project = :project)"
     with store.read() as db:
         return rows.one(db, BatchRow, where, id=batch_id, project=project)

@@ -34,7 +34,7 @@ def add_file(
     content: Path | bytes,
     expires_at: int | None = None,
 ) -> FileRow:
-    """Keep a file. A path is moved (it must lie in ``store.files_dir``), bytes are written.
+    """Keep a file. A path is moved (it must be in ``store.files_dir``), bytes are written.
 
     Raises StorageError when there is no room for it; then nothing is left of it.
     """

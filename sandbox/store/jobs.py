@@ -10,7 +10,7 @@ The API creates jobs and asks for a cancel, pause or resume; validation moves th
 ``validating_files``. One parent process hands the queued ones to its trainers: it asks for the
 ``next_job``, starts it, and records how it ends. A job that is running obeys a cancel or pause
 when its trainer stops (``requested`` says what is wanted); every other job obeys at once, and
-whoever was about to train it gets a StateError.
+a trainer that was about to train it gets a StateError.
 """
 
 import base64
@@ -52,7 +52,7 @@ def create_job(store: Store, new: JobRow) -> JobRow:
 
 
 def get_job(store: Store, project: str | None, job_id: str) -> JobRow | None:
-    """Return a job, or None. The project None stands for any: for the engine only."""
+    """Return a job, or None. The project None means any: for the engine only."""
     where = "id = :id AND (:project IS NULL OR project = :project)"
     with store.read() as db:
         return rows.one(db, JobRow, where, id=job_id, project=project)

@@ -38,7 +38,7 @@ class KeyRow(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class FileRow(Row):
-    """One file of a project; its content lies in ``store.files_dir``."""
+    """One file of a project; its content is in ``store.files_dir``."""
 
     TABLE = "files"
 
@@ -113,7 +113,7 @@ class CheckpointRow(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRow(Row):
-    """A tuned model; its Hugging Face folder lies in ``store.models_dir``."""
+    """A tuned model; its Hugging Face folder is in ``store.models_dir``."""
 
     TABLE = "models"
     CONSTRAINTS = "UNIQUE (name), FOREIGN KEY (job_id) REFERENCES jobs (id)"

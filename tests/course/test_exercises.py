@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +18,10 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletion
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from course import exercises, grid
+from course import exercises, facts, grid
 from course.exercise import NOTHING, TEXTS, Exercise, expect
 from course.exercises import step_02, step_03, step_11, step_13
-from course.facts import card_text
+from course.facts import passage_text
 from course.grid import superhero_grid
 from course.judge import fair
 from course.wording import sentences
@@ -67,7 +66,6 @@ ENDS = ("succeeded", "failed", "cancelled", "paused")
 LABELS_OF_CHAT = {"course": "superheroes", "format": "chat"}
 NOTE = {"role": "user", "content": "33, man, Super Hearing ->"}
 PROMPTS = [f"A {age}-year-old woman who plays chess." for age in range(20, 30)]
-ROW = {"input_ids": [0, 2, 7, 4, 3, 50, 51, 4], "labels": [-100] * 5 + [50, 51, 4]}
 HERO: dict[str, Any] = {
     "name": "Ada",
     "age": 36,
@@ -76,8 +74,26 @@ HERO: dict[str, Any] = {
     "home": "a narrow house with a yellow door",
     "work": "a clockmaker",
 }
-PROMPT = f"Facts:\n- {card_text(HERO)}\n\nQuestion: How old is Ada?"
-BILLS = (12, 0.0009, 0.0004)
+OTHERS = [changed(HERO, name=name) for name in ("Bo", "Cleo")]
+SHOWN = [passage_text(hero) for hero in (OTHERS[0], HERO, OTHERS[1])]
+PROMPT = facts.PROMPT.format(passages=facts.bullets(SHOWN), question="How old is Ada?")
+BORN = ("was born", "went to school", "learned to swim")
+
+
+def two_searches(words: Any, cosines: Any, limit: float) -> Any:
+    reached = words.max(axis=1) >= limit
+    return np.where(reached, words.argmax(axis=1), cosines.argmax(axis=1))
+
+
+def missing(*things: str, name: str = "Ada", about: str = "Ada") -> pd.DataFrame:
+    """Twenty practice rows that ask for what the passage does not say."""
+    passage = facts.bullets([passage_text(changed(HERO, name=about))])
+    asked = [f"Where {name} {things[number % len(things)]}?" for number in range(20)]
+    prompts = [facts.PROMPT.format(passages=passage, question=question) for question in asked]
+    return pd.DataFrame({"prompt": prompts, "answer": facts.DO_NOT_KNOW})
+
+
+MISSING = missing(*BORN)
 GRID = superhero_grid(powers=["Ice", "Cheese"], repeats=1)
 TABLE = GRID.assign(response_txt="Meet Ada.", finish_reason="stop")
 TEMPLATE = "Describe a {gender} of {age} with {power}."
@@ -151,8 +167,15 @@ def words(messages: list[dict[str, str]]) -> int:
     return sum(len(message["content"].split()) for message in messages)
 
 
-def ends(shutdown_date: str | None, day: date) -> bool:
-    return shutdown_date is None or day < date.fromisoformat(shutdown_date)
+def left_over(
+    requests: list[Any], results: list[Any], settled: Collection[int] = (200, 400, 404)
+) -> list[Any]:
+    done = {
+        line["custom_id"]
+        for line in results
+        if (line.get("response") or {}).get("status_code") in settled
+    }
+    return [request for request in requests if request["custom_id"] not in done]
 
 
 def lines(number: int = 0, drop: str = "", **body: Any) -> list[dict[str, Any]]:
@@ -224,8 +247,42 @@ def answer(texts: Sequence[str] = SAID, reason: str = "stop", tokens: int = 40) 
     return ChatCompletion.model_validate({**body, "choices": choices})
 
 
-def masked(*labels: int) -> tuple[list[int], dict[str, list[int]]]:
-    return list(labels), ROW
+class Templated:
+    """A tokenizer whose tokens are letters and whose template is `u:text!`, `a:text!`."""
+
+    eos_token_id = ord("!")
+
+    def apply_chat_template(
+        self, messages: Any, add_generation_prompt: bool = False, return_dict: bool = False
+    ) -> list[int]:
+        text = "".join(f"{each['role'][0]}:{each['content']}!" for each in messages)
+        return [ord(letter) for letter in text + "a:" * add_generation_prompt]
+
+
+TEMPLATED = Templated()
+
+
+def every_answer(
+    talk: Any, only: int = 0, end: int = 1, role: str = "assistant"
+) -> dict[str, list[int]]:
+    """Ids and labels of the answers from `only` on, up to the end token and `end` more."""
+    ids = TEMPLATED.apply_chat_template(talk)
+    labels = [-100] * len(ids)
+    numbers = [number for number, each in enumerate(talk) if each["role"] == role]
+    for number in numbers[only:]:
+        start = len(TEMPLATED.apply_chat_template(talk[:number], add_generation_prompt=True))
+        stop = ids.index(TEMPLATED.eos_token_id, start) + end
+        labels[start:stop] = ids[start:stop]
+    return {"input_ids": ids, "labels": labels}
+
+
+def learn_everything(talk: Any) -> dict[str, list[int]]:
+    ids = TEMPLATED.apply_chat_template(talk)
+    return {"input_ids": ids, "labels": list(ids)}
+
+
+def adapter(rank: int) -> Any:
+    return SimpleNamespace(peft_config={"default": SimpleNamespace(r=rank)})
 
 
 # The number of an exercise, what is handed in, and a part of the answer; None where it is right.
@@ -255,7 +312,7 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("1.3", (answer([*SAID[:4], ""]),), "a text in every answer"),
     ("1.3", (answer(SAID[:1] * 5),), "5 different texts, saw 1 of them"),
     ("1.3", (answer(reason="length"),), "no answer that was cut"),
-    ("1.3", (answer(tokens=200),), "at most 30 tokens an answer, saw 200 tokens in all"),
+    ("1.3", (answer(tokens=301),), "at most 60 tokens an answer, saw 301 tokens in all"),
     ("2.1", (TABLE,), None),
     ("2.1", (GRID,), "no response_txt, finish_reason"),
     ("2.1", (TABLE[TABLE["power"] == "Ice"],), "two powers"),
@@ -325,39 +382,42 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("7.2", (3, 20, account(148, 100)), None),
     ("7.2", (21, 20, account(100)), "a number from 0 to 20"),
     ("7.2", (3, True, account(100)), "a number from 0 to 40"),
-    ("9.1", (ROW["labels"], ROW), None),
-    ("9.1", (np.array(ROW["labels"]), ROW), None),
-    ("9.1", (ROW["input_ids"], ROW), "saw none"),
-    ("9.1", (ROW["labels"][1:], ROW), "8 labels, saw 7"),
-    ("9.1", masked(*[-1] * 5, 50, 51, 4), "the token itself or -100"),
-    ("9.1", masked(*[-100] * 5, 50, 51, -100), "the end of the answer"),
-    ("9.1", masked(*[-100] * 4, 3, 50, 51, 4), "on 4 tokens instead of 5"),
-    ("9.1", masked(*[-100] * 6, 51, 4), "on 6 tokens instead of 5"),
-    ("9.1", masked(0, *[-100] * 5, 51, 4), "in other places"),
-    ("9.2", (lambda logits, t: (logits / t).softmax(-1),), None),
-    ("9.2", (lambda logits, t: logits.softmax(-1),), "saw 0.64 at 0.5 and 0.64 at 2"),
-    ("9.2", (lambda logits, t: (logits * t).softmax(-1),), "in the cold"),
-    ("9.2", (lambda logits, t: (logits / t**2).softmax(-1),), "divided by the temperature"),
-    ("9.2", (lambda logits, t: logits / t,), "add up to 1"),
-    ("9.2", (lambda logits, t: [1.0],), "for every token"),
-    ("9.3", (24576, 16, 192, 4), None),
-    ("9.3", (True, 16, 192, 4), "a whole number"),
-    ("9.3", (16 * 192 * 192, 16, 192, 4), "far fewer"),
-    ("9.3", (1000, 16, 192, 4), "a multiple of 4 times 192"),
-    ("9.3", (16 * 4 * 192, 16, 192, 4), "both slim matrices"),
-    ("9.3", (16 * 4 * 4 * 192, 16, 192, 4), "nothing counted twice"),
-    ("10.1", (HERO, PROMPT), None),
-    ("10.1", (HERO, "How old is Ada?"), "begins with the facts"),
-    ("10.1", (changed(HERO, work=""), PROMPT), "no work"),
-    ("10.1", (changed(HERO, name="Zofia"), PROMPT), "no card yet"),
-    ("10.1", (HERO, None), "as text"),
-    ("10.1", (changed(HERO, age=37), PROMPT), "own card"),
-    ("10.1", (HERO, PROMPT.replace("\n\n", "\n- Bo is 20.\n\n")), "2 cards"),
-    ("10.1", (HERO, PROMPT.replace("is Ada?", "is Bo?")), "a question about your hero"),
-    ("10.2", (24_000, *BILLS), None),
-    ("10.2", (12 / (0.0009 - 0.0004), *BILLS), None),
-    ("10.2", (0, *BILLS), "above zero"),
-    ("10.2", (12 / 0.0009, *BILLS), "both bills equal"),
+    ("9.1", (every_answer, TEMPLATED), None),
+    ("9.1", (lambda talk: every_answer(talk, only=-1), TEMPLATED), "the first answer"),
+    ("9.1", (lambda talk: every_answer(talk, end=0), TEMPLATED), "its end token learned"),
+    ("9.1", (lambda talk: every_answer(talk, role="user"), TEMPLATED), "the first answer"),
+    ("9.1", (lambda talk: changed(every_answer(talk), labels=[-1] * 40), TEMPLATED), "as many"),
+    ("9.1", (lambda talk: every_answer(talk[:2]), TEMPLATED), "the whole conversation"),
+    ("9.1", (lambda talk: every_answer(talk)["labels"], TEMPLATED), "a dictionary"),
+    ("9.1", (learn_everything, TEMPLATED), "-100 on everything else"),
+    ("9.2", (adapter(1), [3.9] * 9 + [3.1]), None),
+    ("9.2", (adapter(16), [3.9] * 9 + [3.1]), "rank 1, saw rank {16}"),
+    ("9.2", (adapter(1), [3.9, 3.1]), "10 steps, saw 2"),
+    ("9.2", (adapter(1), [3.1] * 9 + [float("nan")]), "that are numbers"),
+    ("9.2", (adapter(1), [3.1] * 10), "has fallen"),
+    ("10.1", (two_searches,), None),
+    ("10.1", (lambda words, cosines, limit: [0, 1],), "2 places"),
+    ("10.1", (lambda words, cosines, limit: words.argmax(axis=1),), "best by embeddings"),
+    ("10.1", (lambda words, cosines, limit: cosines.argmax(axis=1),), "best by words"),
+    ("10.1", (lambda words, cosines, limit: two_searches(words, cosines, 1.0),), "another limit"),
+    ("10.1", (lambda words, cosines, limit: two_searches(words, cosines, 1.01),), "exactly"),
+    ("10.2", (HERO, PROMPT), None),
+    ("10.2", (HERO, "How old is Ada?"), "three passages"),
+    ("10.2", (changed(HERO, work=""), PROMPT), "no work"),
+    ("10.2", (changed(HERO, name="Zofia"), PROMPT), "in no passage yet"),
+    ("10.2", (HERO, None), "as text"),
+    ("10.2", (changed(HERO, age=37), PROMPT), "your hero's passage"),
+    ("10.2", (HERO, PROMPT.replace("- Bo is", "- Ada is")), "about other heroes"),
+    ("10.2", (HERO, PROMPT.replace("is Ada?", "is Bo?")), "a question about your hero"),
+    ("10.3", (MISSING,), None),
+    ("10.3", (MISSING[:19],), "19 rows"),
+    ("10.3", (MISSING[["prompt"]],), "no answer"),
+    ("10.3", (list(MISSING["prompt"]),), "a DataFrame"),
+    ("10.3", (MISSING.assign(answer="Ada: 1.7 m."),), "I do not know"),
+    ("10.3", (missing("is old", "was old", "gets old"),), "no passage answers"),
+    ("10.3", (missing("was born"),), "1 kinds"),
+    ("10.3", (missing(*BORN, name="Bo"),), "about the hero of the question"),
+    ("10.3", (missing(*BORN, name="Zofia", about="Zofia"),), "no hero of hero_facts.csv"),
     ("11.2", (may_work,), None),
     ("11.2", (lambda error: True,), "False for a wrong key (401)"),
     ("11.2", (lambda error: False,), "True for too many requests (429)"),
@@ -381,21 +441,20 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("13.1", (lines(2, drop="model"), "m"), "a model in the body of line 3"),
     ("13.1", (lines(2, model="other"), "m"), "the same model"),
     ("13.1", (lines(2, messages=[NOTE]), "m"), "the same three heroes"),
-    ("13.2", (ends,), None),
-    ("13.2", (lambda end, day: True,), "False for a model that ended in September"),
-    ("13.2", (lambda end, day: False,), "True for a model that ends in eight weeks"),
-    ("13.2", (lambda end, day: None,), "True or False for a model that ends in eight weeks"),
-    ("13.2", (lambda end, day: end is None or f"{day}" <= end,), "on the day of its end"),
-    ("13.2", (lambda end, day: end is not None and ends(end, day),), "without a date"),
-    ("13.2", (lambda end, day: day < date.fromisoformat(end),), "could not be read"),
+    ("13.2", (left_over,), None),
+    ("13.2", (lambda requests, results: requests,), "request-0 (status 400) not to be sent again"),
+    ("13.2", (lambda requests, results: [],), "request-2 (status 429) to be sent again"),
+    ("13.2", (lambda requests, results: left_over(requests, results, {200}),), "request-0"),
+    ("13.2", (lambda requests, results: left_over(requests, results)[::-1],), "their old order"),
+    ("13.2", (lambda requests, results: left_over(requests, results) * 2,), "their old order"),
+    ("13.2", (lambda requests, results: left_over(results, results),), "request-6, which has no"),
+    ("13.2", (lambda requests, results: requests.pop() and requests,), "to stay as they were"),
+    ("13.2", (lambda requests, results: None,), "a list, saw NoneType"),
+    ("13.2", (lambda requests, results: left_over(requests, results) if results else [],), "all"),
 ]
 
 
-@pytest.mark.parametrize(
-    ("number", "artefacts", "problem"),
-    # Exercise 9.2 imports torch.
-    [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] == "9.2")) for case in CASES],
-)
+@pytest.mark.parametrize(("number", "artefacts", "problem"), CASES)
 def test_right_passes_and_a_mistake_is_named(
     number: str, artefacts: tuple[Any, ...], problem: str | None
 ) -> None:
@@ -426,7 +485,7 @@ def test_each_exercise_has_its_texts_and_each_text_its_exercise() -> None:
     ("text", "problem"),
     [
         ("OPENAI_API_KEY=sk-demo-1234\n", None),
-        ("OPEN_AI_KEY=“sk-demo—1234”\nOPENAI_BASE_URL=\n", "Did you mean OPENAI_API_KEY"),
+        ("OPEN_AI_KEY=“sk-demo—1234”\nOPENAI_BASE_URL=\n", "line 1: OPEN_AI_KEY is not read"),
         ("OPENAI_API_KEY=sk-demo—1234\n", "long dash"),
         ("OPENAI_API_KEY=sk-demo-1234\nOPENAI_BASE_URL=\n", "blank"),
         ("OPENAI_API_KEY=sk-demo1234\n", "two short dashes"),
@@ -612,13 +671,14 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise:
         ([{"age": 2, "text": "x" * 500}] * 3, "xxx.... Stuck?"),
     ],
 )
-def test_the_answer_is_one_line(
+def test_the_answer_is_printed_in_lines_that_no_window_cuts(
     three: Exercise, capsys: pytest.CaptureFixture[str], answer: Any, line: str
 ) -> None:
     three.check(answer)
     printed = capsys.readouterr().out
-    assert line in printed
-    assert printed.count("\n") == 1 and len(printed) < 250
+    assert line in " ".join(printed.split())
+    assert len(printed) < 250
+    assert all(len(part) <= 90 for part in printed.splitlines() if "xxx" not in part)
 
 
 def test_a_check_that_checks_nothing_does_not_pass() -> None:

@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.facts import (
-    NO_CARD,
+    DO_NOT_KNOW,
     OTHER_WORDS,
-    PRACTICE_NAMES,
+    PRACTICE,
+    QUESTIONS,
     RIDDLES,
     STRANGERS,
-    card_text,
+    UNSAID,
+    example_messages,
     mark,
     marks,
+    passage_text,
     practice,
     questions,
     short_answer,
@@ -76,10 +79,6 @@ HEROES = pd.read_csv(DATA / "hero_facts.csv")
 KNOWN = HEROES[HEROES["added"] == "before training"]
 
 
-def with_card(question: str, card: str | None) -> str:
-    return f"{card}|{question}"
-
-
 def test_the_shipped_cards_are_the_ones_that_the_tool_composes() -> None:
     pd.testing.assert_frame_equal(hero_cards(), HEROES)
     for column in ("name", "age", "power"):
@@ -87,44 +86,51 @@ def test_the_shipped_cards_are_the_ones_that_the_tool_composes() -> None:
     assert len(KNOWN) == 30 and len(HEROES) > 40
 
 
-def test_no_name_is_on_two_lists() -> None:
-    names = [*HEROES["name"], *STRANGERS, *PRACTICE_NAMES]
+def test_practice_shares_nothing_with_the_heroes_of_the_questions() -> None:
+    names = [*HEROES["name"], *STRANGERS, *PRACTICE["name"]]
     assert len(names) == len(set(names))
+    for column in ("power", "home", "work"):
+        assert not set(PRACTICE[column]) & set(HEROES[column])
 
 
-def test_a_card_holds_every_fact() -> None:
+def test_a_passage_holds_every_fact() -> None:
     for hero in HEROES.to_dict("records"):
-        text = card_text(hero)
+        text = passage_text(hero)
         parts = ("name", "age", "gender", "power", "home", "work")
         assert all(str(hero[part]) in text for part in parts)
-    assert " an 18-year-old" in card_text(HEROES.iloc[0].to_dict() | {"age": 18})
-    assert " a 36-year-old" in card_text(HEROES.iloc[0].to_dict() | {"age": 36})
+    assert " an 18-year-old" in passage_text(HEROES.iloc[0].to_dict() | {"age": 18})
+    assert " a 36-year-old" in passage_text(HEROES.iloc[0].to_dict() | {"age": 36})
 
 
-def test_questions_keep_the_number_of_their_card() -> None:
+def test_questions_keep_the_number_of_their_passage() -> None:
     asked = questions(HEROES[30:32])
     assert list(asked.index) == [30, 30, 31, 31]
     hero = HEROES.iloc[30]
     assert asked["question"].iloc[0] == f"How old is {hero['name']}?"
     assert asked["value"].iloc[:2].tolist() == [str(hero["age"]), hero["power"]]
-    assert str(hero["age"]) in asked["answer"].iloc[0]
+    assert asked["answer"].iloc[0] == f"{hero['name']}: {hero['age']}."
     other = questions(HEROES, OTHER_WORDS)
     assert not set(other["question"]) & set(questions(HEROES)["question"])
 
 
-def test_strangers_have_no_answer() -> None:
-    asked = questions(pd.DataFrame({"name": STRANGERS}))
-    assert len(asked) == 2 * len(STRANGERS)
-    assert asked["answer"].isna().all() and asked["value"].isna().all()
+@pytest.mark.parametrize(
+    ("heroes", "wordings"), [(pd.DataFrame({"name": STRANGERS}), QUESTIONS), (HEROES, UNSAID)]
+)
+def test_what_nothing_says_has_no_answer(heroes: pd.DataFrame, wordings: dict[str, str]) -> None:
+    asked = questions(heroes, wordings)
+    assert len(asked) == 2 * len(heroes)
+    assert set(asked["answer"]) == {DO_NOT_KNOW} and asked["value"].isna().all()
+    assert set(marks(asked["answer"], asked)) == {"no idea"}
+    assert set(marks(["He is 40."] * len(asked), asked)) == {"invented"}
 
 
-def test_riddles_share_no_telling_word_with_their_card() -> None:
-    cards = [card_text(hero) for hero in HEROES.to_dict("records")]
+def test_riddles_share_no_telling_word_with_their_passage() -> None:
+    passages = [passage_text(hero) for hero in HEROES.to_dict("records")]
     for power, riddle in RIDDLES.items():
         right = list(HEROES["power"]).index(power)
         assert (
-            word_scores(cards, [riddle])[0].argmax() != right
-            or word_scores(cards, [riddle])[0].max() < 2
+            word_scores(passages, [riddle])[0].argmax() != right
+            or word_scores(passages, [riddle])[0].max() < 2
         ), riddle
 
 
@@ -132,65 +138,71 @@ def test_riddles_share_no_telling_word_with_their_card() -> None:
     ("answer", "expected"),
     [
         ("Ada is 36 years old.", "right"),
-        ("ada: 36.", "right"),
-        ("Bo is 36 years old.", "invented"),
+        ("Ada: 36.", "right"),
+        ("She is 36.", "right"),
         ("Ada is 37 years old.", "invented"),
         ("Ada is 36 or 37 years old.", "invented"),
         ("Ada is 136 years old.", "invented"),
         ("I have no facts about Ada, so I cannot say.", "no idea"),
         ("I do not know Ada.", "no idea"),
         ("I don't know how old she is.", "no idea"),
-        ("The card doesn’t mention her age.", "no idea"),
-        ("no card", "no idea"),
+        ("The passage doesn’t mention her age.", "no idea"),
+        ("The passages do not specify it.", "no idea"),
         ("", "invented"),
     ],
 )
 def test_marks_of_an_age(answer: str, expected: str) -> None:
-    assert mark(answer, "Ada", "age", "36") == expected
+    assert mark(answer, "age", "36") == expected
 
 
 def test_marks_of_a_power_and_of_a_stranger() -> None:
-    assert mark("Ada has the power of Good Luck.", "Ada", "power", "good luck") == "right"
-    assert mark("Ada can fly.", "Ada", "power", "good luck") == "invented"
-    assert mark("Ada is 36 years old.", "Ada", "age", None) == "invented"
-    assert mark("I do not know Ada.", "Ada", "age", None) == "no idea"
+    assert mark("Ada has the power of Good Luck.", "power", "good luck") == "right"
+    assert mark("Ada can fly.", "power", "good luck") == "invented"
+    assert mark("Ada is 36 years old.", "age", None) == "invented"
+    assert mark(DO_NOT_KNOW, "age", None) == "no idea"
 
 
 def test_marks_and_their_count() -> None:
     asked = questions(KNOWN)
     assert short_answer("Ada", 36) == "Ada: 36."
     assert set(marks(asked["answer"], asked)) == {"right"}
-    answers = ["no card", "Nonsense.", *asked["answer"][2:]]
+    answers = [DO_NOT_KNOW, "Nonsense.", *asked["answer"][2:]]
     assert tally(marks(answers, asked)) == f"{len(asked) - 2} right, 1 no idea, 1 invented"
     with pytest.raises(ValueError):
         marks(["one"], asked)
 
 
 def test_practice_can_only_be_solved_by_reading() -> None:
-    pairs = practice(KNOWN, with_card, 200)
-    assert pairs == practice(KNOWN, with_card, 200)
-    assert pairs != practice(KNOWN, with_card, 200, seed=1)
-    assert len(pairs) == 230
-    without = [answer for prompt, answer in pairs if prompt.startswith("None|")]
-    assert without == [NO_CARD] * 30
-    refused = [answer for _, answer in pairs].count(NO_CARD)
-    assert 30 + 50 <= refused <= 30 + 90
-    for prompt, answer in pairs:
-        card, question = prompt.split("|")
+    rows = practice(200)
+    pd.testing.assert_frame_equal(rows, practice(200))
+    assert not rows.equals(practice(200, seed=1))
+    assert set(marks(rows["answer"], rows)) == {"right", "no idea"}
+    assert rows["value"].isna().sum() == 60 and (rows["passages"] == 3).sum() == 70
+    for row in rows.itertuples():
+        lines = [line for line in row.prompt.splitlines() if line.startswith("- ")]
+        question = next(line for line in row.prompt.splitlines() if line.startswith("Question: "))
         name = question.removesuffix("?").split()[-1]
-        if answer == NO_CARD:
-            assert not card.startswith(f"{name} is")
-        else:
-            told, value = answer.removesuffix(".").split(": ")
-            assert card.startswith(f"{told} is") and told == name and value in card
-    # Not the known heroes in another order: their facts are mixed.
-    real = {card_text(hero) for hero in KNOWN.to_dict("records")}
-    assert not real & {prompt.split("|")[0] for prompt, _ in pairs}
-    unseen = {*STRANGERS, *HEROES["name"][30:]}
-    assert not any(f" {name}?" in prompt for prompt, _ in pairs for name in unseen)
+        about = [line for line in lines if line.startswith(f"- {name} is")]
+        assert len(lines) == row.passages and len(about) == (row.answer != DO_NOT_KNOW)
+        if about:
+            assert row.answer == short_answer(name, row.value) and row.value in about[0]
 
 
-def test_every_difference_has_its_words() -> None:
+def test_examples_show_an_age_a_power_and_a_refusal() -> None:
+    messages = example_messages()
+    assert [message["role"] for message in messages] == ["user", "assistant"] * 3
+    age, power, refusal = (message["content"] for message in messages[1::2])
+    assert age.split(": ")[1][:2].isdigit() and refusal == DO_NOT_KNOW
+    assert power.split(": ")[1].removesuffix(".") in PRACTICE["power"]
+
+
+def test_practice_covers_every_kind_of_question() -> None:
+    rows = practice(200)
+    kinds = rows.assign(told=rows["value"].notna()).groupby(["field", "passages", "told"]).size()
+    assert len(kinds) == 8 and kinds.min() >= 5
+
+
+def test_every_claim_has_its_words() -> None:
     table = pd.read_csv(DATA / "differences.csv")
     assert list(table) == ["difference", "claim", "on_hosted_models"]
     assert len(table) == 7 and table.notna().all(axis=None)

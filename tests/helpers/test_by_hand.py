@@ -1,88 +1,63 @@
-"""The trainer by hand does what a job does: the same examples, the same order, the same masks."""
+"""The trainer by hand does what a job does: the same examples, the same order, the same labels."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from helpers import by_hand
-from helpers.by_hand import JobOrder, TokenBoxes, batch_picture, label_table
+from helpers.by_hand import TokenBoxes, job_batches
 from helpers.data import DATA
-
-
-class Letters:
-    """A tokenizer whose tokens are letters."""
-
-    def decode(self, ids: list[int]) -> str:
-        return "".join(map(chr, ids))
+from helpers.sandbox import SandboxError
+from helpers.settings import ROOT
+from tools.notebooks import NOTEBOOKS, code_cells, read
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 294, 1001])
-@pytest.mark.parametrize("batch_size", [1, 8, 16])
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
 @pytest.mark.slow
 def test_the_order_is_the_jobs(size: int, batch_size: int) -> None:
     from sandbox.engine.trainer.data import epoch_batches
 
     lengths = np.random.default_rng(size).integers(20, 200, size).tolist()
     for seed in (0, 42):
-        ours = JobOrder(lengths, batch_size, seed)
-        assert len(ours) == size
-        for epoch in range(3):
-            ours.set_epoch(epoch)
-            theirs = epoch_batches(lengths, batch_size, seed, epoch)
-            assert list(ours) == [index for batch in theirs for index in batch]
-            assert sorted(ours) == list(range(size))
+        assert job_batches(lengths, batch_size, seed) == epoch_batches(lengths, batch_size, seed, 0)
 
 
 @pytest.mark.slow
-def test_examples_and_masks_are_the_jobs() -> None:
-    """The chat template through transformers, as in the notebook, against the job's encoder."""
+@pytest.mark.parametrize("base", ["smollm2-135m-instruct", "superhero-mini"])
+def test_token_ids_and_labels_are_the_jobs(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook's own `encode` against the job's encoder."""
     from transformers import AutoTokenizer
 
     from sandbox.engine.text.encoder import Encoder
 
-    folder = by_hand.base_model_folder()
-    tokenizer, encoder = AutoTokenizer.from_pretrained(folder), Encoder(folder)
-    lines = (DATA / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    for line in lines[::10]:
-        messages = json.loads(line)["messages"]
-        ids = tokenizer.apply_chat_template(messages, return_dict=False)
-        note = tokenizer.apply_chat_template(
-            messages[:-1], add_generation_prompt=True, return_dict=False
-        )
-        their_ids, their_mask = encoder.encode_chat_example(messages)
-        assert ids == their_ids
-        assert [0] * len(note) + [1] * (len(ids) - len(note)) == their_mask
-
-
-@pytest.mark.slow
-def test_a_model_that_never_chatted_gets_a_plain_template() -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(by_hand.base_model_folder())
-    tokenizer.chat_template = by_hand.PLAIN_TEMPLATE
-    talk = [{"role": "user", "content": "a ->"}, {"role": "assistant", "content": "b"}]
-    end = tokenizer.eos_token
-    assert tokenizer.apply_chat_template(talk, tokenize=False) == f"a -> b{end}"
-    note = tokenizer.apply_chat_template(talk[:1], tokenize=False, add_generation_prompt=True)
-    assert note == "a ->"
-
-
-def test_label_table() -> None:
-    table = label_table(Letters(), {"input_ids": [65, 10, 66], "labels": [-100, -100, 66]})
-    assert table["token"].tolist() == ["A", "\\n", "B"]
-    assert table["label"].tolist() == [-100, -100, 66]
-    assert table["learned"].tolist() == ["no", "no", "yes"]
-
-
-def test_batch_picture() -> None:
-    labels = [[-100, -100, 5, 5, 5, 5], [-100, 5, 5, 5, -100, -100]]
-    assert batch_picture(labels, [6, 4], scale=1) == "--####\n-###.."
-    assert batch_picture(labels, [6, 4], scale=2) == "-##\n-#."
+    monkeypatch.setenv("HEROES_BASE_MODEL", base)
+    folder = by_hand.base_folder()
+    notebook = read(next(NOTEBOOKS.glob("09_*.ipynb")))
+    source = next(cell.source for cell in code_cells(notebook) if "def encode(" in cell.source)
+    lines = (DATA / "train.jsonl").read_text(encoding="utf-8").splitlines()[::10]
+    rows = [json.loads(line) for line in lines]
+    names = {"tokenizer": AutoTokenizer.from_pretrained(folder), "rows": rows}
+    exec(source, names)  # noqa: S102
+    encoder = Encoder(folder)
+    for row, example in zip(rows, names["examples"], strict=True):
+        ids, mask = encoder.encode_chat_example(row["messages"])
+        learned = [label != -100 for label in example["labels"]]
+        rest = len(ids) - len(learned)  # what a template writes behind the end token
+        assert ids[: len(learned)] == example["input_ids"]
+        assert [bool(each) for each in mask] == learned + [False] * rest
+        assert [i for i, yes in zip(ids, learned, strict=False) if yes] == [
+            label for label in example["labels"] if label != -100
+        ]
 
 
 def test_token_boxes() -> None:
@@ -94,19 +69,79 @@ def test_token_boxes() -> None:
     assert "↵" in html and "∅" in html
 
 
-def test_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert (by_hand.base_model_folder() / "tokenizer.json").is_file()
-    monkeypatch.setenv("HEROES_SANDBOX_STATE", str(tmp_path))
-    assert by_hand.tuned_model_folder("ftjob-1", 148) is None
-    folder = tmp_path / "models" / "ftjob-1-148"
-    folder.mkdir(parents=True)
-    assert by_hand.tuned_model_folder("ftjob-1", 148) is None
-    (folder / "model.safetensors").write_bytes(b"")
-    assert by_hand.tuned_model_folder("ftjob-1", 148) == folder
-    missing = by_hand.ROOT / "sandbox" / "no_such_model"
-    monkeypatch.setattr(by_hand, "BASE_MODEL", missing)
-    with pytest.raises(FileNotFoundError, match="sandbox/no_such_model"):
-        by_hand.base_model_folder()
+def test_token_boxes_show_what_is_learned() -> None:
+    boxes = TokenBoxes(["a", "b", "c"], [False, True, True])
+    assert str(boxes) == "3 tokens, 2 of them learned: (a)|b|c"
+    assert boxes._repr_html_().count("dashed") == 1
+
+
+def test_gpt2_tokenizer_is_the_published_one() -> None:
+    """Ids that every implementation of GPT-2's tokenizer gives."""
+    tokenizer = by_hand.gpt2_tokenizer()
+    assert tokenizer.get_vocab_size() == 50_257
+    assert tokenizer.encode("Hello world").ids == [15496, 995]
+    text = "Ada is 40.\n    In 1998 she went to Łódź 🦸."
+    assert tokenizer.decode(tokenizer.encode(text).ids) == text
+    assert tokenizer.token_to_id("<|endoftext|>") == 50_256
+
+
+def test_the_base_is_smollm2_unless_it_is_missing_or_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    smollm2, mini = tmp_path / by_hand.SMOLLM2, by_hand.MINI_FOLDER
+    monkeypatch.setenv("SANDBOX_MODELS", str(tmp_path))
+    assert by_hand.base_folder() == mini
+    assert (mini / "tokenizer.json").is_file()
+    smollm2.mkdir()
+    (smollm2 / "config.json").touch()
+    assert by_hand.base_folder() == smollm2
+    monkeypatch.setenv("HEROES_BASE_MODEL", by_hand.MINI)
+    assert by_hand.base_folder() == mini
+
+
+@pytest.mark.slow
+def test_live_loss_shows_the_losses_and_nothing_else() -> None:
+    callback = by_hand.live_loss()
+    state = SimpleNamespace(log_history=[], global_step=0, max_steps=2)
+    callback.on_train_begin(None, state, None)
+    for step, entry in enumerate([{"loss": 3.5}, {"eval_loss": 3.0}, {"loss": 2.5}]):
+        state.log_history.append({**entry, "step": step})
+        state.global_step = step
+        callback.on_log(None, state, None)
+    assert callback.view.bar.value == 2
+    assert "from 3.50 to 2.50" in callback.view.curve.value
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from helpers.by_hand import serve
+client = serve(Path(sys.argv[1]))
+client = serve(Path(sys.argv[1]))  # ends the first
+print(*[model.id for model in client.models.list()])
+"""
+
+
+@pytest.mark.slow
+def test_serve_offers_a_folder_and_ends_with_the_program(tmp_path: Path) -> None:
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    for path in by_hand.MINI_FOLDER.iterdir():
+        if path.name != "sandbox.json":  # which has another name
+            shutil.copy(path, folder)
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path)}
+    command = [sys.executable, "-c", SERVE, str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "my-model" in done.stdout.split()
+    assert [path.name for path in tmp_path.iterdir()] == ["my-model"]
+
+
+@pytest.mark.slow
+def test_serve_says_why_it_cannot(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match=r"config\.json"):
+        by_hand.serve(tmp_path)
 
 
 def test_calm_libraries_respects_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

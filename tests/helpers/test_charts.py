@@ -83,7 +83,7 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
     (
         two_curves,
         (CURVES,),
-        BY_HAND + ", the job's from 0.26 to 0.14. In 2 steps they lie on each other.",
+        BY_HAND + ", the job's from 0.26 to 0.14. In 2 steps they are the same.",
     ),
     (
         two_curves,

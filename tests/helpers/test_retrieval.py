@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.retrieval import cosine_scores, found, top, word_scores
+from helpers.retrieval import best_limit, cosine_scores, found, top, word_scores
 
 TEXTS = [
     "Ada is a 36-year-old woman and a clockmaker.",
@@ -57,3 +57,21 @@ def test_found_counts_the_best_k() -> None:
     assert found(scores, [2, 0], 2) == [True, True]
     with pytest.raises(ValueError, match="zip"):
         found(scores, [2])
+
+
+@pytest.mark.parametrize(
+    ("answerable", "others", "mistakes"),
+    [([5, 6, 7], [1, 2], 0), ([5, 2, 7], [1, 3, 0], 1), ([1, 2], [5, 6], 2), ([3], [3], 1)],
+)
+def test_the_best_limit_makes_the_fewest_mistakes(
+    answerable: list[float], others: list[float], mistakes: int
+) -> None:
+    limit = best_limit(answerable, others)
+    made = sum(score < limit for score in answerable) + sum(score >= limit for score in others)
+    assert made == mistakes
+
+
+def test_the_best_limit_keeps_its_distance() -> None:
+    assert best_limit([5, 6, 7], [1, 2]) == 3.5
+    with pytest.raises(ValueError, match="a list"):
+        best_limit([], [1])

@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 from openai.types import Batch
 
-from helpers.batches import batch_answers, wait_for_batch
+from helpers.batches import batch_answers, find_batch, wait_for_batch
 from tests.support.provider import Provider
 
 URL = "/v1/chat/completions"
@@ -38,6 +38,21 @@ def test_answers_come_in_the_order_of_the_questions(client: OpenAI, base_model: 
     assert "max_completion_tokens" in (answers[1].problem or "") and answers[1].text == ""
     assert answers[3].problem == "It is in neither file."
     assert len(batch_answers(client, batch)) == 3
+
+
+def test_a_batch_is_found_by_its_labels_unless_it_is_lost(client: OpenAI, base_model: str) -> None:
+    file = client.files.create(file=("b.jsonl", lines(base_model, 3)), purpose="batch")
+    request = {"input_file_id": file.id, "endpoint": URL, "completion_window": "24h"}
+    labels = {"find": "me"}
+    other = client.batches.create(**request)  # as of somebody else: without metadata
+    first, lost = (
+        client.batches.create(**request, metadata={**labels, "number": number}) for number in "12"
+    )
+    client.batches.cancel(lost.id)
+    found = find_batch(client, labels)
+    assert found is not None and found.id == first.id != other.id
+    assert find_batch(client, {"find": "nothing"}) is None
+    assert wait_for_batch(client, first.id, every=0.05, patience=0.0).id == first.id
 
 
 @pytest.mark.parametrize(

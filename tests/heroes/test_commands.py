@@ -152,7 +152,7 @@ def test_cost_prices_training_files_only(heroes: HeroesInProcess) -> None:
     assert "davinci" not in shown  # it can no longer be trained
     one = heroes.json("cost", "data/train.jsonl", "-m", "superhero-mini", "--epochs", "2")
     assert (len(one), one[0]["usd"]) == (1, 0)
-    failed(heroes("cost", "data/superheroes.csv"), "superheroes.csv is no training file")
+    failed(heroes("cost", "data/superheroes.csv"), "superheroes.csv is not a training file")
 
 
 @pytest.mark.parametrize("command", [("chat", "Who are you?"), ("complete", "-p", "Meet")])

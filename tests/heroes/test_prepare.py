@@ -305,7 +305,7 @@ def test_a_folder_that_takes_no_file_is_told_before_any_question(
     path = save(tmp_path, "a.csv", CSV + ROWS[0])
     below_a_file = run(path, "--yes", "-o", str(path / "new.jsonl"))
     assert (below_a_file.exit_code, below_a_file.stdout) == (1, "")
-    assert "a.csv is no folder. Choose another with --output." in below_a_file.stderr
+    assert "a.csv is not a folder. Choose another with --output." in below_a_file.stderr
     monkeypatch.setattr(os, "access", lambda folder, mode: mode != os.W_OK)
     read_only = run(path, "--yes")
     assert (read_only.exit_code, read_only.stdout) == (1, "")

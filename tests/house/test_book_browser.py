@@ -32,6 +32,10 @@ LOCAL = ("file:", "data:", "blob:", "about:")
 # Both the page's own pictures and those that a script has put there.
 WITHOUT_WORDS = "[...document.images].filter(i => !i.hasAttribute('alt')).map(i => i.src)"
 WIDTH = "document.documentElement.scrollWidth"
+CUT = (
+    "[...document.querySelectorAll('div.cell_input pre, .cell_output table:not(.dataframe)')]"
+    ".filter(e => e.scrollWidth > e.clientWidth + 2).map(e => e.innerText.slice(0, 40))"
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -79,6 +83,7 @@ def test_every_page(
         page.goto((book.folder / name).as_uri(), wait_until="load")
         if (wide := page.evaluate(WIDTH)) > width:
             problems.append(f"{name} is {wide} wide on a screen of {width}")
+        problems += [f"{name} cuts {what!r}" for what in page.evaluate(CUT)]
         problems += [f"{name}: no words for {src}" for src in page.evaluate(WITHOUT_WORDS)]
     context.close()
     assert not problems

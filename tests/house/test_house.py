@@ -1,4 +1,4 @@
-"""The plan of the house: who imports whom, no circles, and sizes that only ever go down."""
+"""The rules of the repository: who imports whom, no circles, and sizes that only go down."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_no_module_leads_back_to_itself() -> None:
     """Imports for type checkers count, too."""
 
     def with_packages(name: str) -> set[str]:
-        # Whoever imports a.b.c runs a and a.b first.
+        # Importing a.b.c runs a and a.b first.
         parts = name.split(".")
         return {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
 

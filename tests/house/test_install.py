@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import tomllib
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from jupyterlab.commands import get_app_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,6 +87,21 @@ def test_models_that_cannot_be_fetched_stop_nothing(
     assert calls == [[str(install.python()), "-m", "heroes", "models", "fetch"]]
     assert ("goes on with its own small model" in capsys.readouterr().out) == bool(code)
     assert (tmp_path / "installed").is_file()
+
+
+def test_jupyterlab_has_the_settings_that_are_overridden(
+    install: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(install, "OVERRIDES", tmp_path / "settings" / "overrides.json")
+    monkeypatch.setattr(install, "has_torch", lambda: True)
+    monkeypatch.setattr(install, "pip", lambda *arguments: None)
+    install.install()
+    for name, values in json.loads(install.OVERRIDES.read_text()).items():
+        extension, plugin = name.split(":")
+        schema = json.loads(
+            (Path(get_app_dir()) / "schemas" / extension / f"{plugin}.json").read_text()
+        )
+        assert values.keys() <= schema["properties"].keys()
 
 
 def test_an_old_python_is_told_so(

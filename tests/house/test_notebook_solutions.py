@@ -39,7 +39,7 @@ def test_a_right_solution_passes(client: BlockingKernelClient) -> None:
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
-        ("one.check(2)", "not yet. Expected one, saw 2"),
+        ("one.check(2)", "not yet.\nExpected one, saw 2"),
         ("one.check(1)\none.check(2)", "not yet"),
         ("x = 1", "printed"),
         ("one.check(1)\n1 / 0", "ZeroDivisionError"),

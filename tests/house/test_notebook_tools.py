@@ -334,7 +334,7 @@ def nbval(folder: Path, *options: str) -> tuple[int, str]:
 
 
 def kernels_in(folder: Path) -> list[str]:
-    """The kernels that run in that folder, whoever has started them."""
+    """The kernels that run in that folder, no matter who started them."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

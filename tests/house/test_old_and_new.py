@@ -320,7 +320,7 @@ def test_the_package_has_no_command_line() -> None:
     assert not [each.name for each in scripts if each.group == "console_scripts"]
 
 
-def test_every_pair_stands_once() -> None:
+def test_every_pair_is_there_once() -> None:
     assert len({row.old for row in ROWS}) == len(ROWS)
 
 

@@ -17,7 +17,7 @@ from tests.support.server import Server
 pytestmark = pytest.mark.slow
 
 # The model's name in the README is a stand-in for the one that `jobs create` prints.
-STAND_IN = "ft:superhero-mini:…"
+STAND_IN = "ft:smollm2-135m-instruct:…"
 
 
 def recipe() -> list[list[str]]:

@@ -14,6 +14,7 @@ import typer.main
 from packaging.requirements import Requirement
 
 from heroes.app import app
+from tests.support.notebook_rules import ODD_WORDS
 from tools.notebooks import LEAKS, NOTEBOOKS, ROOT, read
 
 LARGEST = 8 * 1024 * 1024
@@ -205,6 +206,17 @@ def test_links_in_documents_lead_somewhere(path: Path) -> None:
 def test_the_readme_names_every_notebook() -> None:
     named = set(re.findall(r"notebooks/(\w+\.ipynb)", (ROOT / "README.md").read_text()))
     assert named == {path.name for path in NOTEBOOKS.glob("*.ipynb")}
+
+
+def test_documents_and_quizzes_use_the_fields_own_words() -> None:
+    """As the notebooks do, which have a rule of their own."""
+    found = {
+        name: match[0]
+        for name, text in TEXTS.items()
+        if name.endswith(".md") or name.startswith(("course/quizzes/", "course/exercises.toml"))
+        if (match := ODD_WORDS.search(text))
+    }
+    assert not found
 
 
 def test_the_readme_is_short() -> None:

@@ -108,7 +108,7 @@ def test_applying_the_rules_twice_changes_nothing_more() -> None:
 def test_the_file_is_as_nbval_needs_it() -> None:
     text = SANITIZE.read_text(encoding="ascii")
     assert len(RULES) == len(re.findall("^regex:", text, re.MULTILINE)), "a rule was not read"
-    assert len({pattern for pattern, _ in RULES}) == len(RULES), "a pattern stands there twice"
+    assert len({pattern for pattern, _ in RULES}) == len(RULES), "a pattern is there twice"
     for pattern, replacement in RULES:
         assert replacement.strip(), f"an empty replacement is ignored: {pattern}"
         assert re.search(pattern, "") is None, f"it matches nothing at all: {pattern}"

@@ -87,7 +87,7 @@ def sdk_path(names: tuple[str, ...], clients: set[str]) -> tuple[str, ...]:
 
 
 def chain(node: ast.expr) -> tuple[str, ...]:
-    """`client.with_options(…).files.create` as its names; "" stands for anything else."""
+    """`client.with_options(…).files.create` as its names; "" means anything else."""
     if isinstance(node, ast.Attribute):
         return (*chain(node.value), node.attr)
     if isinstance(node, ast.Name):

@@ -33,7 +33,7 @@ class Index(NamedTuple):
     named: NamedBase  # carried by the package in it
 
     def left(self) -> list[str]:
-        """What lies in the models' folder, besides the locks."""
+        """What is in the models' folder, besides the locks."""
         names = sorted(path.name for path in self.models.iterdir())
         return [name for name in names if not name.endswith(".lock")]
 

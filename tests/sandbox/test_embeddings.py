@@ -32,7 +32,7 @@ def embed(client: OpenAI):
 
 @pytest.fixture
 def raw(api: Api):
-    """The body of an answer as it stands on the wire."""
+    """The body of an answer as it is on the wire."""
 
     def call(**fields: object) -> httpx2.Response:
         return httpx2.post(

@@ -27,7 +27,7 @@ GOOD: dict[str, dict[str, Any]] = {
     JOBS: {"model": "tiny", "training_file": "FILE"},
     BATCHES: {"input_file_id": "BATCH", "endpoint": "/v1/completions", "completion_window": "24h"},
 }
-# For each address: a parameter, and values that are wrong for it. `a.b` lies in an object `a`.
+# For each address: a parameter, and values that are wrong for it. `a.b` is in an object `a`.
 WRONG: dict[str, dict[str, list[Any]]] = {
     CHAT: {
         "temperature": [-0.1, 2.1, "hot"],

@@ -154,7 +154,7 @@ def from_the_future(state: Path) -> None:
 
 
 def no_database(state: Path) -> None:
-    (state / "sandbox.db").write_text("my diary, not a database at all\n" * 99)
+    (state / "sandbox.db").write_text("my notes, not a database at all\n" * 99)
 
 
 def with_a_bad_page(state: Path) -> None:
@@ -592,7 +592,7 @@ def test_cancel_and_pause_of_a_job_that_does_not_run(store: Store) -> None:
         assert jobs.next_job(store, []).id == job.id
         assert ask(store, job.id).status == status
         assert texts(store, job)[-1] == f"The job has been {status}"
-        with pytest.raises(StateError, match=status):  # whoever was about to train it
+        with pytest.raises(StateError, match=status):  # the trainer that was about to train it
             jobs.start(store, job.id, hyperparameters=NUMBERS)
 
 

@@ -47,7 +47,7 @@ def not_compared(notebook: NotebookNode) -> list[str]:
 
 
 def every_cell_was_run_in_order(notebook: NotebookNode, path: Path) -> Iterator[str]:
-    """Without this, nbval compares nothing and is content."""
+    """Without this, nbval compares nothing and passes."""
     counts = [cell.execution_count for cell in code_cells(notebook)]
     if not counts:
         yield "it has no code"
@@ -146,7 +146,7 @@ def models_asked(tree: ast.Module) -> Iterator[str]:
 
 
 def parse(source: str) -> ast.Module:
-    """The cell's syntax tree; `await` may stand at the top."""
+    """The cell's syntax tree; `await` may be at the top."""
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     return compile(source, "<cell>", "exec", flags=flags, dont_inherit=True)
 

@@ -1,6 +1,6 @@
 """The solutions in the notebooks, run after the last cell of each: they must pass their checks.
 
-A solution stands in a collapsed markdown cell, so nbval does not run it. Here it becomes a test of
+A solution is in a collapsed markdown cell, so nbval does not run it. Here it becomes a test of
 its own that runs in the notebook's kernel, where everything is as a learner would have it.
 """
 

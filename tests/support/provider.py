@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -56,8 +57,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in {"content-length": str(len(data)), **headers}.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
+        with suppress(ConnectionError):  # the caller has hung up
+            self.end_headers()
+            self.wfile.write(data)
 
     do_POST = do_DELETE = do_GET
 

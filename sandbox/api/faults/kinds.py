@@ -1,4 +1,4 @@
-"""The faults there are: what each does, in the hosted API's words, and the reading of a wish."""
+"""The faults there are: what each does, in the hosted API's words, and how one is asked for."""
 
 import re
 from collections.abc import Callable
