@@ -10,14 +10,15 @@ STAMP := .venv/installed
 export PYTHONHASHSEED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lab lint format notebooks data docs bench clean install
+.PHONY: help run course test quick lab lint format notebooks data docs bench clean install
 
 help:
-	@echo "make run        run the whole road for real and show the superhero"
-	@echo "                MODEL=smollm2-135m-instruct fine-tunes that one, in 00 to 06"
+	@echo "make run        run notebooks 00 to 06 for real and show the superhero"
+	@echo "                MODEL=superhero-mini fine-tunes that one: the fast lane"
+	@echo "make course     run all notebooks for real"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make test       all tests, and every notebook against its stored outputs"
-	@echo "make quick      the tests that take under a minute together"
+	@echo "make quick      the tests that need no trained model"
 	@echo "make lint       check the code's style         make format   fix it"
 	@echo "make notebooks  run the notebooks and store their outputs anew"
 	@echo "make data       make the shipped files in data/ anew"
@@ -34,6 +35,9 @@ install: $(STAMP)
 
 run: $(STAMP)
 	@$(VENV_PYTHON) tools/run_course.py $(if $(MODEL),--model $(MODEL))
+
+course: $(STAMP)
+	@$(VENV_PYTHON) tools/run_course.py --all $(if $(MODEL),--model $(MODEL))
 
 # Two processes share the tests; all tests of a file, or cells of a notebook, stay together.
 test: $(STAMP)

@@ -23,22 +23,24 @@ from tools.trained import state_for
 # of them while the other has nothing left to do.
 LONGEST_FIRST = (
     "test_kills",
-    "07_evaluation",
+    "10_rag_or_fine_tuning",
     "05_polling",
+    "07_evaluation",
+    "12_your_own_model",
     "09_trainer_by_hand",
+    "00_start_here",
     "test_server",
     "test_notebook_tools",
-    "11_when_things_go_wrong",
+    "02_synthetic_superheroes",
+    "06_prediction",
     "13_beyond_one_laptop",
     "test_trainers",
+    "11_when_things_go_wrong",
     "test_connect",
-    "10_rag_or_fine_tuning",
-    "02_synthetic_superheroes",
     "test_docs",
     "test_recorded",
     "test_fuzz",
     "test_book_browser",
-    "06_prediction",
 )
 FOR_ALL = pytest.StashKey[ExitStack]()
 FOR_NOTEBOOKS = pytest.StashKey["NotebookConditions"]()

@@ -55,6 +55,7 @@ GROUPS = {
 ASKED = pd.concat(GROUPS, names=["group"])
 READING, REFUSALS, EPOCHS = 160, 20, 8
 EXAMPLES = example_messages()
+PLAIN = PROMPT.rsplit("\n", 1)[0]  # without the line that says how to answer
 Results = dict[tuple[str, str], list[Mark]]
 
 
@@ -104,14 +105,14 @@ def train(name: str, seed: int) -> str:
     return job.fine_tuned_model
 
 
-def with_passages(k: int, order: int = 1) -> Callable[[pd.Series], str]:
+def with_passages(k: int, order: int = 1, template: str = PROMPT) -> Callable[[pd.Series], str]:
     """Make prompts that show the `k` best passages by BM25 (best last if `order` is -1)."""
     ranked = top(word_scores(PASSAGES, ASKED["question"].tolist()), k=k)[:, ::order]
     shown = {
         question: bullets([PASSAGES[place] for place in row])
         for question, row in zip(ASKED["question"], ranked, strict=True)
     }
-    return lambda row: PROMPT.format(passages=shown[row["question"]], question=row["question"])
+    return lambda row: template.format(passages=shown[row["question"]], question=row["question"])
 
 
 def answered(name: str, model: str, prompts: list[str], before: list[dict[str, str]]) -> list[str]:
@@ -167,11 +168,16 @@ def paired(results: Results, group: str, first: str, second: str, good: Mark = "
 def develop(base: str) -> None:
     """Which help in the prompt is better for the base model? On rows that are not asked later."""
     rows = practice(40, seed=6)
-    for name, before in (("instruction", []), ("examples", EXAMPLES)):
-        told = answered(f"development {name}", base, rows["prompt"].tolist(), before)
+    prompts = rows["prompt"].tolist()
+    short = [prompt.rsplit("\n", 1)[0] for prompt in prompts]
+    tries = {"plain": (short, []), "instruction": (prompts, []), "examples": (prompts, EXAMPLES)}
+    for name, (asked, before) in tries.items():
+        told = answered(f"development {name}", base, asked, before)
         expected = ["no idea" if pd.isna(value) else "right" for value in rows["value"]]
         good = sum(map(str.__eq__, marks(told, rows), expected))
-        print(f"development, {name}: {good} of {len(told)} as they should be")
+        style = sum(map(str.__eq__, told, rows["answer"]))
+        print(f"development, {name}: {good} of {len(told)} right, {style} to the letter")
+        print(f"   {tally(marks(told, rows))}")
 
 
 def main() -> None:
@@ -183,22 +189,25 @@ def main() -> None:
     results: Results = {}
     one, three = with_passages(1), with_passages(3)
     some, unaided = ("known", "new", "nobody"), ("known", "other words", "new", "nobody")
-    develop(base)
-    measure(results, "base", base, groups=some)
-    measure(results, "base, 1", base, one, groups=some)
-    measure(results, "base, examples, 1", base, one, EXAMPLES, groups=some)
     for seed in options.seeds:
-        reader, facts = train("reading", seed), train("facts", seed)
+        reader = train("reading", seed)
         measure(results, f"reader, 1 {seed}", reader, one)
-        measure(results, f"facts {seed}", facts, groups=unaided)
         measure(results, f"reader, 3 {seed}", reader, three, groups=("known",))
         birthday(f"reader {seed}", reader)
-        for way in ("base, 1", "base, examples, 1", f"facts {seed}"):
+        facts = train("facts", seed)
+        measure(results, f"facts {seed}", facts, groups=unaided)
+    develop(base)
+    measure(results, "base", base, groups=some)
+    plain = with_passages(1, template=PLAIN)
+    measure(results, "base, plain, 1", base, plain, groups=some)
+    measure(results, "base, 1", base, one, groups=some)
+    measure(results, "base, examples, 1", base, one, EXAMPLES, groups=some)
+    measure(results, "base, 3", base, three, groups=("known",))
+    birthday("base", base)
+    for seed in options.seeds:
+        for way in ("base, plain, 1", "base, 1", "base, examples, 1", f"facts {seed}"):
             for group, good in (("known", "right"), ("new", "right"), ("nobody", "no idea")):
                 paired(results, group, way, f"reader, 1 {seed}", good)
-    measure(results, "base, 3", base, three, groups=("known",))
-    measure(results, "base, examples, 3", base, three, EXAMPLES, groups=("known",))
-    birthday("base", base)
     if options.more:
         asks = f'{{}}\nIf you do not know, answer "{DO_NOT_KNOW}"'
         measure(results, "base, told", base, lambda r: asks.format(r["question"]), groups=some)

@@ -1,4 +1,4 @@
-"""Step 02: what is asked for: the two prompts and the grid of ages, genders and powers."""
+"""What is asked for: the two prompts, and the grid of ages, genders and powers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 02: stop a run of `ask_many` in the middle, as the stop button would."""
+"""Stop a run of `ask_many` in the middle, as the stop button would."""
 
 from __future__ import annotations
 

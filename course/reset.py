@@ -1,4 +1,4 @@
-"""Put a step back to its beginning: `heroes reset 03`. Nothing is deleted, only moved aside."""
+"""Start a step again: `heroes reset 03`. Nothing is deleted, only moved aside."""
 
 from __future__ import annotations
 

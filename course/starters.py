@@ -77,15 +77,19 @@ def plain(answer: str, row: Any) -> bool:
 
 
 def repairs(answer: str, row: Any) -> bool:
-    """JSON with the four keys, values of the right types, and the right flat."""
+    """JSON with four keys: the right flat and urgency, and a time only if the note has one."""
     try:
         ticket = json.loads(answer)
     except ValueError:
         return False
     if not isinstance(ticket, dict) or set(ticket) != KEYS:
         return False
-    typed = isinstance(ticket["problem"], str) and isinstance(ticket["urgent"], bool)
-    return typed and ticket["flat"] == json.loads(row.completion)["flat"]
+    right = json.loads(row.completion)
+    typed = isinstance(ticket["problem"], str) and isinstance(ticket["when"], str | None)
+    timed = (ticket["when"] is None) == (right["when"] is None)
+    return (
+        typed and timed and ticket["flat"] == right["flat"] and ticket["urgent"] is right["urgent"]
+    )
 
 
 JUDGES: dict[str, Callable[[str, Any], bool]] = {

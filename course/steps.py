@@ -1,4 +1,4 @@
-"""The fourteen steps of the course: what each is called, what one has after it, and its files."""
+"""The fourteen steps of the course: their titles, products and files."""
 
 from __future__ import annotations
 

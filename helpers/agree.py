@@ -1,4 +1,4 @@
-"""Before a paid step in a notebook: its price, and a yes."""
+"""Print the price of a paid step in a notebook, and wait for a yes."""
 
 from __future__ import annotations
 

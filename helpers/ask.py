@@ -1,4 +1,4 @@
-"""Step 02: ask a model once for every row of a table, many rows side by side.
+"""Ask a model once for every row of a table, many rows at the same time.
 
 Each answer is written down at once, so an interrupted run goes on where it stopped.
 """

@@ -1,4 +1,4 @@
-"""Step 13: many requests in one file, and their answers back in the order of the questions."""
+"""Many requests in one file, and their answers in the order of the questions."""
 
 from __future__ import annotations
 

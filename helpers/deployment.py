@@ -1,4 +1,4 @@
-"""How providers differ, and what each wants before a tuned model answers."""
+"""What each provider wants before a tuned model answers."""
 
 from __future__ import annotations
 
@@ -6,29 +6,14 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import pandas as pd
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
-from helpers.providers import PROVIDERS, Provider
+from helpers.providers import Provider
 
 
 class NotDeployed(RuntimeError):
     """The model is trained, but it does not answer yet; the message says what is left to do."""
-
-
-def provider_frame() -> pd.DataFrame:
-    """The differences as a table, a row for each provider."""
-    rows = {
-        provider.title: {
-            "who may train": provider.who,
-            "tells a file's status": "yes" if provider.file_status else "no",
-            "learning rate": provider.learning_rate,
-            "before it answers": provider.deploy,
-        }
-        for provider in PROVIDERS.values()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("provider")
 
 
 def model_to_call(

@@ -1,4 +1,4 @@
-"""What an example says: its format, its turns, its texts. Whatever the example holds."""
+"""The format, the turns and the texts of an example, even of one that is not well formed."""
 
 from __future__ import annotations
 

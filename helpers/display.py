@@ -1,4 +1,4 @@
-"""How a notebook shows things, and the words in their place on a page where nothing runs."""
+"""How a notebook shows things, and the text that replaces them on a page where nothing runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job tells about its training: its progress, events, losses, the result file."""
+"""A job's progress, events and losses, and its result file."""
 
 from __future__ import annotations
 

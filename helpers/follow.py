@@ -1,4 +1,4 @@
-"""Step 05: follow jobs until they end, through interrupts and lost connections.
+"""Follow jobs until they end, through interrupts and lost connections.
 
 `watch` is the loop; `follow` and `follow_all` show what it sees, in a notebook with widgets.
 """

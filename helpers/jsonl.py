@@ -1,4 +1,4 @@
-"""Step 03: from a table of superheroes to training examples, to a file, and back."""
+"""From a table to training examples, to a file, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving things in a notebook: a progress bar, and a job with its loss curve.
+"""Live output in a notebook: a progress bar, and a job with its loss curve.
 
 Everything moves through the values of widgets, which are displayed once. So the notebook's
 stored output is the same whether the job took a second or an hour.

@@ -9,14 +9,10 @@ import csv
 import re
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from pydantic.dataclasses import dataclass
 
 from helpers.settings import ROOT
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PRICE_FILE = ROOT / "data" / "prices.csv"
 PRICES = ("training", "input", "cached", "output", "batch_input", "batch_output")
@@ -36,13 +32,6 @@ class Price:
     batch_input: float | None = None
     batch_output: float | None = None
     shutdown_date: date | None = None
-
-
-def load_prices() -> pd.DataFrame:
-    """The price table, one row for each model, dollars for a million tokens."""
-    import pandas as pd  # it takes long to load, and every command looks at prices
-
-    return pd.read_csv(PRICE_FILE, parse_dates=["shutdown_date"])
 
 
 @lru_cache
@@ -77,15 +66,6 @@ def trainable_models() -> list[str]:
         if (price.shutdown_date or date.max) > date.today()
     }
     return sorted(rates, key=rates.__getitem__, reverse=True)
-
-
-def shutdown_note(model: str, today: date | None = None) -> str | None:
-    """A sentence if the model is gone or has a date when it goes, else None."""
-    price = price_of(model)
-    if price is None or price.shutdown_date is None:
-        return None
-    gone = price.shutdown_date <= (today or date.today())
-    return f"{model} {'was' if gone else 'will be'} shut down on {price.shutdown_date}."
 
 
 def money(usd: float | None) -> str:

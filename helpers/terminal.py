@@ -12,6 +12,8 @@ from pathlib import Path
 
 from helpers.data import my_folder
 
+COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
+
 
 def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -> int:
     """Run a command such as `heroes jobs list`, printing its lines as they come; its exit code.
@@ -30,7 +32,7 @@ def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env=_environment(),
     ) as process:
         for line in process.stdout or ():
             line = _without_place(line)
@@ -43,6 +45,12 @@ def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -
     if last is not None:
         print(*shown, sep="", end="")
     return process.returncode
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what a notebook's kernel says of itself: that it is a coloured terminal."""
+    kept = {name: value for name, value in os.environ.items() if name not in COLOURS}
+    return {**kept, "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
 
 
 def _split(word: str | Path) -> list[str]:

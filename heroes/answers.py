@@ -1,4 +1,4 @@
-"""A model's answer on the screen: as it comes, or whole as JSON."""
+"""A model's answer on the screen: streamed, or whole as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`heroes complete` and `heroes chat`: hear what a model says."""
+"""`heroes complete` and `heroes chat`: ask a model."""
 
 from __future__ import annotations
 

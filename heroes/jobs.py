@@ -1,4 +1,4 @@
-"""`heroes jobs`: look at fine-tuning jobs and steer them."""
+"""`heroes jobs`: list, show, cancel, pause and resume fine-tuning jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Before a call that costs: the estimate, the ceiling, and the question whether to go on."""
+"""Before a call that costs money: the estimate, the ceiling, and the question."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     python tools/refresh_notebooks.py [--only 03 04] [--check]
 
-Each notebook runs under the conditions of the tests, on a sandbox of its own. One whose
-outputs are the same as before, but for what the tests do not compare (ids, times, tagged cells),
-is left as it is, so that a refresh changes no more than it must.
+Each notebook runs under the conditions of the tests, on a sandbox of its own; those of TOGETHER
+share one. A notebook whose outputs are the same as before, but for what the tests do not compare
+(ids, times, tagged cells), is left as it is, so that a refresh changes no more than it must.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ from tools.notebooks import (
 )
 from tools.trained import state_for
 
+# The job that the first creates is followed by the second and asked by the third: so the ids that a
+# reader sees are the same. A test starts each of them by itself, and must find the same outputs.
+TOGETHER = ("04", "05", "06")
 SANITIZE = ROOT / "tests" / "sanitize.cfg"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
@@ -60,21 +64,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        good = [refresh(path, check=options.check) for path in paths]
+        groups = groupby(paths, lambda path: path.name[:2] not in TOGETHER and path)
+        good = [refresh(*group, check=options.check) for _, group in groups]
     except KeyboardInterrupt:
         print("\nStopped. The notebooks that were done are stored; the others are as before.")
         return 130
     return 0 if all(good) else 1
 
 
-def refresh(path: Path, check: bool = False) -> bool:
-    """Run one notebook and store it if something has changed; False if it can't be."""
+def refresh(*paths: Path, check: bool = False) -> bool:
+    """Run notebooks one after the other on one sandbox, and store those that have changed.
+
+    False if one of them can't be stored, or with `check` if one is out of date.
+    """
+    with conditions(state_for(paths[0])):
+        good = [_refresh(path, check) for path in paths]
+    return all(good)
+
+
+def _refresh(path: Path, check: bool) -> bool:
     started = time.monotonic()
     before = read(path)
     notebook = copy.deepcopy(before)
     try:
-        with conditions(state_for(path)):
-            execute(notebook, path)
+        execute(notebook, path)
     except NotebookFailed as error:
         print(f"{path.name}: failed in code cell {error.cell}: {error.error}")
         return False

@@ -1,11 +1,12 @@
-"""Run the whole road for real and show the superhero: `make run`, or this file by itself.
+"""Run the notebooks up to the superhero for real and show it: `make run`, or this file by itself.
 
-    python tools/run_course.py [--only 03 04] [--model NAME] [--yes] [--publish]
+    python tools/run_course.py [--all | --only 03 04] [--model NAME] [--yes] [--publish]
 
-It runs on the learner's own settings: the sandbox, unless a key for another provider is
-configured. The executed notebooks and a summary are left in build/run. `--model` fine-tunes that
-base model, on the way to the hero (00 to 06, unless `--only` says otherwise). `--publish` also
-writes the measured seconds to docs/measured.json, from which the book makes a table.
+It runs 00 to 06, on the learner's own settings: the sandbox, unless a key for another provider is
+configured. The executed notebooks and a summary are left in build/run. `--all` goes on to the
+last notebook (`make course`). `--model` fine-tunes that base model: superhero-mini is the fast
+lane. `--publish` also writes the measured seconds to docs/measured.json, from which the book makes
+a table.
 """
 
 from __future__ import annotations
@@ -53,8 +54,10 @@ class CourseError(RuntimeError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the notebooks; the exit code is 0 if all of them ran to their ends."""
     parser = argparse.ArgumentParser(description="Run the course's notebooks for real.")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NN", help="these notebooks")
-    parser.add_argument("--model", metavar="NAME", help="fine-tune this one, in notebooks 00 to 06")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="all notebooks, not only 00 to 06")
+    which.add_argument("--only", nargs="+", default=[], metavar="NN", help="these notebooks")
+    parser.add_argument("--model", metavar="NAME", help="the base model to fine-tune")
     parser.add_argument("--yes", action="store_true", help="go ahead where a provider costs money")
     parser.add_argument("--publish", action="store_true", help="store the seconds for the book")
     options = parser.parse_args(arguments)
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        paths = find_notebooks(options.only or (TO_THE_HERO if options.model else ()))
+        paths = find_notebooks(options.only or (() if options.all else TO_THE_HERO))
         if options.model:
             os.environ["HEROES_BASE_MODEL"] = options.model  # the notebooks' kernels read it, too
         return run(paths, load_settings(), paid=options.yes, publish=options.publish)

@@ -11,7 +11,7 @@ from course.starters import JUDGES, load_table
 from course.wording import words
 from helpers.statistics import copied_among
 
-# They pass the judge of section 3, and nobody would want them.
+# They pass the judge of the sarcastic table, and nobody would want them.
 BAD_ANSWERS = (
     "You: seven.",
     "As an AI language model, I can tell you that the answer is seven.",
@@ -28,7 +28,7 @@ def fooled_judge(answer: str, stricter: Callable[[str, Any], bool]) -> Expectati
     rows = list(load_table("sarcastic").itertuples())
     row, judge = rows[0], JUDGES["sarcastic"]
     yield expect(isinstance(answer, str), "an answer, a text", type(answer).__name__)
-    wanted = f"an answer to {row.prompt!r} that the judge of section 3 accepts"
+    wanted = f"an answer to {row.prompt!r} that the judge of the sarcastic table accepts"
     yield expect(judge(answer, row), wanted, repr(answer))
     yield expect(answer not in {r.completion for r in rows}, "an answer of your own", "a row")
     yield expect(callable(stricter), "a function", type(stricter).__name__)

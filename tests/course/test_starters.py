@@ -25,7 +25,7 @@ NAMES = list(JUDGES)
 
 def split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """As in the notebook."""
-    test = table.sample(frac=0.2, random_state=7)
+    test = table.sample(frac=0.2, random_state=12)
     return table.drop(test.index), test
 
 
@@ -105,9 +105,12 @@ def test_a_ticket_says_only_what_the_note_says() -> None:
         assert len(words(ticket["problem"])) <= 8
 
 
+TICKET = {"flat": "3B", "problem": "tap drips", "when": None, "urgent": False}
+
+
 def test_the_tests_refuse_what_they_should() -> None:
     row = SimpleNamespace(
-        prompt="Seven days are herewith given.", must="seven|7", completion='{"flat": "3B"}'
+        prompt="Seven days are herewith given.", must="seven|7", completion=json.dumps(TICKET)
     )
     assert JUDGES["sarcastic"]("Seven, as you know.", row)
     for answer in (
@@ -120,11 +123,13 @@ def test_the_tests_refuse_what_they_should() -> None:
     assert JUDGES["plain"]("You have seven days.", row)
     for answer in ("You shall have seven days.", "You have days.", row.prompt):
         assert not JUDGES["plain"](answer, row), answer
-    ticket = {"flat": "3B", "problem": "tap drips", "when": None, "urgent": False}
-    assert JUDGES["repairs"](json.dumps(ticket), row)
-    for wrong in ({"flat": "3b"}, {"urgent": "no"}, {"problem": None}, {"room": "bath"}):
-        assert not JUDGES["repairs"](json.dumps({**ticket, **wrong}), row), wrong
-    for answer in ("", "[]", "Here you are: {}", json.dumps(ticket) + "."):
+    assert JUDGES["repairs"](json.dumps({**TICKET, "problem": "the tap drips"}), row)
+    for wrong in (
+        *({"flat": "3b"}, {"urgent": "no"}, {"urgent": True}, {"urgent": 0}, {"problem": None}),
+        *({"room": "bath"}, {"when": "at noon"}, {"when": 5}),
+    ):
+        assert not JUDGES["repairs"](json.dumps({**TICKET, **wrong}), row), wrong
+    for answer in ("", "[]", "Here you are: {}", json.dumps(TICKET) + "."):
         assert not JUDGES["repairs"](answer, row), answer
 
 
@@ -176,7 +181,7 @@ HELD = pd.DataFrame({"prompt": list("abcd"), "completion": list("efgh")})
     ("number", "handed_in", "said"),
     [
         ("12.1", ("I say seven.", stricter), None),
-        ("12.1", ("Six.", stricter), "that the judge of section 3 accepts"),
+        ("12.1", ("Six.", stricter), "that the judge of the sarcastic table accepts"),
         ("12.1", ("I say seven.", JUDGES["sarcastic"]), "refuses your answer"),
         ("12.1", ("I say seven.", lambda answer, row: answer == "Seven."), "100 refused"),
         ("12.1", ("I say seven.", lambda answer, row: len(answer) > 12), "the right fact"),

