@@ -19,6 +19,7 @@ from course.wording import LISTS, ages, decades, gendered, sentences, words
 GENDERS = ("man", "woman")
 KINDS = ("form", "gender", "age", "power")
 WORDS_LOW, WORDS_HIGH = 40, 130
+YEARS = range(1000, 3000)  # "in 2015" says nothing about an age
 Wanted = Sequence[Mapping[str, object]] | Sequence[tuple[int, str, str]] | pd.DataFrame
 
 _PLAIN = re.compile(r"[^\W_]|[ \n.,;:!?'’‘\"“”()–—-]")
@@ -150,8 +151,9 @@ def fair(text: str, age: int, gender: str, power: str, *, finished: bool = True)
     to end by itself (`finished`) after 20 to 200 words, with no sentence three times. It lets
     nonsense pass, and a power that is named but not described.
     """
-    reasons = [f"age: states {said} instead of {age}" for said in ages(text) if said != age]
-    if age not in ages(text):
+    stated = [said for said in ages(text) if said not in YEARS]
+    reasons = [f"age: states {said} instead of {age}" for said in stated if said != age]
+    if age not in stated:
         reasons.append(f"age: never states the age {age}")
     told = Counter(said for said, _ in gendered(text))
     if told[gender] <= told.total() / 2:

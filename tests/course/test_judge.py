@@ -266,6 +266,7 @@ FAIR = (
         (FAIR.replace("31-year-old", "thirty-one-year-old"), (31, "woman", "juggling"), True, None),
         (FAIR, (32, "woman", "juggling"), True, "age"),
         (FAIR + " At 50 she stopped.", (31, "woman", "juggling"), True, "age"),
+        (FAIR + " She began in 2015, at 31.", (31, "woman", "juggling"), True, None),
         (FAIR, (31, "man", "juggling"), True, "gender"),
         (FAIR, (31, "woman", "juggling knives"), True, "power"),
         (FAIR, (31, "woman", "juggling"), False, "form"),
