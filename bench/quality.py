@@ -115,17 +115,18 @@ def fine_tune(
     *,
     base: str | None = None,
     rows: int | None = None,
+    lines: Sequence[bytes] | None = None,
     validate: bool = True,
 ) -> tuple[str, int]:
     """The course's own job on the shipped rows, or the first ``rows``; its model and its seconds.
 
-    ``base`` is the one of the settings if none is named.
+    ``base`` is the one of the settings if none is named; ``lines`` are other rows to train on.
     """
     client = connect(announce=False).with_options(max_retries=0)
     files: dict[str, str] = {}
     for name in ("train", "validation") if validate else ("train",):
-        lines = (DATA / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
-        content = b"".join(lines if name == "validation" else lines[:rows])
+        shipped = (DATA / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
+        content = b"".join(shipped if name == "validation" else lines or shipped[:rows])
         made = client.files.create(file=(f"{name}.jsonl", content), purpose="fine-tune")
         files[name] = made.id
     numbers = {"n_epochs": epochs, "learning_rate_multiplier": multiplier, "batch_size": "auto"}

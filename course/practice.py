@@ -27,9 +27,11 @@ from openai import OpenAI
 
 from helpers.connect import connect
 from helpers.sandbox import run_keys
+from helpers.settings import read_variable
 
 PRACTICE = "practice"
 CLASSROOM = "classroom"
+FOLDERS = ("HEROES_MY", "HEROES_SANDBOX_STATE")
 # It has ended, is gone, or is in use: the next emptying finds it.
 NOT_NOW = (openai.BadRequestError, openai.NotFoundError, openai.ConflictError)
 
@@ -46,10 +48,20 @@ def open_lab() -> tuple[OpenAI, Path]:
     """
     folder = Path(tempfile.mkdtemp(prefix="heroes-lab-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["HEROES_ENV_FILE"] = str(folder / ".env")
+    return open_practice(use_sandbox(folder / ".env")), folder
+
+
+def use_sandbox(env_file: str | Path = os.devnull) -> OpenAI:
+    """A client of the sandbox on this machine, whatever is configured.
+
+    From then on, this process forgets the key, the address and the `.env` file. Raises
+    SandboxError if the sandbox cannot be started.
+    """
+    os.environ |= {name: value for name in FOLDERS if (value := read_variable(name))}
+    os.environ["HEROES_ENV_FILE"] = str(env_file)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         os.environ.pop(name, None)
-    return open_practice(connect()), folder
+    return connect()
 
 
 def open_practice(client: OpenAI) -> OpenAI:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers.charts import chart
@@ -69,21 +70,34 @@ def score_chart(axes: Axes, scores: Mapping[str, Groups], title: str) -> str:
 
 
 @chart
-def learning_curve(
-    axes: Axes, points: Mapping[int, Groups], title: str = "The learning curve"
+def band_chart(
+    axes: Axes, tables: Mapping[str, pd.DataFrame], column: str, title: str = "The learning curve"
 ) -> str:
-    """The score over the number of training examples, a line for each group of questions."""
+    """The score over the values of a column, a line for each table of trainings.
+
+    The tables have a row for each training: `column`, `right` and `n`. The line is the mean, the
+    band goes from the lowest to the highest training, the thin line is Wilson's 95 % interval of
+    all answers together.
+    """
+    values = sorted(set(pd.concat(tables.values())[column]))
     told = []
-    for number, (group, shares, ends) in enumerate(_by_group(points)):
+    for number, (name, table) in enumerate(tables.items()):
         colour, marker, dash = STYLES[number % len(STYLES)]
-        places = [place + 0.06 * number for place in range(len(points))]
-        axes.plot(places, shares, dash, label=group, marker=marker, ms=8, color=colour)
-        axes.vlines(places, *ends, color=colour, lw=2)
-        steps = [f"{n} rows {share:.0f} %" for n, share in zip(points, shares, strict=True)]
-        told.append(f"{group}: {', '.join(steps)}")
-    axes.set_xticks(range(len(points)), list(map(str, points)))  # evenly: sizes grow by factors
-    axes.set(xlabel="rows in the training file", title=title)
-    axes.set(ylim=(0, 103), ylabel="pass rate in %")
+        by_value = table.assign(share=100 * table["right"] / table["n"]).groupby(column)
+        shares = by_value["share"].agg(["mean", "min", "max"])
+        rates = [Rate(*map(int, sums)) for sums in by_value[["right", "n"]].sum().to_numpy()]
+        places = [values.index(value) + 0.06 * number for value in shares.index]  # evenly
+        axes.plot(places, shares["mean"], dash, label=name, marker=marker, ms=8, color=colour)
+        axes.fill_between(places, shares["min"], shares["max"], color=colour, alpha=0.2, lw=0)
+        ends = [100 * rate.low for rate in rates], [100 * rate.high for rate in rates]
+        axes.vlines(places, *ends, color=colour, lw=1.5)
+        steps = (
+            f"{value:g}: {mean:.0f} % ({low:.0f} to {high:.0f})"
+            for value, mean, low, high in shares.itertuples()
+        )
+        told.append(f"{name}, {', '.join(steps)}")
+    axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+    axes.set(xlabel=column, title=title, ylim=(0, 103), ylabel="right, in %")
     axes.legend(loc="lower right")
     return f"{title}. {'; '.join(told)}."
 

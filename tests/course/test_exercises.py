@@ -21,6 +21,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from course import exercises, facts, grid
 from course.exercise import NOTHING, TEXTS, Exercise, expect
 from course.exercises import step_02, step_03, step_11, step_13
+from course.experiments import Recipe
 from course.facts import passage_text
 from course.grid import superhero_grid
 from course.judge import fair
@@ -220,9 +221,21 @@ def stricter(text: str, age: int, gender: str, power: str) -> list[str]:
     return reasons + ["twice"] * (len(set(parts)) < len(parts)) + ["once"] * (used < 2)
 
 
+def varying(recipes: Sequence[Recipe], batch: int, whole: int = 1) -> set[str]:
+    """What differs between the recipes; `whole` 0 forgets that the last batch may be smaller."""
+    found = {name: {getattr(each, name) for each in recipes} for name in Recipe._fields}
+    found["steps"] = {
+        (-(-r.rows // batch) if whole else r.rows / batch) * r.epochs for r in recipes
+    }
+    return {name for name, values in found.items() if len(values) > 1}
+
+
 def account(*lines: int) -> Any:
     """Stands in for a client whose jobs trained on files of so many lines."""
-    jobs = [SimpleNamespace(training_file=n, status="succeeded") for n in lines]
+    jobs = [
+        SimpleNamespace(training_file=n, status="succeeded", metadata={"rows": str(n)})
+        for n in lines
+    ]
     listed = SimpleNamespace(list=lambda limit: jobs)
     content = SimpleNamespace(content=lambda n: SimpleNamespace(read=lambda: b"{}\n" * n))
     return SimpleNamespace(fine_tuning=SimpleNamespace(jobs=listed), files=content)
@@ -284,6 +297,11 @@ def learn_everything(talk: Any) -> dict[str, list[int]]:
 def adapter(rank: int) -> Any:
     return SimpleNamespace(peft_config={"default": SimpleNamespace(r=rank)})
 
+
+TRIALS = pd.DataFrame(
+    [(rows, 4, 1.0, seed, 10, 20) for rows in (10, 20, 40) for seed in (1, 2, 3)],
+    columns=["rows", "epochs", "rate", "seed", "right", "n"],
+)
 
 # The number of an exercise, what is handed in, and a part of the answer; None where it is right.
 CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
@@ -382,6 +400,16 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("7.2", (3, 20, account(148, 100)), None),
     ("7.2", (21, 20, account(100)), "a number from 0 to 20"),
     ("7.2", (3, True, account(100)), "a number from 0 to 40"),
+    ("8.1", (varying,), None),
+    ("8.1", (lambda *given: varying(*given) - {"steps"},), 'in the plan "more epochs", saw epochs'),
+    ("8.1", (lambda *given: varying(*given, 0),), '"57 rows or 64", saw rows, steps'),
+    ("8.1", (lambda *given: sorted(varying(*given)),), "a set of names, saw list"),
+    ("8.2", (TRIALS, account(10, 20, 40)), None),
+    ("8.2", (TRIALS, account(10, 20)), "for all of the table, saw none on 40 rows"),
+    ("8.2", (TRIALS.drop(columns="seed"), account()), "saw none of seed"),
+    ("8.2", (TRIALS.assign(rate=TRIALS["rows"]), account()), "one thing to vary, saw rows, rate"),
+    ("8.2", (TRIALS[TRIALS["rows"] > 10], account()), "3 values of rows, saw 2"),
+    ("8.2", (TRIALS[1:], account()), "3 seeds for each value, saw 2"),
     ("9.1", (every_answer, TEMPLATED), None),
     ("9.1", (lambda talk: every_answer(talk, only=-1), TEMPLATED), "the first answer"),
     ("9.1", (lambda talk: every_answer(talk, end=0), TEMPLATED), "its end token learned"),

@@ -13,7 +13,7 @@ import pytest
 
 from helpers import charts
 from helpers.charts import next_token_chart
-from helpers.charts_scores import before_after, learning_curve, mark_bars, score_chart
+from helpers.charts_scores import band_chart, before_after, mark_bars, score_chart
 from helpers.charts_training import (
     epoch_curves,
     length_histogram,
@@ -43,6 +43,7 @@ TEXTS = pd.DataFrame({"response_txt": ["a b c", "a b c d", "a", None, "a b c"]})
 CURVES = pd.DataFrame({"step": [1, 2], "by_hand": [0.26, 0.14], "job": [0.26, 0.14]})
 LOW = {"powers": Rate(30, 60), "ages": Rate(6, 60)}
 HIGH = {"powers": Rate(54, 60), "ages": Rate(42, 60)}
+TRAININGS = pd.DataFrame({"rows": [30, 30, 120, 120], "right": [1, 3, 7, 9], "n": 10})
 MARKS = {
     ("base", "known"): ["no idea"] * 4,
     ("tuned", "known"): ["right", "right", "right", "invented"],
@@ -112,9 +113,9 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
         "Two models. base: powers 50 %, ages 10 %; tuned: powers 90 %, ages 70 %.",
     ),
     (
-        learning_curve,
-        ({10: LOW, 294: HIGH}, "Rows"),
-        "Rows. powers: 10 rows 50 %, 294 rows 90 %; ages: 10 rows 10 %, 294 rows 70 %.",
+        band_chart,
+        ({"one epoch": TRAININGS, "two": TRAININGS[2:]}, "rows", "Rows"),
+        "Rows. one epoch, 30: 20 % (10 to 30), 120: 80 % (70 to 90); two, 120: 80 % (70 to 90).",
     ),
     (
         mark_bars,

@@ -6,9 +6,9 @@ import base64
 import csv
 import hashlib
 import json
+import os
 import platform
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,14 +23,15 @@ import typer
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
+from helpers.connect import connect
 from helpers.settings import ROOT
 from heroes.app import app
-from sandbox.config import Settings
+from sandbox.config import DEFAULT_BASE, Settings
 from tests.recorded.requests import REQUESTS, Request
 from tests.support.api import both_bases, running
 from tests.support.scripted import ScriptedSampler
-from tests.support.server import Server
-from tools.trained import trained_state
+from tools.conditions import conditions
+from tools.trained import train
 
 FOLDER = Path(__file__).parent
 PATIENCE = 300.0  # seconds until a state is reached
@@ -175,27 +176,21 @@ def course_job() -> dict[str, Any]:
     """
     import torch  # only here: the other recordings need none
 
-    with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / "state"
-        shutil.copytree(trained_state(), state)
-        server = Server(state)
-        try:
-            key = (state / "learner.key").read_text(encoding="utf-8").strip()
-            with server.client(key) as client, ThreadPoolExecutor(8) as pool:
-                jobs = {job.metadata["format"]: job for job in client.fine_tuning.jobs.list()}
-                chat, pairs = _Finished(client, jobs["chat"]), _Finished(client, jobs["completion"])
-                return {
-                    "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-                    "chat": chat.numbers() | {"weights": _weights(state, chat)},
-                    "pairs": pairs.numbers() | {"weights": _weights(state, pairs)},
-                    "greedy": list(pool.map(chat.say, _rows("validation"))),
-                    "sampled": list(pool.map(chat.say, _rows("validation"), range(TEXTS))),
-                    "greedy_pairs": list(pool.map(pairs.go_on, _rows("validation_completions")))[
-                        :5
-                    ],
-                }
-        finally:
-            server.stop()
+    with conditions(), ThreadPoolExecutor(8) as pool:
+        os.environ["HEROES_BASE_MODEL"] = DEFAULT_BASE
+        train()
+        state = Path(os.environ["HEROES_SANDBOX_STATE"])
+        with connect(announce=False) as client:
+            jobs = {job.metadata["format"]: job for job in client.fine_tuning.jobs.list()}
+            chat, pairs = _Finished(client, jobs["chat"]), _Finished(client, jobs["completion"])
+            return {
+                "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+                "chat": chat.numbers() | {"weights": _weights(state, chat)},
+                "pairs": pairs.numbers() | {"weights": _weights(state, pairs)},
+                "greedy": list(pool.map(chat.say, _rows("validation"))),
+                "sampled": list(pool.map(chat.say, _rows("validation"), range(TEXTS))),
+                "greedy_pairs": list(pool.map(pairs.go_on, _rows("validation_completions")))[:5],
+            }
 
 
 def _rows(name: str, count: int = TEXTS) -> list[dict[str, Any]]:
