@@ -73,38 +73,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def refresh(*paths: Path, check: bool = False) -> bool:
-    """Run notebooks one after the other on one sandbox, and store those that have changed.
+    """Run notebooks one after the other on one sandbox; if one has changed, store them all.
 
     False if one of them can't be stored, or with `check` if one is out of date.
     """
     with conditions(state_for(paths[0])):
-        good = [_refresh(path, check) for path in paths]
-    return all(good)
+        made = {path: notebook for path in paths if (notebook := _run(path))}
+    if len(made) < len(paths):
+        return False
+    changed = {path: differences(read(path), notebook) for path, notebook in made.items()}
+    if not any(changed.values()):
+        print(*(f"{path.name}: up to date" for path in paths), sep="\n", flush=True)
+        return True
+    for path, found in changed.items():
+        why = "; ".join(found) or "the ids of its neighbours"
+        print(f"{path.name}: {'out of date' if check else 'stored'}: {why}", flush=True)
+        if not check:
+            write(made[path], path)
+    return not check
 
 
-def _refresh(path: Path, check: bool) -> bool:
-    started = time.monotonic()
-    before = read(path)
-    notebook = copy.deepcopy(before)
+def _run(path: Path) -> NotebookNode | None:
+    """The notebook with new outputs; None if it fails or shows what must not be stored."""
+    started, notebook = time.monotonic(), read(path)
     try:
         execute(notebook, path)
     except NotebookFailed as error:
         print(f"{path.name}: failed in code cell {error.cell}: {error.error}")
-        return False
+        return None
     tidy(notebook)
     if problems := list(output_problems(notebook)):
         print(f"{path.name}: not stored, because of")
         print("\n".join(f"  {problem}" for problem in problems))
-        return False
-    changed = differences(before, notebook)
-    seconds = f"{time.monotonic() - started:.0f} s"
-    if not changed:
-        print(f"{path.name}: up to date ({seconds})", flush=True)
-        return True
-    print(f"{path.name}: {'out of date' if check else 'stored'} ({seconds}): {'; '.join(changed)}")
-    if not check:
-        write(notebook, path)
-    return not check
+        return None
+    print(f"{path.name}: {time.monotonic() - started:.0f} s", flush=True)
+    return notebook
 
 
 def tidy(notebook: NotebookNode) -> None:

@@ -283,6 +283,24 @@ def test_refreshing_stores_once_and_then_leaves_the_notebook_alone(
     assert sandboxes() <= before
 
 
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.slow
+def test_notebooks_refreshed_together_share_a_sandbox_and_are_stored_together(
+    tmp_path: Path,
+) -> None:
+    paths = one, two = tmp_path / "00_one.ipynb", tmp_path / "01_two.ipynb"
+    upload = "client.files.create(file=('a.jsonl', b'{}'), purpose='fine-tune').id"
+    write(notebook(CONNECTS, upload), one)
+    seen = set()
+    for remark in ("", "  # changed"):
+        write(notebook(CONNECTS, f"client.files.list().data[0].id{remark}"), two)
+        assert refresh_notebooks.refresh(*paths)
+        first, second = (read(path).cells[2].outputs[0].data["text/plain"] for path in paths)
+        assert first == second, "the id of the first notebook's file"
+        seen.add(first)
+    assert len(seen) == 2, "the first was stored again, because the second has changed"
+
+
 @pytest.mark.parametrize(
     ("source", "reasons"),
     [
