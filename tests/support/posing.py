@@ -76,6 +76,7 @@ POSES = {
 class Posing(Proxy):
     """Passes calls on, and changes them and their answers as the pose would."""
 
+    client: OpenAI | None = None  # of the sandbox itself, with the account's key
     pose: str = ""
     deployed: dict[str, str] = field(default_factory=dict)  # by its name: what the sandbox calls it
 
@@ -122,7 +123,7 @@ class Posing(Proxy):
         if call == "POST /v0/models":
             asked = json.loads(sent)
             job, checkpoint = asked["source"].split(":")
-            found = {each.id: each for each in self.sdk().fine_tuning.jobs.checkpoints.list(job)}
+            found = {each.id: each for each in self.client.fine_tuning.jobs.checkpoints.list(job)}
             name = f"{asked['base_model']}-LoRa:{asked['name']}-{checkpoint[-4:]}"
             self.deployed[name] = found[checkpoint].fine_tuned_model_checkpoint
             return 200, {"name": name, "status": "validating"}
@@ -136,7 +137,7 @@ class Posing(Proxy):
             return 404, error(None, "Not found")
         if call == "POST /v1/fine_tuning/jobs":
             file = json.loads(sent)["training_file"]
-            if b'"completion"' in self.sdk().files.content(file).read():
+            if b'"completion"' in self.client.files.content(file).read():
                 return 400, error("invalid_file_format", "Only chats are trained on.")
         return self._no_multiplier(call, sent)
 
@@ -149,16 +150,12 @@ class Posing(Proxy):
             return 400, error("unknown_parameter", "There is no learning_rate_multiplier here.")
         return None
 
-    def sdk(self) -> OpenAI:
-        """The sandbox itself, as the account sees it."""
-        return OpenAI(base_url=f"{self.target}/v1", api_key=self.key, max_retries=0)
-
     def paid(self) -> list[str]:
         """The jobs and batches that cost something: what each does, alike for two that do the same.
 
         Those of others have no labels.
         """
-        client, found = self.sdk(), []
+        client, found = self.client, []
         for job in client.fine_tuning.jobs.list(limit=100):
             if job.status not in ("failed", "cancelled") and (
                 self.pose != "shared" or job.metadata
@@ -182,9 +179,12 @@ def hosted(pose: str, answer: str = "yes") -> Iterator[Posing]:
             with conditions(None, *models):
                 key = run_keys("create", "--project", "hosted")["key"]
                 target = str(sandbox_status().url).removesuffix("/v1")
-                with Posing(target, key, pose=pose) as posing:
+                with (
+                    OpenAI(base_url=f"{target}/v1", api_key=key, max_retries=0) as client,
+                    Posing(target, key, client=client, pose=pose) as posing,
+                ):
                     if pose == "shared":
-                        _used_by_others(posing.sdk(), known.generator)
+                        _used_by_others(client, known.generator)
                     _configure(known, posing.url, answer)
                     yield posing
         finally:
