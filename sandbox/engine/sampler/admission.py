@@ -103,7 +103,7 @@ class Admission:
             state = ChoiceState(sampling, random_generator(sampling.seed, index))
             stream = TextStream(self._encoder, sampling.stop)
             self._waiting.append(Choice(running, index, others + index, state, stream))
-        # First those that somebody waits for, and among them whoever has the fewest at work:
+        # First those that somebody waits for, and among them the client with the fewest at work:
         # one with a hundred questions does not hold up one who has a single one.
         self._waiting = deque(sorted(self._waiting, key=lambda c: (c.in_background, c.turn)))
 

@@ -1,6 +1,6 @@
 """The training loop: batch, forward, backward, clip, step.
 
-This module knows a model and numbers, not jobs: whoever iterates over ``steps`` decides what is
+This module knows a model and numbers, not jobs: the code that iterates over ``steps`` decides what is
 reported, what is saved and when to stop.
 """
 
