@@ -1,7 +1,7 @@
 """The training loop: batch, forward, backward, clip, step.
 
-This module knows a model and numbers, not jobs: the code that iterates over ``steps`` decides what is
-reported, what is saved and when to stop.
+This module knows a model and numbers, not jobs: the code that iterates over ``steps`` decides what
+is reported, what is saved and when to stop.
 """
 
 from __future__ import annotations
