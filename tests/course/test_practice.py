@@ -87,8 +87,9 @@ def test_the_lab_is_the_sandbox_on_this_machine_whatever_is_configured(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-hosted")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://provider.example/v1")
     lab, folder = open_lab()
-    assert lab.base_url == client.base_url
-    assert (lab.max_retries, lab.files.list().data, list(folder.iterdir())) == (0, [], [])
+    with lab:
+        assert lab.base_url == client.base_url
+        assert (lab.max_retries, lab.files.list().data, list(folder.iterdir())) == (0, [], [])
     assert "OPENAI_API_KEY" not in os.environ
     assert env_file.read_text(encoding="utf-8") == "OPENAI_API_KEY=sk-hosted\n"
 

@@ -69,7 +69,8 @@ def test_connect_says_who_answers_and_finds_the_sandbox_that_runs(
         assert "superhero-mini" in [model.id for model in client.models.list()]
         assert str(client.base_url).rstrip("/") == first.url
     assert capsys.readouterr().out == (
-        "Connected to the sandbox on this machine (free). Model: superhero-mini\n"
+        "Connected to the sandbox on this machine (free). "
+        f"Base model: {load_settings().base_model}\n"
     )
     assert sandbox_status() == first == start_sandbox()
 
@@ -142,7 +143,8 @@ def test_a_hosted_endpoint_is_announced_without_a_call(
         assert str(client.base_url) == "https://api.openai.com/v1/"
         assert client.max_retries == openai.DEFAULT_MAX_RETRIES
     assert capsys.readouterr().out == (
-        "Connected to OpenAI (api.openai.com; calls cost money). Model: gpt-6-luna\n"
+        "Connected to OpenAI (api.openai.com; calls cost money). "
+        "Base model: gpt-4.1-mini-2025-04-14\n"
     )
     assert not (own_state / "sandbox.json").exists()
 

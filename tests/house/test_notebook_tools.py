@@ -378,7 +378,7 @@ def test_nbval_meets_a_fresh_sandbox_and_folder_for_each_notebook(tmp_path: Path
         "path = my('train.jsonl')\nprint(path.exists(), len(client.files.list().data))\n"
         "path.write_text('{}')\n_ = client.files.create(file=path, purpose='fine-tune')"
     )
-    hello = "Connected to the sandbox on this machine (free). Model: superhero-mini\n"
+    hello = "Connected to the sandbox on this machine (free). Base model: smollm2-135m-instruct\n"
     for name in ("01_one", "02_two"):
         texts = {1: hello, 2: "False 0\n"}
         made = notebook(CONNECTS, touch)
