@@ -22,7 +22,7 @@ from helpers.sandbox import (
     start_sandbox,
     stop_sandbox,
 )
-from helpers.settings import SettingsError
+from helpers.settings import SettingsError, load_settings
 
 pytestmark = pytest.mark.slow
 

@@ -16,6 +16,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from helpers.settings import load_settings
 from tools import notebooks, refresh_notebooks
 from tools.conditions import conditions, own_environment
 from tools.notebooks import ROOT, NotebookFailed, execute, find_notebooks, read, write
@@ -378,7 +379,8 @@ def test_nbval_meets_a_fresh_sandbox_and_folder_for_each_notebook(tmp_path: Path
         "path = my('train.jsonl')\nprint(path.exists(), len(client.files.list().data))\n"
         "path.write_text('{}')\n_ = client.files.create(file=path, purpose='fine-tune')"
     )
-    hello = "Connected to the sandbox on this machine (free). Base model: smollm2-135m-instruct\n"
+    base = load_settings().base_model
+    hello = f"Connected to the sandbox on this machine (free). Base model: {base}\n"
     for name in ("01_one", "02_two"):
         texts = {1: hello, 2: "False 0\n"}
         made = notebook(CONNECTS, touch)
