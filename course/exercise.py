@@ -41,14 +41,21 @@ Expectations = Iterator[str | None]
 
 def expect(met: object, wanted: str, seen: object = "something else") -> str | None:
     """None if this is met, else the sentence that says so; a long `seen` is shortened."""
-    text = str(seen)
-    short = text if len(text) <= 120 else text[:117] + "..."
-    return None if met else f"Expected {wanted}, saw {short}."
+    text = str(seen) if len(str(seen)) <= 120 else f"{str(seen)[:117]}..."
+    return None if met else f"Expected {wanted}, saw {text}."
 
 
 def is_number(value: object, kind: type = Real) -> bool:
     """Whether this is a number; True and False are none, although Python counts them as such."""
     return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def expect_job_on(lines: int, client: Any) -> str | None:
+    """Expect a job that succeeded on so many lines among the latest twenty of an OpenAI client."""
+    done = (job for job in client.fine_tuning.jobs.list(limit=20) if job.status == "succeeded")
+    trained = {client.files.content(job.training_file).read().count(b"\n") for job in done}
+    seen = f"jobs on {', '.join(map(str, sorted(trained))) or 'no'} lines"
+    return expect(lines in trained, f"a finished job on {lines} lines", seen)
 
 
 class Check(NamedTuple):

@@ -7,13 +7,12 @@ from typing import Any
 
 from openai import OpenAI
 
-from course.exercise import Expectations, exercise, expect, is_number
+from course.exercise import Expectations, exercise, expect, expect_job_on, is_number
 from course.grid import GENDERS
 from course.judge import fair
 from helpers.check_example import check_example
 
 NOTE = re.compile(r"([1-9][0-9]{0,2}), (\w+), (\S.*) ->")
-STRETCH_ROWS = 30
 
 
 @exercise("0.1")
@@ -36,10 +35,4 @@ def training_example(example: Any) -> Expectations:
 @exercise("0.2")
 def half_the_examples(right: Any, client: OpenAI) -> Expectations:
     yield expect(is_number(right, int) and 0 <= right <= 10, "a number from 0 to 10", repr(right))
-    lines = {
-        client.files.content(job.training_file).read().count(b"\n")
-        for job in client.fine_tuning.jobs.list(limit=20)
-        if job.status == "succeeded"
-    }
-    seen = f"jobs on {', '.join(map(str, sorted(lines))) or 'no'} lines"
-    yield expect(STRETCH_ROWS in lines, f"a finished job on {STRETCH_ROWS} lines", seen)
+    yield expect_job_on(30, client)

@@ -7,7 +7,7 @@ from typing import Any
 
 from openai import OpenAI
 
-from course.exercise import Expectations, exercise, expect, is_number
+from course.exercise import Expectations, exercise, expect, expect_job_on, is_number
 
 HEALER = (40, "woman", "healing")
 FIRST = "Ada is a 40-year-old woman with the power of healing."
@@ -53,10 +53,4 @@ def one_change(plain: Any, heroes: Any, client: OpenAI) -> Expectations:
     for right, most in ((plain, 20), (heroes, 40)):
         fits = is_number(right, int) and 0 <= right <= most
         yield expect(fits, f"a number from 0 to {most}", repr(right))
-    lines = {
-        client.files.content(job.training_file).read().count(b"\n")
-        for job in client.fine_tuning.jobs.list(limit=20)
-        if job.status == "succeeded"
-    }
-    seen = f"jobs on {', '.join(map(str, sorted(lines))) or 'no'} lines"
-    yield expect(ROWS in lines, f"a finished job on {ROWS} lines", seen)
+    yield expect_job_on(ROWS, client)
