@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -23,7 +22,7 @@ from openai import DefaultHttpxClient, OpenAI
 
 from helpers.data import DATA
 from helpers.live import LiveView
-from helpers.sandbox import START_SECONDS, STOP_SECONDS, SandboxError
+from helpers.sandbox import START_SECONDS, STOP_SECONDS, SandboxError, run_keys, spawn
 from helpers.settings import ROOT, fetched_model, load_settings
 
 if TYPE_CHECKING:
@@ -160,19 +159,7 @@ class _Server:
 
     def __init__(self, folder: Path) -> None:
         self.state = Path(tempfile.mkdtemp(prefix="heroes-"))
-        self._where = ["--state", str(self.state)]
-        command = [sys.executable, "-m", "sandbox", "--port=0", f"--base-model={folder}"]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-        with (self.state.with_suffix(".log")).open("wb") as log:
-            self.process = subprocess.Popen(
-                [*command, *self._where],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,  # interrupting a cell must not end it
-            )
+        self.process = spawn(self.state, f"--base-model={folder}")
         atexit.register(self.stop)
 
     def client(self) -> OpenAI:
@@ -180,12 +167,11 @@ class _Server:
         record, deadline = self.state / "sandbox.json", time.monotonic() + START_SECONDS
         while not record.is_file():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                log = self.state.with_suffix(".log").read_text("utf-8", "replace")
+                log = (self.state / "sandbox.log").read_text("utf-8", "replace")
                 self.stop()
                 raise SandboxError(f"The second sandbox did not start.\n{log[-1000:]}")
             time.sleep(0.05)
-        make_key = [sys.executable, "-m", "sandbox", "keys", "create", "--json", *self._where]
-        key = json.loads(subprocess.run(make_key, cwd=ROOT, capture_output=True, check=True).stdout)
+        key = run_keys("create", state=self.state)
         url = json.loads(record.read_text(encoding="utf-8"))["url"]
         return OpenAI(
             base_url=url, api_key=key["key"], http_client=DefaultHttpxClient(trust_env=False)
@@ -200,7 +186,6 @@ class _Server:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.state, ignore_errors=True)
-        self.state.with_suffix(".log").unlink(missing_ok=True)
 
 
 _served: list[_Server] = []

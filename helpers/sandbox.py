@@ -76,7 +76,7 @@ def start_sandbox() -> SandboxStatus:
     with state_lock():
         if (status := sandbox_status()).running:
             return status
-        child = _spawn()
+        child = spawn(state_folder(), "--fetched")
         deadline = time.monotonic() + START_SECONDS
         while child.poll() is None and time.monotonic() < deadline:
             if (status := sandbox_status()).running:
@@ -114,29 +114,28 @@ def stop_sandbox() -> bool:
     return True
 
 
-def run_keys(*arguments: str) -> Any:
-    """Run `python -m sandbox keys …` on the learner's state folder and return what it answers.
+def run_keys(*arguments: str, state: Path | None = None) -> Any:
+    """Run `python -m sandbox keys …` on a state folder, the learner's if none is named.
 
-    Raises SandboxError with the command's own last line if it fails.
+    Returns what it answers. Raises SandboxError with the command's own last line if it fails.
     """
     command = [sys.executable, "-m", "sandbox", "keys", *arguments, "--json"]
-    done = subprocess.run(
-        [*command, "--state", str(state_folder())], cwd=ROOT, capture_output=True, check=False
-    )
+    command += ["--state", str(state or state_folder())]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["No reason given."]
         raise SandboxError(lines[-1].removeprefix("sandbox: "))
     return json.loads(done.stdout)
 
 
-def _spawn() -> subprocess.Popen[bytes]:
-    """Start the server detached: it outlives the notebook, and Ctrl-C there does not reach it."""
+def spawn(state: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start a server detached: it outlives the notebook, and Ctrl-C there does not reach it."""
     # The learner's hosted keys are not the server's business.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
     windows_only = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
-    with (state_folder() / "sandbox.log").open("wb") as log:
+    with (state / "sandbox.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--port=0", f"--state={state_folder()}", "--fetched"],
+            [sys.executable, "-m", "sandbox", "--port=0", f"--state={state}", *options],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
