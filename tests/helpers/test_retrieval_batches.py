@@ -45,8 +45,11 @@ def test_a_batch_is_found_by_its_labels_unless_it_is_lost(client: OpenAI, base_m
     request = {"input_file_id": file.id, "endpoint": URL, "completion_window": "24h"}
     labels = {"find": "me"}
     other = client.batches.create(**request)  # as of somebody else: without metadata
-    first, lost = (
-        client.batches.create(**request, metadata={**labels, "number": number}) for number in "12"
+    first = client.batches.create(**request, metadata={**labels, "number": "1"})
+    # Long enough that it still runs when it is cancelled.
+    long = client.files.create(file=("l.jsonl", lines(base_model, *[200] * 200)), purpose="batch")
+    lost = client.batches.create(
+        **request | {"input_file_id": long.id}, metadata={**labels, "number": "2"}
     )
     client.batches.cancel(lost.id)
     found = find_batch(client, labels)
