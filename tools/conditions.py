@@ -84,6 +84,13 @@ def conditions(copied_state: Path | None = None, *options: str) -> Iterator[None
             stop_sandbox()  # one that the notebook itself has started in place of ours
 
 
+def at_kernel_start(code: str) -> None:
+    """Let each kernel that starts under the conditions run this Python code first."""
+    startup = Path(os.environ["IPYTHONDIR"]) / "profile_default" / "startup" / "first.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(code, encoding="utf-8")
+
+
 def _start(state: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--state", str(state), "--fetched"]
     with (state / "sandbox.log").open("wb") as log:

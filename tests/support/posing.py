@@ -27,7 +27,7 @@ from tests.support.provider import Handler, error
 from tests.support.proxy import Proxy
 from tests.support.server import chat_lines, wait_for
 from tests.support.tiny_embedder import kept_embedder
-from tools.conditions import conditions
+from tools.conditions import at_kernel_start, conditions
 from tools.notebooks import code_cells, execute, read, tags
 
 KEY = "sk-hosted-1234"
@@ -212,9 +212,7 @@ def _configure(pose: Pose, proxy: str, answer: str) -> None:
     if pose.ceiling and answer == "yes":
         lines.append(f"HEROES_MAX_USD={pose.ceiling}")
     Path(os.environ["HEROES_ENV_FILE"]).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    startup = Path(os.environ["IPYTHONDIR"]) / "profile_default" / "startup" / "answer.py"
-    startup.parent.mkdir(parents=True)
-    startup.write_text(ANSWER.format(answer=answer), encoding="utf-8")
+    at_kernel_start(ANSWER.format(answer=answer))
     os.environ |= {"HTTP_PROXY": proxy, "NO_PROXY": "127.0.0.1,localhost"}
 
 
