@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ import pandas as pd
 from openai import AsyncOpenAI, omit
 from openai.types.chat.chat_completion import Choice
 
+from course.experiments import finished
 from course.grid import AGES, GENDERS, POWERS, PROMPT
 from course.judge import fair, reason_counts, score
 from helpers.connect import connect, connect_async
@@ -117,7 +119,7 @@ def fine_tune(
     rows: int | None = None,
     lines: Sequence[bytes] | None = None,
     validate: bool = True,
-) -> tuple[str, int]:
+) -> tuple[str, float]:
     """The course's own job on the shipped rows, or the first ``rows``; its model and its seconds.
 
     ``base`` is the one of the settings if none is named; ``lines`` are other rows to train on.
@@ -130,6 +132,7 @@ def fine_tune(
         made = client.files.create(file=(f"{name}.jsonl", content), purpose="fine-tune")
         files[name] = made.id
     numbers = {"n_epochs": epochs, "learning_rate_multiplier": multiplier, "batch_size": "auto"}
+    started = time.monotonic()
     job = client.fine_tuning.jobs.create(
         model=base or load_settings().base_model,
         training_file=files["train"],
@@ -138,12 +141,7 @@ def fine_tune(
         seed=seed,
         method={"type": "supervised", "supervised": {"hyperparameters": numbers}},
     )
-    while job.status not in ("succeeded", "failed", "cancelled"):
-        asyncio.run(asyncio.sleep(0.5))
-        job = client.fine_tuning.jobs.retrieve(job.id)
-    if job.status != "succeeded" or job.fine_tuned_model is None or job.finished_at is None:
-        raise SystemExit(f"The job ended as {job.status}: {job.error}")
-    return job.fine_tuned_model, job.finished_at - job.created_at
+    return finished(client, job.id, every=0.5), round(time.monotonic() - started, 1)
 
 
 def number_or_auto(text: str) -> float | str:

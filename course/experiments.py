@@ -94,7 +94,7 @@ def measure(
     rows: list[dict[str, Any]] = []
     with progress_bar(len(jobs), 0, "training") as bar:
         for (recipe, seed), job in jobs.items():
-            model = finished(client, job)
+            model = finished(client, job.id)
             [last] = client.fine_tuning.jobs.checkpoints.list(job.id, limit=1).data
             training = {**recipe._asdict(), "seed": seed, "steps": last.step_number}
             rows += [training | score for score in scores(ask(model))]
@@ -108,15 +108,19 @@ def scores(answers: pd.DataFrame) -> list[dict[str, Any]]:
     return [{"group": name, "right": int(ok.sum()), "n": len(ok)} for name, ok in groups]
 
 
-def finished(client: OpenAI, job: FineTuningJob, every: float = 0.2, most: float = 1800.0) -> str:
-    """Wait until a job has succeeded; its model. Raises RuntimeError if it does not."""
+def finished(client: OpenAI, job_id: str, *, every: float = 0.2, most: float = 1800.0) -> str:
+    """Wait without a word until a job has succeeded; its model's name comes back.
+
+    Raises RuntimeError if it ends otherwise, is paused, or needs more than `most` seconds.
+    """
     stop_at = time.monotonic() + most
-    while job.status != "succeeded" or job.fine_tuned_model is None:
+    while True:
+        job = client.fine_tuning.jobs.retrieve(job_id)
+        if job.status == "succeeded" and job.fine_tuned_model:
+            return job.fine_tuned_model
         if job.status in ("failed", "cancelled", "paused") or time.monotonic() > stop_at:
             raise RuntimeError(f"The job {job.id} is {job.status}: {job.error}")
         time.sleep(every)
-        job = client.fine_tuning.jobs.retrieve(job.id)
-    return job.fine_tuned_model
 
 
 def of(table: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFrame:

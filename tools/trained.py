@@ -10,13 +10,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock
 
+from course.experiments import finished
 from helpers.connect import connect
 from helpers.jobs import FILES, ensure_job
 from helpers.sandbox import stop_sandbox
@@ -78,15 +78,9 @@ def train() -> None:
     """Submit the course's jobs to the sandbox and wait for them."""
     settings = load_settings()
     with connect(announce=False) as client:
-        waiting = [ensure_job(client, settings, format).id for format in FILES]
-        while waiting:
-            job = client.fine_tuning.jobs.retrieve(waiting[0])
-            if job.status == "succeeded":
-                waiting.pop(0)
-            elif job.status in ("failed", "cancelled", "paused"):
-                raise RuntimeError(f"The course's job {job.id} is {job.status}: {job.error}")
-            else:
-                time.sleep(0.5)
+        jobs = [ensure_job(client, settings, format) for format in FILES]
+        for job in jobs:
+            finished(client, job.id, every=0.5)
 
 
 def fingerprint() -> str:

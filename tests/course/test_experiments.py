@@ -107,9 +107,9 @@ def test_every_recipe_is_trained_with_every_seed() -> None:
 @pytest.mark.parametrize("end", ["failed", "cancelled", "paused"])
 def test_a_training_that_does_not_succeed_ends_the_experiment(end: str) -> None:
     with pytest.raises(RuntimeError, match=f"The job 30-1 is {end}: no rows"):
-        finished(Jobs(end), job("30-1"), every=0)
-    with pytest.raises(RuntimeError, match="is queued"):
-        finished(Jobs("running"), job("30-1"), every=0, most=-1)
+        finished(Jobs(end), "30-1", every=0)
+    with pytest.raises(RuntimeError, match="is running"):
+        finished(Jobs("running"), "30-1", every=0, most=-1)
 
 
 @pytest.fixture
