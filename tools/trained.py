@@ -65,7 +65,7 @@ def trained_state() -> Path:
 
 def make(folder: Path) -> None:
     """Train, and keep the state in `folder`: whole, or not at all."""
-    with tempfile.TemporaryDirectory(dir=KEPT, ignore_cleanup_errors=True) as draft:
+    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as draft:
         made = Path(draft) / "state"
         with conditions():
             train()
