@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from helpers import jobs
 from tools.conditions import at_kernel_start, conditions
 from tools.notebooks import NotebookFailed, code_cells, execute, find_notebooks, output_text, read
-from tools.refresh_notebooks import comparable, is_compared
+from tools.refresh_notebooks import comparable, is_compared, sanitize
 from tools.trained import FIRST, make
 
 # Those that train the large base model, or use the model that the course trains.
@@ -67,7 +67,7 @@ def deviations(path: Path, seed: int, state: Path | None) -> list[str]:
 
 def changed_lines(old: NotebookNode, new: NotebookNode) -> list[str]:
     """The lines of a cell's outputs that have come (+) or gone (-)."""
-    texts = ["\n".join(map(output_text, cell.outputs)).splitlines() for cell in (old, new)]
+    texts = [sanitize("\n".join(map(output_text, each.outputs))).splitlines() for each in (old, new)]
     return [f"    {line}" for line in difflib.ndiff(*texts) if line[0] in "+-"]
 
 
