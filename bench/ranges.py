@@ -67,7 +67,7 @@ def deviations(path: Path, seed: int, state: Path | None) -> list[str]:
 
 def changed_lines(old: NotebookNode, new: NotebookNode) -> list[str]:
     """The lines of a cell's outputs that have come (+) or gone (-)."""
-    texts = [sanitize("\n".join(map(output_text, each.outputs))).splitlines() for each in (old, new)]
+    texts = [sanitize("\n".join(map(output_text, c.outputs))).splitlines() for c in (old, new)]
     return [f"    {line}" for line in difflib.ndiff(*texts) if line[0] in "+-"]
 
 
