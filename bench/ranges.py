@@ -22,6 +22,7 @@ from tools.notebooks import NotebookFailed, code_cells, execute, find_notebooks,
 from tools.refresh_notebooks import comparable, is_compared, sanitize
 from tools.trained import FIRST, make
 
+CELL_SECONDS = 1800.0  # float32 is slow where the processor knows bfloat16
 # Those that train the large base model, or use the model that the course trains.
 NOTEBOOKS = ("00", "05", "06", "07", "09", "10", "12")
 
@@ -56,7 +57,7 @@ def deviations(path: Path, seed: int, state: Path | None) -> list[str]:
     with conditions(state):
         at_kernel_start(f"import helpers.jobs\nhelpers.jobs.SEED = {seed}\n")
         try:
-            execute(notebook, path)
+            execute(notebook, path, cell_seconds=CELL_SECONDS)
         except NotebookFailed as error:
             found.append(f"    {error}")
     for old, new in zip(code_cells(stored), code_cells(notebook), strict=True):
