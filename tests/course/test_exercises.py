@@ -231,13 +231,15 @@ def varying(recipes: Sequence[Recipe], batch: int, whole: int = 1) -> set[str]:
 
 
 def account(*lines: int) -> Any:
-    """A stand-in for a client whose jobs trained on files of so many lines, the last one unended."""
+    """A stand-in for a client whose jobs trained on files of so many lines, the last one open."""
     jobs = [
         SimpleNamespace(training_file=n, status="succeeded", metadata={"rows": str(n)})
         for n in lines
     ]
     listed = SimpleNamespace(list=lambda limit: jobs)
-    content = SimpleNamespace(content=lambda n: SimpleNamespace(read=lambda: b"\n".join([b"{}"] * n)))
+    content = SimpleNamespace(
+        content=lambda n: SimpleNamespace(read=lambda: b"\n".join([b"{}"] * n))
+    )
     return SimpleNamespace(fine_tuning=SimpleNamespace(jobs=listed), files=content)
 
 
