@@ -387,6 +387,11 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("6.1", (lambda message: checked(message.replace("robot", "man")),), "for the gender robot"),
     ("6.1", (lambda message: checked(message.replace("-4", "4")),), "for a negative age"),
     ("6.1", (lambda message: checked(message, ""),), "says what is wrong"),
+    (
+        "6.1",
+        (lambda message: checked(message if "," in message else message[99]),),
+        "saw IndexError",
+    ),
     ("6.2", (PROMPTS, ["A hero."] * 10), None),
     ("6.2", (PROMPTS[1:], ["A hero."] * 10), "10 prompts, saw 9"),
     ("6.2", (PROMPTS, ["A hero."] * 9 + [" "]), "answers that are texts"),
