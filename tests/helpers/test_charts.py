@@ -120,10 +120,8 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
     (
         mark_bars,
         (MARKS,),
-        "Questions about: known\n"
-        "   base: 0 right, 4 no idea, 0 invented\n   tuned: 3 right, 0 no idea, 1 invented\n"
-        "Questions about: new\n"
-        "   base: 0 right, 4 no idea, 0 invented\n   tuned: 0 right, 0 no idea, 4 invented",
+        "known, right/no idea/invented; base 0/4/0; tuned 3/0/1\n"
+        "new, right/no idea/invented; base 0/4/0; tuned 0/0/4",
     ),
 ]
 
