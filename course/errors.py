@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ UNKNOWN = (
     "This error is not in the list. Read its last line: the type, then the message. Search the web "
     "for the message in quotation marks, without your own names and numbers."
 )
+# Light, in the dark theme too: the colours of a card are its own.
+CARD = (
+    "max-width: 46em; margin: 0.4em 0; padding: 0.5em 1em; color: #26262c; background: #fdf3ef; "
+    "border-left: 6px solid #b4533c"
+)
+CHIP = "padding: 0.1em 0.5em; color: #ffffff; background: #b4533c"
+LINE = "margin: 0.3em 0"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\).*$", re.MULTILINE)
 # What a traceback shows besides the errors: files, lines of code, arrows.
@@ -51,9 +59,13 @@ class ErrorEntry:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The entries that fit an error; none if it is unknown. Printing it shows them all."""
+    """The entries that fit an error; none if it is unknown. Printing it shows them all.
+
+    In a notebook it is a card: the error, its message, and what to do, to be opened with a click.
+    """
 
     entries: tuple[ErrorEntry, ...]
+    error: BaseException | None = None
 
     def __bool__(self) -> bool:
         return bool(self.entries)
@@ -64,6 +76,34 @@ class Explanation:
         return "\n".join([*head, *map(str, self.entries)]) or UNKNOWN
 
     __repr__ = __str__  # a notebook shows the last value of a cell by its repr
+
+    def _repr_html_(self) -> str:
+        parts = [] if self.error is None else [_card_head(self.error)]
+        parts += map(_card_entry, self.entries)
+        return f'<div style="{CARD}">{"".join(parts) or escape(UNKNOWN)}</div>'
+
+
+def _card_head(error: BaseException) -> str:
+    """Type, status, code and what is behind an error, and its message below."""
+    behind = error.__cause__ or error.__context__
+    marks = [type(error).__name__, getattr(error, "status_code", ""), getattr(error, "code", "")]
+    if behind is not None and not getattr(error, "status_code", None):
+        marks.append(f"behind it: {type(behind).__name__}")
+    chips = " ".join(f'<code style="{CHIP}">{escape(str(m))}</code>' for m in marks if m)
+    return f'<p style="{LINE}">{chips}</p><p style="{LINE}">{escape(str(error))}</p>'
+
+
+def _card_entry(entry: ErrorEntry) -> str:
+    """What an entry says, behind a line to click."""
+    meaning, remedy = (
+        re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text, quote=False))
+        for text in (entry.meaning, entry.remedy)
+    )
+    return (
+        "<details><summary>What it means, and what to do</summary>"
+        f'<p style="{LINE}"><strong>{escape(entry.title)}.</strong> {meaning}</p>'
+        f'<p style="{LINE}"><strong>Do:</strong> {remedy}</p></details>'
+    )
 
 
 def _indented(name: str, text: str) -> str:
@@ -99,7 +139,8 @@ def explain(error: BaseException | str) -> Explanation:
         behind = "\n".join(_chain(error))
     else:
         message, behind = _last_error(ANSI.sub("", error))
-    return Explanation(_fitting(message, behind) or _fitting(behind, behind))
+    seen = error if isinstance(error, BaseException) else None
+    return Explanation(_fitting(message, behind) or _fitting(behind, behind), seen)
 
 
 def _fitting(message: str, behind: str) -> tuple[ErrorEntry, ...]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
@@ -22,6 +23,7 @@ from helpers.live import LiveView
 
 CALL_SECONDS = 30.0
 RETRY_SECONDS = 2.0
+COLUMNS = 118  # of a line; JupyterLab breaks longer ones within words
 # Worth another try: the job goes on in the meantime.
 PASSING = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
 
@@ -112,7 +114,8 @@ def follow(
     job = seen.job or client.fine_tuning.jobs.retrieve(job_id)
     model = f". The model is called {job.fine_tuned_model}" if job.fine_tuned_model else ""
     goes_on = f"{left}. The job goes on without us: call follow(...) again to watch it."
-    print(goes_on if left else f"The job {seen.ending()}{model}")
+    told = goes_on if left else f"The job {seen.ending()}{model}"
+    print(textwrap.fill(told, COLUMNS, break_long_words=False, break_on_hyphens=False))
     return job
 
 
