@@ -27,6 +27,7 @@ CARD = (
     "border-left: 6px solid #b4533c"
 )
 CHIP = "padding: 0.1em 0.5em; color: #ffffff; background: #b4533c"
+CODE = "color: #7c3323; background: #f6ddd4"
 LINE = "margin: 0.3em 0"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\).*$", re.MULTILINE)
@@ -65,7 +66,7 @@ class Explanation:
     """
 
     entries: tuple[ErrorEntry, ...]
-    error: BaseException | None = None
+    error: BaseException | str = ""
 
     def __bool__(self) -> bool:
         return bool(self.entries)
@@ -78,15 +79,16 @@ class Explanation:
     __repr__ = __str__  # a notebook shows the last value of a cell by its repr
 
     def _repr_html_(self) -> str:
-        parts = [] if self.error is None else [_card_head(self.error)]
-        parts += map(_card_entry, self.entries)
-        return f'<div style="{CARD}">{"".join(parts) or escape(UNKNOWN)}</div>'
+        parts = [_card_head(self.error), *map(_card_entry, self.entries)]
+        return f'<div style="{CARD}">{"".join(parts)}{"" if self else UNKNOWN}</div>'
 
 
-def _card_head(error: BaseException) -> str:
+def _card_head(error: BaseException | str) -> str:
     """Type, status, code and what is behind an error, and its message below."""
-    behind = error.__cause__ or error.__context__
+    if isinstance(error, str):
+        return f'<p style="{LINE}"><strong>{escape(error)}</strong></p>'
     marks = [type(error).__name__, getattr(error, "status_code", ""), getattr(error, "code", "")]
+    behind = error.__cause__ or error.__context__
     if behind is not None and not getattr(error, "status_code", None):
         marks.append(f"behind it: {type(behind).__name__}")
     chips = " ".join(f'<code style="{CHIP}">{escape(str(m))}</code>' for m in marks if m)
@@ -96,11 +98,11 @@ def _card_head(error: BaseException) -> str:
 def _card_entry(entry: ErrorEntry) -> str:
     """What an entry says, behind a line to click."""
     meaning, remedy = (
-        re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text, quote=False))
+        re.sub(r"`([^`]*)`", rf'<code style="{CODE}">\1</code>', escape(text, quote=False))
         for text in (entry.meaning, entry.remedy)
     )
     return (
-        "<details><summary>What it means, and what to do</summary>"
+        f'<details><summary style="color: #7c3323">What it means, and what to do</summary>'
         f'<p style="{LINE}"><strong>{escape(entry.title)}.</strong> {meaning}</p>'
         f'<p style="{LINE}"><strong>Do:</strong> {remedy}</p></details>'
     )
@@ -136,10 +138,10 @@ def explain(error: BaseException | str) -> Explanation:
     if isinstance(error, BaseException):
         # A traceback shows the message; the code of an API's error is a field beside it.
         message = f"{type(error).__name__}: {error} {getattr(error, 'code', None) or ''}"
-        behind = "\n".join(_chain(error))
+        behind, seen = "\n".join(_chain(error)), error
     else:
         message, behind = _last_error(ANSI.sub("", error))
-    seen = error if isinstance(error, BaseException) else None
+        seen = message.strip().rpartition("\n")[2]
     return Explanation(_fitting(message, behind) or _fitting(behind, behind), seen)
 
 
