@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import textwrap
 from dataclasses import dataclass
 from html import escape
 
@@ -11,6 +12,11 @@ from IPython import get_ipython
 from IPython.display import display
 
 TRAIN_COLOUR, VALID_COLOUR = "#0b6e8f", "#b8501f"  # told apart by colour-blind eyes, too
+
+
+def in_lines(text: str, columns: int = 118) -> str:
+    """The text in lines that JupyterLab shows whole; it breaks longer ones within words."""
+    return textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
 
 
 def in_notebook() -> bool:

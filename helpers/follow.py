@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
@@ -17,13 +16,12 @@ import openai
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.display import in_notebook, show
+from helpers.display import in_lines, in_notebook, show
 from helpers.events import Progress, all_events, loss_frame
 from helpers.live import LiveView
 
 CALL_SECONDS = 30.0
 RETRY_SECONDS = 2.0
-COLUMNS = 118  # of a line; JupyterLab breaks longer ones within words
 # Worth another try: the job goes on in the meantime.
 PASSING = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
 
@@ -114,8 +112,7 @@ def follow(
     job = seen.job or client.fine_tuning.jobs.retrieve(job_id)
     model = f". The model is called {job.fine_tuned_model}" if job.fine_tuned_model else ""
     goes_on = f"{left}. The job goes on without us: call follow(...) again to watch it."
-    told = goes_on if left else f"The job {seen.ending()}{model}"
-    print(textwrap.fill(told, COLUMNS, break_long_words=False, break_on_hyphens=False))
+    print(in_lines(goes_on if left else f"The job {seen.ending()}{model}"))
     return job
 
 

@@ -7,13 +7,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import textwrap
 from collections import deque
 from pathlib import Path
 
 from helpers.data import my_folder
+from helpers.display import in_lines
 
-COLUMNS = 118  # of a line; JupyterLab breaks longer ones within words
 COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
 
 
@@ -37,7 +36,8 @@ def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -
         env=_environment(),
     ) as process:
         for line in process.stdout or ():
-            line = _wrapped(_without_place(line))
+            line = _without_place(line)
+            line = line if len(line) <= 118 else in_lines(line) + "\n"
             if last is None:
                 print(line, end="", flush=True)
             shown.append(line)
@@ -63,13 +63,6 @@ def _without_place(line: str) -> str:
     for place in (my_folder().resolve(), my_folder()):
         line = line.replace(str(place), "data/my")
     return line
-
-
-def _wrapped(line: str) -> str:
-    if len(line) <= COLUMNS:
-        return line
-    whole = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.fill(line, COLUMNS, **whole) + "\n"
 
 
 def _press_ctrl_c(process: subprocess.Popen[str]) -> None:
