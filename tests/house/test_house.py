@@ -24,7 +24,7 @@ LINES = {
     "helpers": (3_864, 202),
     "course": (3_473, 230),
     "heroes": (3_621, 165),
-    "tools bench docs scripts": (4_247, 232),
+    "tools bench docs scripts": (4_251, 232),
     "sandbox": (12_830, 300),
 }
 CONNECT_MODULES = 5  # ours, that `import helpers.connect` loads
