@@ -44,7 +44,7 @@ class Playground:
         *,
         system: str = "",
         user: str = "Imagine a superhero.",
-        temperature: float = 1,
+        temperature: float = 1.0,
         **options: Any,
     ) -> None:
         self.client, self.options = client, options
