@@ -46,8 +46,9 @@ test: $(STAMP)
 quick: $(STAMP)
 	$(VENV_PYTHON) -m pytest -n 2 --dist loadfile -m "not slow" tests
 
+# With .venv first in the PATH, JupyterLab's terminals find `heroes`.
 lab: $(STAMP)
-	$(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
+	PATH="$(CURDIR)/$(dir $(VENV_PYTHON)):$$PATH" $(VENV_PYTHON) -m jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 lint: $(STAMP)
 	$(VENV_PYTHON) -m ruff check .

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from course.exercise import ProgressError
 from course.progress import StepProgress, progress
+from helpers.settings import read_env_text
 
 
 class Report(BaseModel):
@@ -28,8 +29,7 @@ class Report(BaseModel):
 
 def report(name: str) -> dict[str, Any]:
     """The learner's progress under a name, as `heroes progress --json` writes it."""
-    made = Report(name=name, made_at=datetime.now(UTC), steps=progress())
-    return made.model_dump(mode="json")
+    return Report(name=name, made_at=datetime.now(UTC), steps=progress()).model_dump(mode="json")
 
 
 def board(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -47,11 +47,11 @@ def board(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 def _read(path: Path) -> Report:
     try:
-        return Report.model_validate_json(path.read_text(encoding="utf-8-sig"))
+        return Report.model_validate_json(read_env_text(path))  # PowerShell's > writes UTF-16
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         what = str(error)
     raise ProgressError(
         f"{path.name} is not a progress report ({what}). "

@@ -22,6 +22,7 @@ from typing import Literal
 import psutil
 
 from course.env_file import Finding, check_env_file, value_problem
+from helpers.connect import connect
 from helpers.data import my_folder
 from helpers.sandbox import SandboxError, sandbox_status, start_sandbox, state_folder
 from helpers.settings import ROOT, SettingsError, clean_value, env_path, load_settings
@@ -103,9 +104,8 @@ def check_names() -> Iterator[Result]:
 
 
 def check_processor() -> Iterator[Result]:
-    memory = psutil.virtual_memory()
-    free = memory.available / GIB
-    found = f"{os.cpu_count()} cores, {memory.total / GIB:.1f} GiB ({free:.1f} GiB free)"
+    total, free = (number / GIB for number in psutil.virtual_memory()[:2])
+    found = f"{os.cpu_count()} cores, {total:.1f} GiB ({free:.1f} GiB free)"
     level, remedy = ("ok", "") if free > 1 else ("warn", "Close other programs first.")
     yield Result(level, "Processor and memory", found, remedy)
 
@@ -184,8 +184,7 @@ def check_torch() -> Iterator[Result]:
 
 
 def check_env() -> Iterator[Result]:
-    path = env_path()
-    findings = check_env_file(path)
+    findings = check_env_file(path := env_path())
     if problem := value_problem(clean_value(os.environ.get("OPENAI_API_KEY", ""))):
         findings.append(Finding("fail", "OPENAI_API_KEY in your system's environment", *problem))
     for finding in findings:
@@ -200,16 +199,17 @@ def check_endpoint() -> Iterator[Result]:
     try:
         settings = load_settings()
         if settings.base_url is not None:
+            if settings.provider == "sandbox":  # a shared one, which is free to ask
+                connect(announce=False).close()
             yield Result("ok", "Endpoint", f"{settings.provider}, {settings.generator_model}")
             return
-        was_running = sandbox_status().running
-        started = time.monotonic()
+        was_running, started = sandbox_status().running, time.monotonic()
         start_sandbox()
         seconds = time.monotonic() - started
     except SettingsError as error:
         yield Result("fail", "Endpoint", str(error), "Correct .env.")
     except SandboxError as error:
-        yield Result("fail", "Sandbox", str(error), "Look at the log above.")
+        yield Result("fail", "Sandbox", str(error), "Correct .env, or look at the log.")
     else:
         found = "is running" if was_running else f"started in {seconds:.1f} s and is running"
         yield Result("ok", "Sandbox", found)

@@ -53,7 +53,7 @@ def is_number(value: object, kind: type = Real) -> bool:
 def expect_job_on(lines: int, client: Any) -> str | None:
     """Expect a job that succeeded on so many lines among the latest twenty of an OpenAI client."""
     done = (job for job in client.fine_tuning.jobs.list(limit=20) if job.status == "succeeded")
-    trained = {client.files.content(job.training_file).read().count(b"\n") for job in done}
+    trained = {len(client.files.content(job.training_file).read().splitlines()) for job in done}
     seen = f"jobs on {', '.join(map(str, sorted(trained))) or 'no'} lines"
     return expect(lines in trained, f"a finished job on {lines} lines", seen)
 

@@ -29,9 +29,5 @@ class JudgeForm:
         self.verdict.value = f"<strong>Refused</strong><ul>{lines}</ul>" if reasons else "Passed."
 
     def _ipython_display_(self) -> None:
-        age, gender, power = self.hero
-        show(
-            self.box,
-            f"(A field with a description of a hero, {age}, {gender}, {power}, that you can edit, "
-            "and the judge's verdict below it. It works in a running notebook.)",
-        )
+        hero = ", ".join(map(str, self.hero))
+        show(self.box, f"({hero}: a text to edit, and the judge's verdict, in a running notebook.)")

@@ -6,6 +6,8 @@ answer contains, as a regular expression. Your own needs `prompt` and `completio
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import pandas as pd
 
 from course.wording import sentences, words
 from helpers.data import DATA
-from helpers.settings import ROOT
+from helpers.settings import ROOT, read_env_text
 
 FOLDER = DATA / "starters"
 COLUMNS = ["system", "prompt", "completion", "must"]
@@ -42,22 +44,44 @@ def load_table(name: str) -> pd.DataFrame:
     path = FOLDER / f"{name}.csv" if name in JUDGES else ROOT / Path(name).expanduser()
     if not path.is_file():
         known = ", ".join(JUDGES)
-        raise TableError(f"There is no table {name}. Give the path of a CSV, or one of: {known}.")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        raise TableError(f"There is no file {path}. Give the path of a CSV, or one of: {known}.")
+    table = _read(path)
     if missing := {"prompt", "completion"} - set(table.columns):
         raise TableError(f"{path.name} has no column {' and '.join(sorted(missing))}. Add it.")
     for column in ("prompt", "completion"):
         for index in table.index[table[column].str.strip() == ""]:
             # Line 1 of the file is the header.
             raise TableError(f"Row {index + 2} of {path.name} has no {column}. Fill it in.")
+    for column, usual in (("system", SYSTEM), ("must", "")):
+        if column not in table:
+            table[column] = usual
+    for index, pattern in table["must"].items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise TableError(
+                f"Row {index + 2} of {path.name}: {pattern} is no regular expression ({error})."
+            ) from None
     if len(table) < LEAST_ROWS:
         raise TableError(
             f"{path.name} has {len(table)} rows. Write {LEAST_ROWS} at least; 60 are better."
         )
-    for column, usual in (("system", SYSTEM), ("must", "")):
-        if column not in table:
-            table[column] = usual
     return table[COLUMNS]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """The rows as a text editor or a spreadsheet saves them; empty ones at the end are left out."""
+    text = read_env_text(path).rstrip(",;\t\r\n ")
+    comma = max(",;\t", key=text.partition("\n")[0].count)
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, restval=""))
+    for number, row in enumerate(rows, start=2):
+        if None in row:
+            raise TableError(
+                f"Row {number} of {path.name} has more cells than the first row. "
+                "Put each text that contains a comma in double quotes."
+            )
+    table = pd.DataFrame(rows, dtype=str)
+    return table.rename(columns=lambda name: name.strip().lower())
 
 
 def contains(answer: str, row: Any) -> bool:

@@ -111,7 +111,7 @@ def mark_bars(
     labels, place, told = {}, 0.0, []
     for group in dict.fromkeys(group for _, group in results):
         axes.text(0, place, f"questions about: {group}", va="center", fontweight="bold")
-        told.append(f"Questions about: {group}")
+        told.append(f"{group}, {'/'.join(FILLS)}")
         for way in dict.fromkeys(way for way, _ in results):
             place, start = place + 1, 0.0
             labels[place] = way
@@ -120,7 +120,7 @@ def mark_bars(
                 share = 100 * counts[kind] / len(results[way, group])
                 axes.barh([place], [share], left=[start], height=0.72, **fill)
                 start += share
-            told.append(f"   {way}: " + ", ".join(f"{counts[kind]} {kind}" for kind in FILLS))
+            told[-1] += f"; {way} {'/'.join(str(counts[kind]) for kind in FILLS)}"
         place += 1.4
     axes.set_yticks(list(labels), list(labels.values()))
     axes.set(ylim=(place - 0.4, -0.8), xlim=(0, 100), xlabel="% of the questions", title=title)

@@ -86,13 +86,14 @@ def length_histogram(
     width = max(1, math.ceil((high - low + 1) / 20))
     bins = list(range(low, high + width + 1, width))
     axes.hist(lengths, bins=bins, color=TRAIN_COLOUR, edgecolor="white")
-    axes.axvline(middle, color=VALID_COLOUR, linestyle="--")
+    axes.axvline(middle, color=VALID_COLOUR, linestyle="--", label=f"median: {middle:.0f}")
     axes.set(xlabel="words", ylabel="texts", title="How long the texts are")
-    told = f"{len(lengths)} texts have {low} to {high} words; the middle one has {middle:.0f}."
+    told = f"{len(lengths)} texts have {low} to {high} words; the median is {middle:.0f}."
     if limit is not None:
-        axes.axvline(limit, color="#555555", label=f"asked for: at most {limit}")
-        axes.legend()
-        told += f" {(lengths > limit).sum()} have more than {limit}."
+        axes.axvline(limit, color="#555555", label=f"limit: {limit}")
+        longer = int((lengths > limit).sum())
+        told += f" {longer} {'has' if longer == 1 else 'have'} more than {limit}."
+    axes.legend(loc="upper left")
     return told
 
 

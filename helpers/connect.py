@@ -75,12 +75,12 @@ def _check_key(client: OpenAI) -> None:
             return
         client.close()
         raise SettingsError(
-            "This sandbox does not know the key in OPENAI_API_KEY (keys are kept in its state "
-            "folder). Make a new one with `heroes keys create`, or delete the line from .env."
+            "This sandbox does not know the key in OPENAI_API_KEY. Ask its owner for one (if that "
+            "is you: `heroes keys create`), or delete the key and the address from .env."
         ) from error
     except openai.APIConnectionError as error:
         client.close()
-        raise SandboxError("The sandbox does not answer. Is its address right?") from error
+        raise SandboxError(f"No sandbox answers at {client.base_url}. Is it running?") from error
 
 
 def _announcement(settings: Settings) -> str:

@@ -19,10 +19,11 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
 LISTS = ("requirements.txt", "constraints.txt", "pyproject.toml")
 OLDEST = (3, 11)
-# JupyterLab in .venv asks no question about news, and looks for no updates.
+# JupyterLab in .venv asks nothing about news, looks for no updates, and opens JSONL files as text.
 OVERRIDES = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
-QUIET = {
-    "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"},
+    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"jsonl": "Editor"}},
 }
 
 # The ordinary Linux build of torch brings gigabytes of CUDA along; this index has one without.
@@ -74,8 +75,7 @@ def make_venv() -> None:
     try:
         venv.create(VENV, with_pip=True, clear=not (same and python().is_file()))
     except subprocess.CalledProcessError:
-        print("This Python cannot make virtual environments. On Debian and Ubuntu:")
-        print("  sudo apt install python3-venv")
+        print("This Python lacks venv. On Debian and Ubuntu: sudo apt install python3-venv")
         raise
 
 
@@ -90,7 +90,7 @@ def install() -> None:
     print("Installing the course (the first time takes a few minutes) ...", flush=True)
     pip("-c", "constraints.txt", "-r", "requirements.txt", "-e", ".")
     OVERRIDES.parent.mkdir(parents=True, exist_ok=True)
-    OVERRIDES.write_text(json.dumps(QUIET, indent=2) + "\n", encoding="utf-8")
+    OVERRIDES.write_text(json.dumps(SETTINGS, indent=2) + "\n", encoding="utf-8")
 
 
 def pip(*arguments: str) -> None:
@@ -106,7 +106,7 @@ def pip(*arguments: str) -> None:
         for line in process.stdout or ():
             if not line.startswith("Requirement already"):
                 lines.append(line)
-            if sys.stdout.isatty() and line.startswith(("Collecting", "Installing", "Building")):
+            if sys.stdout.isatty() and line.strip().startswith(("Collect", "Download", "Install")):
                 print(f"\r\033[K  {line.strip()[:70]}", end="", flush=True)
     if sys.stdout.isatty():
         print("\r\033[K", end="", flush=True)

@@ -20,7 +20,7 @@ def training_example(example: Any) -> Expectations:
     yield expect(isinstance(example, dict), "a dictionary in braces", type(example).__name__)
     problems = check_example(example)
     yield expect(not problems, "one example as the API wants it", "; ".join(map(str, problems)))
-    roles = [message["role"] for message in example["messages"]]
+    roles = [message["role"] for message in example.get("messages", [])]
     yield expect(roles == ["user", "assistant"], "a user's message, then an assistant's", roles)
     note, description = (message["content"] for message in example["messages"])
     parts = NOTE.fullmatch(note)
@@ -29,7 +29,7 @@ def training_example(example: Any) -> Expectations:
     yield expect(int(age) <= 120, "an age of at most 120", age)
     yield expect(gender in GENDERS, f"{' or '.join(GENDERS)} as the second part", repr(gender))
     for reason in fair(description, int(age), gender, power).reasons:
-        yield expect(False, "a description that fits its note", f"one that {reason}")
+        yield expect(False, "a description that fits its note", f"a problem with its {reason}")
 
 
 @exercise("0.2")

@@ -51,7 +51,8 @@ def _pairs(path: Path) -> list[tuple[str, ...]]:
 def repaired_file(path: Path) -> Expectations:
     report = check_file(path)
     errors = [problem for problem in report.problems if problem.severity == "error"]
-    first = f"{report.n_errors} errors, the first in {errors[0].where}" if errors else ""
+    count = f"{len(errors)} errors" if len(errors) > 1 else "one error"
+    first = f"{count}, the first in {errors[0].where}" if errors else ""
     yield expect(report.ok, "a file without errors", first)
     found, wanted = _pairs(path), _pairs(HERE / "repaired.jsonl")
     yield expect(len(found) == len(wanted), "all twelve heroes", f"{len(found)} examples")

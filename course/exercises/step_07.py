@@ -34,7 +34,7 @@ TEXTS = (
     ("names the power once and forgets it", f"{FIRST} {WAITS} {WAITS[:-1]} too.", HEALER, False),
     ("states another age", f"{FIRST} {HEALS} {WAITS}", (41, "woman", "healing"), False),
 )
-ROWS = 100
+ROWS = 80
 
 
 @exercise("7.1")

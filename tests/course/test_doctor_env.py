@@ -188,6 +188,14 @@ def test_a_hosted_endpoint_is_not_called(tmp_path: Path) -> None:
     assert only(doctor.check_endpoint).level == "fail"
 
 
+def test_a_shared_sandbox_is_asked(tmp_path: Path) -> None:
+    shared = "OPENAI_API_KEY=sk-sandbox-x\nOPENAI_BASE_URL=http://127.0.0.1:9/v1\n"
+    (tmp_path / ".env").write_text(shared)
+    result = only(doctor.check_endpoint)
+    assert (result.level, result.remedy) == ("fail", "Correct .env, or look at the log.")
+    assert result.found == "No sandbox answers at http://127.0.0.1:9/v1/. Is it running?"
+
+
 def test_a_check_that_breaks_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     def check_broken() -> Iterator[Result]:
         raise RuntimeError("oh")

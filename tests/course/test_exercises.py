@@ -231,13 +231,15 @@ def varying(recipes: Sequence[Recipe], batch: int, whole: int = 1) -> set[str]:
 
 
 def account(*lines: int) -> Any:
-    """Stands in for a client whose jobs trained on files of so many lines."""
+    """A stand-in for a client whose jobs trained on files of so many lines, the last one open."""
     jobs = [
         SimpleNamespace(training_file=n, status="succeeded", metadata={"rows": str(n)})
         for n in lines
     ]
     listed = SimpleNamespace(list=lambda limit: jobs)
-    content = SimpleNamespace(content=lambda n: SimpleNamespace(read=lambda: b"{}\n" * n))
+    content = SimpleNamespace(
+        content=lambda n: SimpleNamespace(read=lambda: b"\n".join([b"{}"] * n))
+    )
     return SimpleNamespace(fine_tuning=SimpleNamespace(jobs=listed), files=content)
 
 
@@ -309,10 +311,11 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("0.1", ([example()],), "a dictionary in braces"),
     ("0.1", ({"prompt": "Hello"},), "one example as the API wants it"),
     ("0.1", ({"messages": TALK[:3]},), "a user's message, then an assistant's"),
+    ("0.1", ({"prompt": "71, man, pigeons ->", "completion": " Otto"},), "a user's message, then"),
     ("0.1", (example("71, man, pigeons"),), "a note such as 40, woman, Healing ->"),
     ("0.1", (example("171, man, pigeons ->"),), "an age of at most 120"),
     ("0.1", (example("71, robot, pigeons ->"),), "man or woman as the second part"),
-    ("0.1", (example("72, man, pigeons ->"),), "a description that fits its note"),
+    ("0.1", (example("72, man, pigeons ->"),), "its note, saw a problem with its age: states 71"),
     ("0.2", (5, account(60)), "a finished job on 30 lines, saw jobs on 60 lines"),
     ("0.2", (5, account(60, 30)), None),
     ("0.2", (11, account(30)), "a number from 0 to 10"),
@@ -384,6 +387,11 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("6.1", (lambda message: checked(message.replace("robot", "man")),), "for the gender robot"),
     ("6.1", (lambda message: checked(message.replace("-4", "4")),), "for a negative age"),
     ("6.1", (lambda message: checked(message, ""),), "says what is wrong"),
+    (
+        "6.1",
+        (lambda message: checked(message if "," in message else message[99]),),
+        "saw IndexError",
+    ),
     ("6.2", (PROMPTS, ["A hero."] * 10), None),
     ("6.2", (PROMPTS[1:], ["A hero."] * 10), "10 prompts, saw 9"),
     ("6.2", (PROMPTS, ["A hero."] * 9 + [" "]), "answers that are texts"),
@@ -396,10 +404,10 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("7.1", (lambda *given: stricter(*given)[:0],), "a reason against a text that says"),
     ("7.1", (lambda *given: [*stricter(*given), "no"],), "no reason against a text that names"),
     ("7.1", (lambda *given: not stricter(*given),), "a list of reasons, saw bool"),
-    ("7.2", (3, 20, account(294, 148)), "job on 100 lines, saw jobs on 148, 294 lines"),
-    ("7.2", (3, 20, account(148, 100)), None),
-    ("7.2", (21, 20, account(100)), "a number from 0 to 20"),
-    ("7.2", (3, True, account(100)), "a number from 0 to 40"),
+    ("7.2", (3, 20, account(294, 128)), "job on 80 lines, saw jobs on 128, 294 lines"),
+    ("7.2", (3, 20, account(128, 80)), None),
+    ("7.2", (21, 20, account(80)), "a number from 0 to 20"),
+    ("7.2", (3, True, account(80)), "a number from 0 to 40"),
     ("8.1", (varying,), None),
     ("8.1", (lambda *given: varying(*given) - {"steps"},), 'in the plan "more epochs", saw epochs'),
     ("8.1", (lambda *given: varying(*given, 0),), '"57 rows or 64", saw rows, steps'),

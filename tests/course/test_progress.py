@@ -107,6 +107,12 @@ def test_a_board_has_a_row_for_each_learner_and_counts_the_newest_report(tmp_pat
     assert list(table.index) == ["Ada", "Bob"]
 
 
+def test_a_report_that_powershell_wrote_is_read(tmp_path: Path) -> None:
+    path = write_report(tmp_path / "ada.json", "Ada", "2026-11-02", s00={"0.1": True})
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-16")
+    assert list(board([path]).index) == ["Ada"]
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -116,7 +122,7 @@ def test_a_board_has_a_row_for_each_learner_and_counts_the_newest_report(tmp_pat
         ('{"name": "A", "made_at": "soon", "steps": []}', "(made_at: "),
         ('{"name": "A", "made_at": "2026-11-02T08:00Z", "steps": {}}', "(steps: "),
         ('{"name": "A", "made_at": "2026-11-02T08:00Z", "steps": [{}]}', "(steps.0.step: "),
-        ("\xff", "codec can't decode"),
+        ("\xff", "Invalid JSON"),
         (None, "No such file"),
     ],
 )

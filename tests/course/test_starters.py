@@ -146,12 +146,25 @@ def test_a_table_of_ones_own_gets_the_missing_columns(tmp_path: Path) -> None:
     assert set(table["completion"]) == {"NA"}, "a word, not a missing value"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
+def test_a_table_from_a_spreadsheet_is_read(tmp_path: Path, encoding: str, comma: str) -> None:
+    lines = [f'bell {n}{comma}"The bell, {n} €"{comma}' for n in range(20)]
+    text = "\r\n".join([f"Prompt{comma} Completion {comma}", *lines, comma * 2, comma * 2])
+    (tmp_path / "own.csv").write_bytes(text.encode(encoding))
+    table = load_table(str(tmp_path / "own.csv"))
+    assert table["prompt"].tolist() == [f"bell {n}" for n in range(20)]
+    assert table["completion"].iloc[7] == "The bell, 7 €"
+
+
 @pytest.mark.parametrize(
     ("head", "line", "said"),
     [
         ("question,completion", "a,b", "no column prompt"),
         ("prompt,completion", "a,", "Row 2 of own.csv has no completion"),
         ("prompt,completion", "a,b", "20 at least"),
+        ("prompt,completion", "a,b,c", "Row 2 of own.csv has more cells than the first row"),
+        ("prompt,completion,must", "a,b,(c", r"Row 2 of own.csv: \(c is no regular expression"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named(

@@ -75,11 +75,11 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
         "after epoch 2 (2.50) and ends at 3.00.",
     ),
     (epoch_curves, ([epoch_frame(EPOCHS[:0])],), NO_LOSSES),
-    (length_histogram, (TEXTS,), "4 texts have 1 to 4 words; the middle one has 3."),
+    (length_histogram, (TEXTS,), "4 texts have 1 to 4 words; the median is 3."),
     (
         length_histogram,
         (TEXTS, "response_txt", 3),
-        "4 texts have 1 to 4 words; the middle one has 3. 1 have more than 3.",
+        "4 texts have 1 to 4 words; the median is 3. 1 has more than 3.",
     ),
     (
         two_curves,
@@ -120,10 +120,8 @@ SENTENCES: list[tuple[Callable[..., None], tuple[Any, ...], str]] = [
     (
         mark_bars,
         (MARKS,),
-        "Questions about: known\n"
-        "   base: 0 right, 4 no idea, 0 invented\n   tuned: 3 right, 0 no idea, 1 invented\n"
-        "Questions about: new\n"
-        "   base: 0 right, 4 no idea, 0 invented\n   tuned: 0 right, 0 no idea, 4 invented",
+        "known, right/no idea/invented; base 0/4/0; tuned 3/0/1\n"
+        "new, right/no idea/invented; base 0/4/0; tuned 0/0/4",
     ),
 ]
 

@@ -112,7 +112,7 @@ def test_a_key_and_an_address_of_the_learners_own(
 def test_nobody_at_the_address(own_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-sandbox-" + "x" * 40)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    with pytest.raises(SandboxError, match="does not answer"):
+    with pytest.raises(SandboxError, match="No sandbox answers at http://127.0.0.1:9/v1"):
         connect()
 
 
