@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ UNKNOWN = (
     "This error is not in the list. Read its last line: the type, then the message. Search the web "
     "for the message in quotation marks, without your own names and numbers."
 )
+# Light, in the dark theme too: the colours of a card are its own.
+CARD = (
+    "max-width: 46em; margin: 0.4em 0; padding: 0.5em 1em; color: #26262c; background: #fdf3ef; "
+    "border-left: 6px solid #b4533c"
+)
+CHIP = "padding: 0.1em 0.5em; color: #ffffff; background: #b4533c"
+CODE = "color: #7c3323; background: #f6ddd4"
+LINE = "margin: 0.3em 0"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\).*$", re.MULTILINE)
 # What a traceback shows besides the errors: files, lines of code, arrows.
@@ -51,9 +60,13 @@ class ErrorEntry:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The entries that fit an error; none if it is unknown. Printing it shows them all."""
+    """The entries that fit an error; none if it is unknown. Printing it shows them all.
+
+    In a notebook it is a card: the error, its message, and what to do, to be opened with a click.
+    """
 
     entries: tuple[ErrorEntry, ...]
+    error: BaseException | str = ""
 
     def __bool__(self) -> bool:
         return bool(self.entries)
@@ -64,6 +77,35 @@ class Explanation:
         return "\n".join([*head, *map(str, self.entries)]) or UNKNOWN
 
     __repr__ = __str__  # a notebook shows the last value of a cell by its repr
+
+    def _repr_html_(self) -> str:
+        parts = [_card_head(self.error), *map(_card_entry, self.entries)]
+        return f'<div style="{CARD}">{"".join(parts)}{"" if self else UNKNOWN}</div>'
+
+
+def _card_head(error: BaseException | str) -> str:
+    """Type, status, code and what is behind an error, and its message below."""
+    if isinstance(error, str):
+        return f'<p style="{LINE}"><strong>{escape(error)}</strong></p>'
+    marks = [type(error).__name__, getattr(error, "status_code", ""), getattr(error, "code", "")]
+    behind = error.__cause__ or error.__context__
+    if behind is not None and not getattr(error, "status_code", None):
+        marks.append(f"behind it: {type(behind).__name__}")
+    chips = " ".join(f'<code style="{CHIP}">{escape(str(m))}</code>' for m in marks if m)
+    return f'<p style="{LINE}">{chips}</p><p style="{LINE}">{escape(str(error))}</p>'
+
+
+def _card_entry(entry: ErrorEntry) -> str:
+    """What an entry says, behind a line to click."""
+    meaning, remedy = (
+        re.sub(r"`([^`]*)`", rf'<code style="{CODE}">\1</code>', escape(text, quote=False))
+        for text in (entry.meaning, entry.remedy)
+    )
+    return (
+        f'<details><summary style="color: #7c3323">What it means, and what to do</summary>'
+        f'<p style="{LINE}"><strong>{escape(entry.title)}.</strong> {meaning}</p>'
+        f'<p style="{LINE}"><strong>Do:</strong> {remedy}</p></details>'
+    )
 
 
 def _indented(name: str, text: str) -> str:
@@ -96,10 +138,11 @@ def explain(error: BaseException | str) -> Explanation:
     if isinstance(error, BaseException):
         # A traceback shows the message; the code of an API's error is a field beside it.
         message = f"{type(error).__name__}: {error} {getattr(error, 'code', None) or ''}"
-        behind = "\n".join(_chain(error))
+        behind, seen = "\n".join(_chain(error)), error
     else:
         message, behind = _last_error(ANSI.sub("", error))
-    return Explanation(_fitting(message, behind) or _fitting(behind, behind))
+        seen = message.strip().rpartition("\n")[2]
+    return Explanation(_fitting(message, behind) or _fitting(behind, behind), seen)
 
 
 def _fitting(message: str, behind: str) -> tuple[ErrorEntry, ...]:

@@ -1,7 +1,7 @@
-"""A hero drawn on a card: the same hero always gets the same picture.
+"""A hero drawn on a card, and many in one picture: the same hero always looks the same.
 
-Colours, hair and mask come from a hash of the hero, the emblem from the power. The drawing itself
-is the template hero_card.svg.jinja.
+Colours, hair and mask come from a hash of the hero, the emblem from the power. The drawings
+themselves are the templates hero_card.svg.jinja, hero_team.svg.jinja and portrait.svg.jinja.
 """
 
 from __future__ import annotations
@@ -12,46 +12,34 @@ import math
 import re
 import tomllib
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from wcwidth import wrap
 
 from course.judge import hero_name
+from helpers.display import Picture
 
 HERE = Path(__file__).parent
 TEMPLATES = Environment(loader=FileSystemLoader(HERE), autoescape=True)
 EMBLEMS: dict[str, str] = tomllib.loads((HERE / "emblems.toml").read_text(encoding="utf-8"))
 LINE_WIDTH = 46  # columns; East Asian characters take two
+ROW = 5  # heroes of a team in a row
 LONGEST = 1200  # characters of a description that a card shows
 SKINS = ("#f6d7b8", "#e8b98f", "#c98d5f", "#9a6240", "#6d4129")
 HAIRS = ("#2a1d18", "#5b3320", "#8a5a2b", "#1c1c28")
 GREY = "#d9d9de"
 
 
-@dataclass(frozen=True)
-class HeroCard:
-    """A drawn card. Jupyter shows the picture; `alt` says the same in words."""
-
-    svg: str
-    alt: str
-
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def __repr__(self) -> str:
-        return self.alt
-
-
-def hero_card(text: str, age: int, gender: str, power: str) -> HeroCard:
+def hero_card(text: str, age: int, gender: str, power: str) -> Picture:
     """Draw the card of a hero: portrait, name, age, gender, power, description. Takes any text."""
     text, gender, power = _printable(text), _printable(gender), _printable(power)
     shown = _clip(text, LONGEST)
-    name = _clip(hero_name(text) or "A hero", 24)
+    name = _name(text)
     lines = wrap(shown or "(no description)", LINE_WIDTH, break_on_hyphens=False)
     alt = f"Hero card: {name}, {age}, {gender}, with the power {power}. {shown}"
-    look = hashlib.sha256(f"{name}|{age}|{gender}|{power}".encode()).digest()
     svg = TEMPLATES.get_template("hero_card.svg.jinja").render(
         alt=alt,
         title=f"{name}: {power}",
@@ -59,18 +47,56 @@ def hero_card(text: str, age: int, gender: str, power: str) -> HeroCard:
         subtitle=f"{age} · {_clip(gender, 16)} · {_clip(power, 30)}",
         lines=lines,
         height=max(330, 136 + 23 * len(lines)),
-        look=list(look),
-        id=f"card{look[:4].hex()}",
-        ink=_colour(look[0], 0.7, 0.27),
-        sky=_colour(look[0], 0.45, 0.86),
-        cape=_colour(look[0] + 110, 0.65, 0.45),
-        suit=_colour(look[0] + 60, 0.5, 0.55),
-        dark=_colour(look[0] + 60, 0.5, 0.3),
-        skin=SKINS[look[1] % len(SKINS)],
-        hair=GREY if age >= 60 else HAIRS[look[2] % len(HAIRS)],
-        emblem=emblem(power),
+        **portrait(name, age, gender, power),
     )
-    return HeroCard(svg, alt)
+    return Picture(svg, alt)
+
+
+def hero_team(heroes: Iterable[Any]) -> Picture:
+    """Draw heroes side by side, five in a row, each with what a judge thinks of it.
+
+    Each has the attributes response_txt, age, gender, power and ok, as the rows of a table have
+    that `itertuples()` gives.
+    """
+    team = []
+    for hero in heroes:
+        gender, power = _printable(hero.gender), _printable(hero.power)
+        name = _name(_printable(hero.response_txt))
+        team.append(
+            {
+                "name": _clip(name, 14),
+                "age": hero.age,
+                "power": _clip(power, 20),
+                "ok": bool(hero.ok),
+                **portrait(name, hero.age, gender, power),
+            }
+        )
+    passed = [f"{each['name']} ({each['age']}, {each['power']})" for each in team if each["ok"]]
+    refused = [
+        f"{each['name']} ({each['age']}, {each['power']})" for each in team if not each["ok"]
+    ]
+    alt = f"{len(passed)} heroes pass: {', '.join(passed) or 'none'}."
+    alt += f" {len(refused)} are refused: {', '.join(refused) or 'none'}."
+    rows = -(-len(team) // ROW)
+    svg = TEMPLATES.get_template("hero_team.svg.jinja").render(team=team, alt=alt, rows=rows)
+    return Picture(svg, alt)
+
+
+def portrait(name: str, age: int, gender: str, power: str) -> dict[str, Any]:
+    """What portrait.svg.jinja needs to draw this hero: colours, hair, mask, emblem."""
+    look = hashlib.sha256(f"{name}|{age}|{gender}|{power}".encode()).digest()
+    return {
+        "look": list(look),
+        "id": f"card{look[:4].hex()}",
+        "ink": _colour(look[0], 0.7, 0.27),
+        "sky": _colour(look[0], 0.45, 0.86),
+        "cape": _colour(look[0] + 110, 0.65, 0.45),
+        "suit": _colour(look[0] + 60, 0.5, 0.55),
+        "dark": _colour(look[0] + 60, 0.5, 0.3),
+        "skin": SKINS[look[1] % len(SKINS)],
+        "hair": GREY if age >= 60 else HAIRS[look[2] % len(HAIRS)],
+        "emblem": emblem(power),
+    }
 
 
 def emblem(power: str) -> str:
@@ -91,6 +117,10 @@ def _colour(hue: int, saturation: float, lightness: float) -> str:
     """A colour as #rrggbb; `hue` runs from 0 to 255 and around."""
     channels = colorsys.hls_to_rgb(hue % 256 / 256, lightness, saturation)
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
+
+
+def _name(text: str) -> str:
+    return _clip(hero_name(text) or "A hero", 24)
 
 
 def _printable(text: str) -> str:

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from helpers.display import TRAIN_COLOUR, in_notebook
 
+WIDTH = 90  # letters in a printed line: JupyterLab breaks longer ones in the middle of a word
 STYLE: dict[str, Any] = {
     "font.size": 12,
     "axes.spines.top": False,
@@ -54,7 +55,8 @@ def chart(draw: Callable[..., str]) -> Callable[..., None]:
             axes.set_title(textwrap.fill(axes.get_title("left"), 48))
             if in_notebook():
                 _display(figure, sentence)
-        print(sentence)
+        for line in sentence.splitlines():
+            print(textwrap.fill(line, WIDTH))
 
     _, *others = inspect.signature(draw).parameters.values()
     drawn.__signature__ = inspect.Signature(others)

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from helpers.charts import chart
 from helpers.display import TRAIN_COLOUR, VALID_COLOUR
 
+MOST_DOTS = 20
+
 
 @chart
 def loss_curve(axes: Axes, frame: pd.DataFrame) -> str:
@@ -65,7 +67,10 @@ def draw_losses(axes: Axes, frame: pd.DataFrame) -> str:
     sentence = f"Training loss {verb} from {first:.2f} to {last:.2f} in {steps} steps."
     valid = frame.dropna(subset=["valid_loss"]) if "valid_loss" in frame else frame[:0]
     if not valid.empty:
-        axes.plot(valid["step"], valid["valid_loss"], "--", color=VALID_COLOUR, label="validation")
+        # The first point is a dot before it is a line; too many dots would hide the line.
+        style = "--" if len(valid) > MOST_DOTS else "o--"
+        line = {"markersize": 4, "color": VALID_COLOUR, "label": "validation"}
+        axes.plot(valid["step"], valid["valid_loss"], style, **line)
         start, end = valid["valid_loss"].iloc[[0, -1]]
         sentence += f" Validation loss goes from {start:.2f} to {end:.2f}."
     axes.set_ylim(bottom=0)

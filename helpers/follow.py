@@ -16,7 +16,7 @@ import openai
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from helpers.display import in_notebook, show
+from helpers.display import in_lines, in_notebook, show
 from helpers.events import Progress, all_events, loss_frame
 from helpers.live import LiveView
 
@@ -112,7 +112,7 @@ def follow(
     job = seen.job or client.fine_tuning.jobs.retrieve(job_id)
     model = f". The model is called {job.fine_tuned_model}" if job.fine_tuned_model else ""
     goes_on = f"{left}. The job goes on without us: call follow(...) again to watch it."
-    print(goes_on if left else f"The job {seen.ending()}{model}")
+    print(in_lines(goes_on if left else f"The job {seen.ending()}{model}"))
     return job
 
 

@@ -44,13 +44,16 @@ class Playground:
         *,
         system: str = "",
         user: str = "Imagine a superhero.",
+        temperature: float = 1.0,
         **options: Any,
     ) -> None:
         self.client, self.options = client, options
         self.models = {"": models} if isinstance(models, str) else dict(models)
         self.system = ipywidgets.Textarea(system, rows=2, **labelled("system"), **WIDE)
         self.user = ipywidgets.Textarea(user, rows=3, **labelled("user"), **WIDE)
-        self.temperature = ipywidgets.FloatSlider(1, max=2, step=0.1, **labelled("temperature"))
+        self.temperature = ipywidgets.FloatSlider(
+            temperature, max=2, step=0.1, **labelled("temperature")
+        )
         self.max_tokens = ipywidgets.IntSlider(150, min=1, max=300, **labelled("max tokens"))
         self.button = ipywidgets.Button(description="Ask", button_style="primary")
         self.answer = ipywidgets.HTML(**WIDE)

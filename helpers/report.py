@@ -128,4 +128,8 @@ class Report:
             return head
         table = self.frame().drop(columns="kind").astype({"line": "string"})
         more = "".join(f"<p>{escape(text)}</p>" for text in self._more())
-        return head + table.to_html(index=False, na_rep="", border=0) + more
+        html = table.to_html(index=False, na_rep="", border=0)
+        # Jupyter sets cells flush right and on one line, which suits figures and not sentences.
+        for cell in ("th", "td"):
+            html = html.replace(f"<{cell}>", f'<{cell} style="text-align: left">')
+        return head + html.replace("<table ", '<table style="width: auto" ') + more

@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from helpers.data import my_folder
+from helpers.display import in_lines
 
 COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
 
@@ -36,6 +37,7 @@ def terminal(*words: str | Path, ctrl_c_at: str = "", last: int | None = None) -
     ) as process:
         for line in process.stdout or ():
             line = _without_place(line)
+            line = line if len(line) <= 118 else in_lines(line) + "\n"
             if last is None:
                 print(line, end="", flush=True)
             shown.append(line)

@@ -18,7 +18,7 @@ def env_file(path: Path) -> Expectations:
     yield expect(path.is_file(), "a file", f"none at {path.name}")
     # What the learner's own system has set is not part of the exercise.
     found = [f for f in check_env_file(path) if "system's environment" not in f.problem]
-    seen = str(found[0]).rstrip(".?") if found else ""
+    seen = f"{found[0].where}: {found[0].problem}".rstrip(".") if found else ""
     yield expect(not found, "a file without problems", seen)
     values = read_env_file(path)
     names = sorted(values)

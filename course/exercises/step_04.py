@@ -84,7 +84,9 @@ def find_by_labels(newest: Callable[[Any, dict[str, str]], Any]) -> Expectations
     found = newest(client, LABELS)
     name = getattr(found, "id", found)
     yield expect(found is not None, "a job", "None")
-    yield expect(name not in ("failed", "cancelled"), "a job of use", f"the {name} one")
+    yield expect(
+        name not in ("failed", "cancelled"), "a job that can be used", f"the one that is {name}"
+    )
     yield expect(name != "half", "a job with all of the labels", "one with only some of them")
     yield expect(name != "older", "the newest of those that fit", "an older one")
     yield expect(name == "wanted", "the job with the labels course and format", name)

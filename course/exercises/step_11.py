@@ -38,6 +38,13 @@ CASES = (
     ("a mistake in the request (400)", 400, None, False),
     ("credit that is used up (429)", 429, "insufficient_quota", False),
 )
+# What is behind a "Connection error.", and which mistake it shows.
+CAUSES = (
+    (httpx2.ConnectError("All connection attempts failed"), "network"),
+    (httpx2.UnsupportedProtocol("Request URL is missing a protocol."), "address"),
+    (httpx2.LocalProtocolError("Illegal header value"), "key"),
+    (httpx2.ReadError("The connection was closed."), "network"),
+)
 KINDS: dict[int, type[openai.APIStatusError]] = {
     400: openai.BadRequestError,
     401: openai.AuthenticationError,
@@ -61,6 +68,38 @@ TALK = [
 
 
 @exercise("11.1")
+def install(command: str, python: str) -> Expectations:
+    yield expect(isinstance(command, str), "a command as text", type(command).__name__)
+    words = command.replace("'", " ").replace('"', " ").split()
+    yield expect("openai" in words, "the package openai in the command", repr(command))
+    first = words[0]
+    yield expect(first == python, f"a command that {python} runs", f"one that {first} runs")
+    right = words[1:4] == ["-m", "pip", "install"]
+    yield expect(right, "that Python to run pip, as a module", repr(command))
+
+
+@exercise("11.2")
+def right_key(client: OpenAI, key: str) -> Expectations:
+    yield expect(isinstance(key, str) and key, "a key", type(key).__name__)
+    try:
+        client.with_options(api_key=key).models.list()
+        status = 200
+    except openai.AuthenticationError as error:
+        status = error.status_code
+    yield expect(status == 200, "a key that the server knows", f"the answer {status}")
+
+
+@exercise("11.3")
+def diagnose(cause_of: Callable[[Exception], object]) -> Expectations:
+    yield expect(callable(cause_of), "a function", type(cause_of).__name__)
+    for cause, wanted in CAUSES:
+        error = openai.APIConnectionError(request=REQUEST)
+        error.__cause__ = cause
+        answer = cause_of(error)
+        yield expect(answer == wanted, f"{wanted!r} for {type(cause).__name__}", repr(answer))
+
+
+@exercise("11.4")
 def old_script(hero: Callable[[OpenAI, str], object], client: OpenAI, model: str) -> Expectations:
     yield expect(callable(hero), "a function", type(hero).__name__)
     text = hero(client, model)
@@ -85,7 +124,7 @@ def _error(name: str, status: int | None, code: str | None) -> openai.APIError:
     return raised(f"Error code: {status}", response=answer, body=body)
 
 
-@exercise("11.2")
+@exercise("11.5")
 def retryable(may_retry: Callable[[Exception], object]) -> Expectations:
     yield expect(callable(may_retry), "a function", type(may_retry).__name__)
     for name, status, code, wanted in CASES:
@@ -95,7 +134,7 @@ def retryable(may_retry: Callable[[Exception], object]) -> Expectations:
         yield expect(bool(answer) is wanted, f"{wanted} for {name}", answer)
 
 
-@exercise("11.3")
+@exercise("11.6")
 def training_file(path: str | Path) -> Expectations:
     report = check_file(path)
     errors = [problem for problem in report.problems if problem.severity == "error"]
@@ -110,7 +149,7 @@ def training_file(path: str | Path) -> Expectations:
     yield expect(count <= EXAMPLES, f"no more than {EXAMPLES} examples", count)
 
 
-@exercise("11.4")
+@exercise("11.7")
 def create_once(
     create: Callable[[OpenAI, dict[str, Any]], object], client: OpenAI, request: dict[str, Any]
 ) -> Expectations:
@@ -138,7 +177,7 @@ def create_once(
 
 
 def job_request(client: OpenAI, model: str) -> dict[str, Any]:
-    """A small request for exercise 11.4: its file is uploaded, and its label is unique."""
+    """A small request for exercise 11.7: its file is uploaded, and its label is unique."""
     lines = find("train.jsonl").read_bytes().splitlines(keepends=True)[:EXAMPLES]
     file = client.files.create(file=("request.jsonl", b"".join(lines)), purpose="fine-tune")
     return {
@@ -149,7 +188,7 @@ def job_request(client: OpenAI, model: str) -> dict[str, Any]:
     }
 
 
-@exercise("11.5")
+@exercise("11.8")
 def conversation_limit(shorten: Callable[[Messages, int], Messages]) -> Expectations:
     yield expect(callable(shorten), "a function", type(shorten).__name__)
     for messages, limit, kept in (

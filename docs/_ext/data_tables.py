@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from html import escape
@@ -48,7 +49,10 @@ class BeforeAndAfter(SphinxDirective):
 
     def portrait(self) -> str:
         """The left part of the stored card. The text is beside it, so it needs no description."""
-        svg = self.stored("card", "image/svg+xml")
+        data = re.search(r"svg\+xml;base64,([\w+/=]+)", self.stored("card", "text/html"))
+        if data is None:
+            raise ExtensionError(f"{PREDICTION}: the card is no picture")
+        svg = base64.b64decode(data[1]).decode()
         size = re.search(r'viewBox="0 0 \d+ (\d+)"', svg)
         if size is None:
             raise ExtensionError(f"{PREDICTION}: the card has no viewBox")

@@ -148,3 +148,16 @@ def test_notebook_11_shows_the_errors_that_it_is_named_for() -> None:
     assert {entry.met for entry in met} == set(shown) - {""}
     for entry in met:
         assert str(entry) in shown[entry.met], entry.id
+
+
+def test_a_notebook_shows_a_card_that_opens() -> None:
+    error = openai.APIConnectionError(request=httpx2.Request("POST", "http://sandbox"))
+    error.__cause__ = openai.OpenAIError("sk-secret in <b>words</b>")
+    shown = explain(error)._repr_html_()
+    assert "APIConnectionError" in shown and "behind it: OpenAIError" in shown
+    assert "sk-secret" not in shown, "a cause can quote the key"
+    assert shown.count("<details>") == len(explain(error).entries) > 0
+    known = explain("ModuleNotFoundError: No module named 'openai'")._repr_html_()
+    assert "No module named &#x27;openai&#x27;" in known.split("<details>")[0]
+    unknown = explain("<b>no such error</b>")._repr_html_()
+    assert UNKNOWN in unknown and "<b>" not in unknown and "<details>" not in unknown

@@ -152,6 +152,13 @@ def stopped(job: FineTuningJob, loss: float = 0.3) -> tuple[FineTuningJob, FineT
     return job, LONG_JOB, SimpleNamespace(fine_tuning=SimpleNamespace(jobs=jobs))
 
 
+CAUSES = {"ConnectError": "network", "UnsupportedProtocol": "address", "LocalProtocolError": "key"}
+
+
+def cause_of(error: BaseException) -> str:
+    return CAUSES.get(type(error.__cause__).__name__, "network")
+
+
 def may_work(error: Exception) -> bool:
     return isinstance(error, WAITS) and getattr(error, "code", None) != "insufficient_quota"
 
@@ -367,7 +374,7 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("4.1", (changed(JOB, epochs=2),), "saw epochs"),
     ("4.2", (newest,), None),
     ("4.2", (lambda client, labels: newest(client, labels, 20),), "a job, saw None"),
-    ("4.2", (lambda client, labels: first_of(client),), "saw the cancelled one"),
+    ("4.2", (lambda client, labels: first_of(client),), "saw the one that is cancelled"),
     ("4.2", (lambda client, labels: first_of(client, "running"),), "all of the labels"),
     ("4.2", (lambda client, labels: newest(client, LABELS_OF_CHAT),), "None if no job fits"),
     ("4.2", (lambda client, labels: newest(client, labels)["id"],), "could not be read"),
@@ -454,19 +461,29 @@ CASES: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("10.3", (missing("was born"),), "1 kinds"),
     ("10.3", (missing(*BORN, name="Bo"),), "about the hero of the question"),
     ("10.3", (missing(*BORN, name="Zofia", about="Zofia"),), "no hero of hero_facts.csv"),
-    ("11.2", (may_work,), None),
-    ("11.2", (lambda error: True,), "False for a wrong key (401)"),
-    ("11.2", (lambda error: False,), "True for too many requests (429)"),
-    ("11.2", (lambda error: None,), "True or False for too many requests (429), saw nothing"),
-    ("11.2", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
-    ("11.2", (lambda e: isinstance(e, WAITS),), "False for credit that is used up (429)"),
-    ("11.5", (shorten,), None),
-    ("11.5", (lambda messages, limit: messages,), "30 words at most for 8 messages"),
-    ("11.5", (lambda messages, limit: messages[:1],), "as many messages as fit"),
-    ("11.5", (lambda messages, limit: messages[-1:],), "the system message first"),
-    ("11.5", (lambda messages, limit: messages.pop() and messages,), "to stay as it was"),
-    ("11.5", (lambda messages, limit: shorten(messages, limit)[:-2],), "the newest messages"),
-    ("11.5", (lambda messages, limit: shorten(messages, limit, ""),), "the user to speak first"),
+    ("11.1", ("/opt/python3 -m pip install openai", "/opt/python3"), None),
+    ("11.1", ('"/opt/python3" -m pip install -U openai', "/opt/python3"), None),
+    ("11.1", ("pip install openai", "/opt/python3"), "that /opt/python3 runs, saw one that pip"),
+    ("11.1", ("/opt/python3 -m pip list", "/opt/python3"), "the package openai in the command"),
+    ("11.1", ("/opt/python3 pip install openai", "/opt/python3"), "to run pip, as a module"),
+    ("11.1", (["pip"], "/opt/python3"), "a command as text, saw list"),
+    ("11.3", (cause_of,), None),
+    ("11.3", (lambda error: "network",), "'address' for UnsupportedProtocol, saw 'network'"),
+    ("11.3", (lambda error: "key",), "'network' for ConnectError"),
+    ("11.3", (lambda error: CAUSES.get(type(error.__cause__).__name__),), "for ReadError"),
+    ("11.5", (may_work,), None),
+    ("11.5", (lambda error: True,), "False for a wrong key (401)"),
+    ("11.5", (lambda error: False,), "True for too many requests (429)"),
+    ("11.5", (lambda error: None,), "True or False for too many requests (429), saw nothing"),
+    ("11.5", (lambda e: isinstance(e, openai.RateLimitError),), "True for a failing server (500)"),
+    ("11.5", (lambda e: isinstance(e, WAITS),), "False for credit that is used up (429)"),
+    ("11.8", (shorten,), None),
+    ("11.8", (lambda messages, limit: messages,), "30 words at most for 8 messages"),
+    ("11.8", (lambda messages, limit: messages[:1],), "as many messages as fit"),
+    ("11.8", (lambda messages, limit: messages[-1:],), "the system message first"),
+    ("11.8", (lambda messages, limit: messages.pop() and messages,), "to stay as it was"),
+    ("11.8", (lambda messages, limit: shorten(messages, limit)[:-2],), "the newest messages"),
+    ("11.8", (lambda messages, limit: shorten(messages, limit, ""),), "the user to speak first"),
     ("13.1", (lines(), "m"), None),
     ("13.1", (step_13.broken_lines("m"), "m"), "an address in line 1"),
     ("13.1", (lines()[:2], "m"), "three requests, saw 2"),
@@ -600,7 +617,7 @@ def test_a_split_holds_whole_notes_out(heroes: pd.DataFrame) -> None:
 
 
 def test_every_error_is_tried() -> None:
-    assert EXERCISES["11.2"].grade(may_work).met == 1 + 2 * len(step_11.CASES)
+    assert EXERCISES["11.5"].grade(may_work).met == 1 + 2 * len(step_11.CASES)
 
 
 def test_a_colleagues_file_is_repaired(tmp_path: Path) -> None:
@@ -608,7 +625,7 @@ def test_a_colleagues_file_is_repaired(tmp_path: Path) -> None:
     rest = good[: step_11.UNANSWERED] + good[step_11.UNANSWERED + 1 :]
 
     def problem(rows: Any) -> str | None:
-        return EXERCISES["11.3"].grade(write_jsonl(tmp_path / "mine.jsonl", rows)).problem
+        return EXERCISES["11.6"].grade(write_jsonl(tmp_path / "mine.jsonl", rows)).problem
 
     assert problem(rest) is problem(good) is None
     unanswered = {"messages": good[step_11.UNANSWERED]["messages"][:1]}
@@ -617,7 +634,7 @@ def test_a_colleagues_file_is_repaired(tmp_path: Path) -> None:
     assert "no more than 12 examples, saw 22" in str(problem(rest * 2))
     as_sent = tmp_path / "as_sent.jsonl"
     as_sent.write_text(json.dumps(good), encoding="utf-8")
-    assert "JSON array" in str(EXERCISES["11.3"].grade(as_sent).problem)
+    assert "JSON array" in str(EXERCISES["11.6"].grade(as_sent).problem)
 
 
 def repaired_script(client: OpenAI, model: str) -> str:
@@ -642,10 +659,19 @@ def repaired_script(client: OpenAI, model: str) -> str:
 @pytest.mark.slow
 def test_an_old_script_is_repaired(live_sandbox: Server, hero: Any, problem: str | None) -> None:
     with live_sandbox.client(max_retries=0) as client:
-        outcome = EXERCISES["11.1"].grade(hero, client, "some-model")
+        outcome = EXERCISES["11.4"].grade(hero, client, "some-model")
         assert bool(outcome) is (problem is None), outcome.problem
         assert (problem or "") in str(outcome.problem)
         assert client.get("/sandbox/faults", cast_to=object)["data"] == []  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_a_key_is_tried(live_sandbox: Server) -> None:
+    with live_sandbox.client(max_retries=0) as client:
+        assert EXERCISES["11.2"].grade(client, client.api_key)
+        old = EXERCISES["11.2"].grade(client, "sk-an-old-key")
+        assert old.problem == "Expected a key that the server knows, saw the answer 401."
+        assert EXERCISES["11.2"].grade(client, "").problem
 
 
 def create_once(client: OpenAI, request: dict[str, Any]) -> Any:
@@ -679,7 +705,7 @@ def test_a_job_is_created_once(
     with live_sandbox.client(max_retries=0) as client:
         request = step_11.job_request(client, live_model)
         for _ in range(2 if problem is None else 1):  # the check may be run again
-            outcome = EXERCISES["11.4"].grade(create, client, request)
+            outcome = EXERCISES["11.7"].grade(create, client, request)
             assert bool(outcome) is (problem is None), outcome.problem
             assert (problem or "") in str(outcome.problem)
         assert client.get("/sandbox/faults", cast_to=object)["data"] == []  # type: ignore[index]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
+from html import escape
+from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -9,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from course.exercise import note_passed, numbers_of
 from course.facts import (
     DO_NOT_KNOW,
     OTHER_WORDS,
@@ -26,7 +32,8 @@ from course.facts import (
     short_answer,
     tally,
 )
-from course.hero_card import EMBLEMS, emblem, hero_card
+from course.hero_card import EMBLEMS, emblem, hero_card, hero_team
+from course.wall import wall
 from helpers.data import DATA
 from helpers.retrieval import word_scores
 from tools.hero_facts import hero_cards
@@ -44,7 +51,41 @@ def test_a_card_tells_the_hero() -> None:
     assert "<b>& friends</b>" in words, "escaped in the source, whole for the reader"
     assert root.get("aria-label") == card.alt == repr(card)
     assert card.alt.startswith("Hero card: Amara, 40, woman, with the power Healing. Meet Amara")
-    assert card._repr_svg_() == card.svg
+    shown = card._repr_html_()
+    drawn = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)
+    assert drawn and base64.b64decode(drawn[1]).decode() == card.svg
+    assert escape(card.alt) in shown
+
+
+def test_a_team_shows_everyone_and_who_is_refused() -> None:
+    rows = [
+        SimpleNamespace(response_txt=TEXT, age=40, gender="woman", power="Healing", ok=True),
+        SimpleNamespace(response_txt="…", age=7, gender="man", power="<i>" * 9, ok=False),
+    ] * 3
+    team = hero_team(rows)
+    root = ElementTree.fromstring(team.svg)
+    assert root.get("aria-label") == team.alt
+    assert team.alt.startswith("3 heroes pass: Amara (40, Healing), Amara")
+    assert "3 are refused: A hero (7, " in team.alt
+    assert " ".join(root.itertext()).count("Amara") == 3 + 3, "each portrait's name, and the title"
+    assert root.get("viewBox") == "0 0 700 448", "two rows: five and one"
+
+
+def test_the_wall_loses_a_brick_with_each_exercise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEROES_MY", str(tmp_path))
+    whole = wall()
+    assert "8 of 8 bricks are left" in whole.alt and "429" in whole.alt
+    note_passed("11.5")
+    note_passed("1.1")
+    less = wall()
+    assert "7 of 8 bricks are left" in less.alt and less.alt.endswith("Out: 429.")
+    assert whole.svg.count("<text") > less.svg.count("<text")
+    for number in numbers_of("11"):
+        note_passed(number)
+    assert wall().alt.startswith("Rosa is free. 0 of 8 bricks are left. Out: the wrong Python")
+    assert "<text" not in wall().svg
 
 
 def test_the_same_hero_gets_the_same_card() -> None:

@@ -139,7 +139,9 @@ def test_a_chart_says_what_it_shows(
         charts, "display", lambda data, metadata, raw: shown.append((data, metadata))
     )
     chart(*arguments)
-    assert capsys.readouterr().out == sentence + "\n"
+    printed = capsys.readouterr().out
+    assert printed.split() == sentence.split()
+    assert max(map(len, printed.splitlines())) <= charts.WIDTH
     assert not shown, "no pictures outside a notebook"
 
     monkeypatch.setattr(charts, "in_notebook", lambda: True)

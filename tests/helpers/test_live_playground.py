@@ -92,7 +92,8 @@ def test_the_loss_is_a_picture_with_words() -> None:
 def test_the_playground_asks_the_model(
     provider: Provider, client: OpenAI, shown: list[dict[str, Any]]
 ) -> None:
-    play = Playground(client, "m", system="You imagine superheroes.", seed=1)
+    play = Playground(client, "m", system="You imagine superheroes.", temperature=0.7, seed=1)
+    assert play.temperature.value == 0.7
     play._ipython_display_()
     assert "works in a running notebook" in shown[0]["text/plain"]
     play.temperature.value, play.max_tokens.value = 0.0, 8
