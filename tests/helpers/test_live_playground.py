@@ -42,6 +42,12 @@ def provider() -> Iterator[Provider]:
         yield server
 
 
+@pytest.fixture
+def client(provider: Provider) -> Iterator[OpenAI]:
+    with OpenAI(api_key="k", base_url=provider.url, max_retries=0) as made:
+        yield made
+
+
 def test_a_bar_is_a_line_outside_of_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar(4, 1, "row") as bar:
         bar.update(3)
@@ -83,8 +89,9 @@ def test_the_loss_is_a_picture_with_words() -> None:
     assert loss_svg(LOSSES[:0]) == "", "nothing to draw yet"
 
 
-def test_the_playground_asks_the_model(provider: Provider, shown: list[dict[str, Any]]) -> None:
-    client = OpenAI(api_key="k", base_url=provider.url, max_retries=0)
+def test_the_playground_asks_the_model(
+    provider: Provider, client: OpenAI, shown: list[dict[str, Any]]
+) -> None:
     play = Playground(client, "m", system="You imagine superheroes.", temperature=0.7, seed=1)
     assert play.temperature.value == 0.7
     play._ipython_display_()
@@ -106,8 +113,7 @@ def test_the_playground_asks_the_model(provider: Provider, shown: list[dict[str,
     assert "Write a message" in play.answer.value
 
 
-def test_the_playground_asks_two_models_side_by_side(provider: Provider) -> None:
-    client = OpenAI(api_key="k", base_url=provider.url, max_retries=0)
+def test_the_playground_asks_two_models_side_by_side(provider: Provider, client: OpenAI) -> None:
     play = Playground(client, {"before": "m", "<after>": "m"}, user="40, woman, Healing ->")
     play.button.click()
     assert [sent["messages"][0]["content"] for sent in provider.calls] == [play.user.value] * 2
@@ -115,8 +121,8 @@ def test_the_playground_asks_two_models_side_by_side(provider: Provider) -> None
     assert play.answer.value.count("finished, 8 tokens") == 2
 
 
-def test_the_playground_says_what_went_wrong(provider: Provider) -> None:
-    play = Playground(OpenAI(api_key="k", base_url=provider.url, max_retries=0), "other")
+def test_the_playground_says_what_went_wrong(client: OpenAI) -> None:
+    play = Playground(client, "other")
     play.button.click()
     assert "That did not work" in play.answer.value
     assert "&lt;such&gt;" in play.answer.value

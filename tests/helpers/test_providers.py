@@ -75,8 +75,11 @@ def test_checkpoints_are_called_where_none_has_to_be_deployed() -> None:
 def client() -> Iterator[OpenAI]:
     """A client of a provider that tells no file's status."""
     file = {"id": "file-1", "filename": "train.jsonl", "status": None}
-    with Provider(lambda *_: (200, {}, file)) as provider:
-        yield OpenAI(base_url=provider.url, api_key="x")
+    with (
+        Provider(lambda *_: (200, {}, file)) as provider,
+        OpenAI(base_url=provider.url, api_key="x") as made,
+    ):
+        yield made
 
 
 def test_a_file_without_a_status_is_ready(client: OpenAI, tmp_path: Path) -> None:

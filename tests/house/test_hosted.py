@@ -35,8 +35,9 @@ def test_no_cell_fails_and_nothing_is_created_twice(pose: str) -> None:
     assert not {what: count for what, count in created.items() if count > 1}
 
 
-def test_nothing_paid_is_created_without_a_yes() -> None:
-    with hosted("shared", answer="no") as provider:
+@pytest.mark.parametrize("pose", POSES if ASKED else ["shared"])
+def test_nothing_paid_is_created_without_a_yes(pose: str) -> None:
+    with hosted(pose, answer="no") as provider:
         for path in notebooks(["04", "13"]):
             failures(path)
         assert provider.paid() == []

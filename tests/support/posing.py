@@ -31,7 +31,9 @@ from tools.conditions import at_kernel_start, conditions
 from tools.notebooks import code_cells, execute, read, tags
 
 KEY = "sk-hosted-1234"
-COMPLETIONS = "POST /v1/completions"
+CONTEXT = 4096  # tokens that its models read; the small one was trained on an eighth of that
+PATIENCE = 900.0  # seconds for a cell: a busy machine is slow
+CHATS, COMPLETIONS = "POST /v1/chat/completions", "POST /v1/completions"
 # Runs in each kernel: what is answered where `agree` asks.
 ANSWER = """
 import sys
@@ -59,9 +61,10 @@ POSES = {
         "meta-llama/Llama-3.3-70B-Instruct",
         "meta-llama/Llama-3.1-8B-Instruct",
     ),
-    # Nobody knows it: no pause, no metrics, no multiplier, no prompt/completion pairs.
+    # Nobody knows it: no pause, metrics, result file, multiplier or prompt/completion pairs.
     "plain": Pose("models.example", "plain-large", "plain-small"),
     # The account is used by others, too: jobs without metadata, their files, models and batches.
+    # Its generator reasons, which goes with no temperature.
     "shared": Pose(
         "api.openai.com",
         "gpt-6-luna",
@@ -115,6 +118,10 @@ class Posing(Proxy):
             data["fine_tuned_model"] = None
             if data["status"] in ("validating_files", "queued"):
                 data["status"] = "running"
+        elif self.pose == "deploys" and kind == "fine_tuning.job.checkpoint":
+            data["fine_tuned_model_checkpoint"] = None
+        elif self.pose == "plain" and kind == "fine_tuning.job":
+            data |= {"result_files": [], "trained_tokens": None}
         elif self.pose == "plain" and data.get("type") == "metrics":
             return None
         return data
@@ -142,8 +149,19 @@ class Posing(Proxy):
         return self._no_multiplier(call, sent)
 
     def _shared(self, call: str, sent: bytes) -> tuple[int, Any] | None:
-        # Its models answer chats only; all else that is special about it was there before.
-        return (404, error(None, "Not a completion model")) if call == COMPLETIONS else None
+        if call == COMPLETIONS:
+            return 404, error(None, "Not a completion model")
+        if call != CHATS:
+            return None
+        body = json.loads(sent)
+        effort = body.get("reasoning_effort")
+        if not body["model"].startswith(POSES["shared"].generator):
+            return (400, error("unsupported_parameter", "It does not reason.")) if effort else None
+        if "max_tokens" in body:
+            return 400, error("unsupported_parameter", "Use max_completion_tokens.")
+        if "temperature" in body and effort != "none":
+            return 400, error("unsupported_value", "No temperature while it reasons.")
+        return None
 
     def _no_multiplier(self, call: str, sent: bytes) -> tuple[int, Any] | None:
         if call == "POST /v1/fine_tuning/jobs" and b"learning_rate_multiplier" in sent:
@@ -196,13 +214,19 @@ def _named_models(pose: Pose, folder: Path) -> Iterator[Path]:
     """The small model under the provider's names, so that all the calls can use them."""
     named = {pose.generator: SHIPPED_BASE, pose.base: SHIPPED_BASE}
     if pose.embeds:
-        named[pose.embeds] = kept_embedder()
+        named[pose.embeds] = kept_embedder(CONTEXT)
     for number, (name, source) in enumerate(named.items()):
         made = shutil.copytree(source, folder / f"m{number}")
-        notes = made / "sandbox.json"
-        advice = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
-        notes.write_text(json.dumps({**advice, "name": name}), encoding="utf-8")
+        _write_json(made / "sandbox.json", name=name)
+        if source == SHIPPED_BASE:
+            _write_json(made / "config.json", max_position_embeddings=CONTEXT)
         yield made
+
+
+def _write_json(path: Path, **values: Any) -> None:
+    """Set some values in a file, which need not be there."""
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps({**before, **values}), encoding="utf-8")
 
 
 def _configure(pose: Pose, proxy: str, answer: str) -> None:
@@ -241,7 +265,7 @@ def failures(path: Path) -> list[str]:
     may_fail = {cell.id for cell in cells if "raises-exception" in tags(cell)}
     for cell in cells:
         cell.metadata["tags"] = [*tags(cell), "raises-exception"]  # go on after each
-    execute(notebook, path)
+    execute(notebook, path, cell_seconds=PATIENCE)
     return [
         f"{path.name} {cell.id}: {output.ename}: {output.evalue[:200]}"
         for cell in cells

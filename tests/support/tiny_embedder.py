@@ -15,20 +15,23 @@ NAME, WIDTH, LIMIT = "tiny-embedder", 32, 64
 WORDS = "a the she he is hero healer storm calms flies over city rain in and with power of".split()
 
 
-def kept_embedder() -> Path:
-    """The model's folder, written by the first test that asks; no test may write into it."""
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+def kept_embedder(limit: int = LIMIT) -> Path:
+    """The folder of a model that reads so many tokens, written by the first test that asks.
+
+    No test may write into it.
+    """
+    recipe = hashlib.sha256(Path(__file__).read_bytes() + str(limit).encode()).hexdigest()[:12]
     folder = KEPT / f"{NAME}-{recipe}"
     KEPT.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             draft = folder.with_suffix(".draft")
             shutil.rmtree(draft, ignore_errors=True)
-            make_embedder(draft).rename(folder)
+            make_embedder(draft, limit).rename(folder)
     return folder
 
 
-def make_embedder(folder: Path) -> Path:
+def make_embedder(folder: Path, limit: int) -> Path:
     """Write the model, with the truncating tokenizer that such models come with."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -50,7 +53,7 @@ def make_embedder(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=128,
+        max_position_embeddings=2 * limit,
         initializer_range=0.2,
     )
     torch.manual_seed(0)
@@ -58,7 +61,7 @@ def make_embedder(folder: Path) -> Path:
     tokenizer.save(str(folder / "tokenizer.json"))
     for name, content in {
         "modules.json": [],
-        "sentence_bert_config.json": {"max_seq_length": LIMIT},
+        "sentence_bert_config.json": {"max_seq_length": limit},
         "1_Pooling/config.json": {"pooling_mode_mean_tokens": True},
         "sandbox.json": {"name": NAME},
     }.items():
