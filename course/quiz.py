@@ -19,8 +19,10 @@ COLOURS = {
     "--jq-multiple-choice-bg": "#0b6e8f",
     "--jq-many-choice-bg": "#7a4a12",
     "--jq-numeric-bg": "#2b2b33",
-    "--jq-incorrect-color": "#9c2f14",
-    "--jq-correct-color": "#1d6b3a",
+    # Read on white paper and on JupyterLab's dark one alike.
+    "--jq-numeric-input-label": "#787878",
+    "--jq-incorrect-color": "#cf4a30",
+    "--jq-correct-color": "#2b8656",
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import run_kernel
 
-from course.quiz import FOLDER, questions
+from course.quiz import COLOURS, FOLDER, questions
 from course.steps import STEPS
 
 FILES = sorted(FOLDER.glob("*.json"))
@@ -81,3 +81,17 @@ def test_it_is_shown_the_same_way_every_time_and_random_numbers_go_on(
     number = "display({'text/plain': str(random.random())}, raw=True)"
     quietly = shown_by(client, f"random.seed(3); {number}")
     assert shown_by(client, f"random.seed(3); quiz(0); {number}")[-1] == quietly[-1]
+
+
+def luminance(colour: str) -> float:
+    """As WCAG 2 defines it, of #rrggbb."""
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", "#111111"])
+@pytest.mark.parametrize("words", ["incorrect-color", "correct-color", "numeric-input-label"])
+def test_feedback_can_be_read_on_light_and_dark_paper(words: str, paper: str) -> None:
+    light, dark = sorted(map(luminance, (COLOURS[f"--jq-{words}"], paper)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.1  # what both papers allow is 4.35
