@@ -27,7 +27,7 @@ def in_notebook() -> bool:
 def show(widget: ipywidgets.Widget, words: str) -> None:
     """Show a widget; `words` take its place where it can't be drawn, such as in the book."""
     data = widget._repr_mimebundle_() or {}
-    display({**data, "text/plain": words}, raw=True)
+    display({**data, "text/plain": in_lines(words)}, raw=True)
 
 
 @dataclass(frozen=True)
