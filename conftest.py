@@ -23,9 +23,11 @@ from tools.trained import state_for
 # of them while the other has nothing left to do.
 LONGEST_FIRST = (
     "test_kills",
+    "07_evaluation",
     "10_rag_or_fine_tuning",
     "05_polling",
-    "07_evaluation",
+    "test_hosted",
+    "08_experiments",
     "12_your_own_model",
     "09_trainer_by_hand",
     "00_start_here",
