@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -154,12 +155,20 @@ def live_loss() -> TrainerCallback:
     return LiveLoss()
 
 
+# Ends a server when this program is killed, and its end of the pipe is closed for it.
+WATCH = "import psutil, sys; p = psutil.Process(int(sys.argv[1])); sys.stdin.read(); p.terminate()"
+
+
 class _Server:
     """A sandbox of its own for one model folder; it ends with this program."""
 
     def __init__(self, folder: Path) -> None:
         self.state = Path(tempfile.mkdtemp(prefix="heroes-"))
         self.process = spawn(self.state, f"--base-model={folder}")
+        command = [sys.executable, "-c", WATCH, str(self.process.pid)]
+        self.watch = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         atexit.register(self.stop)
 
     def client(self) -> OpenAI:
@@ -179,6 +188,8 @@ class _Server:
 
     def stop(self) -> None:
         atexit.unregister(self.stop)
+        self.watch.kill()
+        self.watch.communicate()
         self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from helpers import by_hand
@@ -122,20 +123,33 @@ print(*[model.id for model in client.models.list()])
 """
 
 
-@pytest.mark.slow
-def test_serve_offers_a_folder_and_ends_with_the_program(tmp_path: Path) -> None:
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """The small model under another name."""
     folder = tmp_path / "my-model"
     folder.mkdir()
     for path in by_hand.MINI_FOLDER.iterdir():
         if path.name != "sandbox.json":  # which has another name
             shutil.copy(path, folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["", "import os; os._exit(9)"])
+def test_serve_offers_a_folder_and_ends_with_the_program(
+    tmp_path: Path, model_folder: Path, end: str
+) -> None:
+    """Also with one that is killed: it can clean nothing up."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path)}
-    command = [sys.executable, "-c", SERVE, str(folder)]
+    command = [sys.executable, "-c", SERVE + end, str(model_folder)]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=not end
     )
-    assert "my-model" in done.stdout.split()
-    assert [path.name for path in tmp_path.iterdir()] == ["my-model"]
+    assert end or "my-model" in done.stdout.split()
+    left = [path for path in tmp_path.iterdir() if path != model_folder]
+    assert len(left) == bool(end)
+    processes = [p for p in psutil.process_iter(["cmdline"]) if str(model_folder) in str(p.info)]
+    assert not psutil.wait_procs(processes, 30)[1]
 
 
 @pytest.mark.slow
