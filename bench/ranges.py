@@ -44,7 +44,7 @@ def main() -> None:
                 started = time.monotonic()
                 found = deviations(path, seed, None if cold else state)
                 print(f"{path.name}, seed {seed}, {precision}: ", end="")
-                print(f"{len(found)} deviations, {time.monotonic() - started:.0f} s")
+                print(f"{len(found)} lines differ, {time.monotonic() - started:.0f} s")
                 print(*found, sep="\n", end="\n" if found else "", flush=True)
 
 

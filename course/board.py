@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from course.exercise import ProgressError
 from course.progress import StepProgress, progress
-from helpers.settings import read_env_text
+from helpers.settings import read_saved_text
 
 
 class Report(BaseModel):
@@ -47,7 +47,7 @@ def board(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 def _read(path: Path) -> Report:
     try:
-        return Report.model_validate_json(read_env_text(path))  # PowerShell's > writes UTF-16
+        return Report.model_validate_json(read_saved_text(path))  # PowerShell's > writes UTF-16
     except ValidationError as error:
         first = error.errors()[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from dotenv.parser import Binding, parse_stream
 
-from helpers.settings import INVISIBLE, clean_value, read_env_text
+from helpers.settings import INVISIBLE, clean_value, read_saved_text
 
 MISTAKES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 NAMES: list[str] = MISTAKES["names"].split()
@@ -59,7 +59,7 @@ def check_env_file(path: Path) -> list[Finding]:
         return [Finding("fail", path.name, "is a folder.", "It must be a plain text file.")]
     findings = list(_check_name(path))
     if path.is_file():
-        bindings = list(parse_stream(io.StringIO(read_env_text(path))))
+        bindings = list(parse_stream(io.StringIO(read_saved_text(path))))
         values = {b.key: clean_value(b.value) for b in bindings if b.key and b.value is not None}
         findings += _check_encoding(path)
         for binding in bindings:

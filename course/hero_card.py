@@ -71,12 +71,11 @@ def hero_team(heroes: Iterable[Any]) -> Picture:
                 **portrait(name, hero.age, gender, power),
             }
         )
-    passed = [f"{each['name']} ({each['age']}, {each['power']})" for each in team if each["ok"]]
-    refused = [
-        f"{each['name']} ({each['age']}, {each['power']})" for each in team if not each["ok"]
-    ]
-    alt = f"{len(passed)} heroes pass: {', '.join(passed) or 'none'}."
-    alt += f" {len(refused)} are refused: {', '.join(refused) or 'none'}."
+    named: dict[bool, list[str]] = {True: [], False: []}
+    for each in team:
+        named[each["ok"]].append(f"{each['name']} ({each['age']}, {each['power']})")
+    alt = f"{len(named[True])} heroes pass: {', '.join(named[True]) or 'none'}."
+    alt += f" {len(named[False])} are refused: {', '.join(named[False]) or 'none'}."
     rows = -(-len(team) // ROW)
     svg = TEMPLATES.get_template("hero_team.svg.jinja").render(team=team, alt=alt, rows=rows)
     return Picture(svg, alt)

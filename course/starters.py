@@ -18,7 +18,7 @@ import pandas as pd
 
 from course.wording import sentences, words
 from helpers.data import DATA
-from helpers.settings import ROOT, read_env_text
+from helpers.settings import ROOT, read_saved_text
 
 FOLDER = DATA / "starters"
 COLUMNS = ["system", "prompt", "completion", "must"]
@@ -71,7 +71,7 @@ def load_table(name: str) -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     """The rows as a text editor or a spreadsheet saves them; empty ones at the end are left out."""
-    text = read_env_text(path).rstrip(",;\t\r\n ")
+    text = read_saved_text(path).rstrip(",;\t\r\n ")
     comma = max(",;\t", key=text.partition("\n")[0].count)
     rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, restval=""))
     for number, row in enumerate(rows, start=2):

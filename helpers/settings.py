@@ -126,12 +126,12 @@ def env_path() -> Path:
 
 def read_env_file(path: Path) -> dict[str, str]:
     """The file's variables; an empty dictionary if there is no file."""
-    text = read_env_text(path) if path.is_file() else ""
+    text = read_saved_text(path) if path.is_file() else ""
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if value is not None}
 
 
-def read_env_text(path: Path) -> str:
+def read_saved_text(path: Path) -> str:
     """The file's text, in whichever encoding an editor saved it."""
     raw = path.read_bytes()
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
